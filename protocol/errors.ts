@@ -1,0 +1,375 @@
+/** Every code that crosses the wire: what it means, and what to do next. docs/errors.md is made from this table. */
+export const errorCodes = {
+  ORDER_MALFORMED: [
+    "An order is not JSON, or a field breaks a rule.",
+    "Mend the named field and issue the order again.",
+  ],
+  ORDER_CONFLICT: ["An order's id was used before for another order.", "Issue the order under a new id."],
+  STALE_EPOCH: [
+    "An order's epoch is lower than one that the slot has seen.",
+    "Read the current epoch and deploy again.",
+  ],
+  SLOT_UNKNOWN: ["No slot of this host has that name.", "Use one of the slots in the host's configuration."],
+  SLOT_STATE: ["The slot's state does not allow this.", "Look at `slotctl status`, and wait for the step under way."],
+  VERSION_NOT_INSTALLED: [
+    "The slot does not hold the version to uninstall.",
+    "Name the version that `slotctl status` shows.",
+  ],
+  VERSION_IN_USE: [
+    "The version is the default, or an edge still routes to it.",
+    "Stop routing to it first, or force with a reason.",
+  ],
+  RELEASE_NOT_FOUND: ["The archive is not at its address.", "Publish the release, and check the order's url."],
+  RELEASE_UNREACHABLE: [
+    "The archive's source did not answer, or broke off.",
+    "Check the source, then issue a new order.",
+  ],
+  RELEASE_TOO_LARGE: [
+    "The archive, or what it unpacks to, is over a bound.",
+    "Raise the bound in [releases], or ship less.",
+  ],
+  DIGEST_MISMATCH: [
+    "Content has another SHA-256 than ordered.",
+    "Publish under a new version; a version never changes.",
+  ],
+  SIZE_MISMATCH: [
+    "The archive has another size than ordered.",
+    "Take size and digest from `slotd-controller publish`.",
+  ],
+  ARCHIVE_UNSAFE: [
+    "An archive's entry would reach outside, or is not a plain file.",
+    "Rebuild the archive without that entry.",
+  ],
+  ARCHIVE_CORRUPT: ["The archive can't be read to its end.", "Rebuild and publish it."],
+  DISK_FULL: ["A write found no space, or a release would not fit.", "Free space or inodes in the state directory."],
+  PORT_TAKEN: ["Another process listens on the slot's port.", "End that process, or give the slot another port."],
+  COMMAND_NOT_FOUND: ["The app's command can't be run.", "Check [app] command and working_directory."],
+  WORKERS_EXITED: ["The workers ended before they were ready.", "Read `slotctl logs`; the message has the last lines."],
+  NOT_READY: ["The workers ran but did not become ready in time.", "Check [health] path and `slotctl logs`."],
+  NOT_ACCEPTING: [
+    "The workers ran but none accepted a connection.",
+    "Make the app take the socket on fd 3 (LISTEN_FDS).",
+  ],
+  STOP_FAILED: [
+    "A process of the slot could not be ended, or its port is not free.",
+    "Look at the process that the message names.",
+  ],
+  DRAIN_CANCELLED: ["An operator took the drain back.", "Issue the order again when the version may go."],
+  JOURNAL_CORRUPT: [
+    "The journal could not be read and was set aside.",
+    "Nothing: orders are read from the bus. Keep the file for a report.",
+  ],
+  JOURNAL_UNWRITABLE: [
+    "The journal could not be written.",
+    "Mend the state directory; nothing is acted on until then.",
+  ],
+  CONFIG_INVALID: ["The configuration breaks a rule.", "Mend the named key; `slotd --check-config` checks."],
+  AGENT_RUNNING: ["Another agent uses the state directory.", "Stop that agent, or use another state directory."],
+  AGENT_UNREACHABLE: ["No agent answers on the control socket.", "Start slotd, or name its socket with --socket."],
+  BUS_UNREACHABLE: ["NATS did not answer.", "Check the address, the credentials, and that JetStream is on."],
+  INTERNAL: ["Something failed that nobody foresaw.", "Read the agent's log; report it."],
+} as const satisfies Record<string, readonly [meaning: string, next: string]>;
+
+export type ErrorCode = keyof typeof errorCodes;
+
+/** An error as it crosses the wire. */
+export interface ErrorOnWire {
+  code: string;
+  message: string;
+  field?: string;
+  orderId?: string;
+  at?: string;
+}
+
+interface Facts {
+  cause?: unknown;
+  field?: string;
+  orderId?: string;
+}
+
+/** The root of all errors that users see. `code` is stable, `message` says what to do next, the stack stays here. */
+export abstract class SlotdError extends Error {
+  abstract readonly code: ErrorCode;
+  readonly field: string | undefined;
+  readonly orderId: string | undefined;
+
+  constructor(message: string, facts: Facts = {}) {
+    super(message, facts.cause === undefined ? undefined : { cause: facts.cause });
+    this.name = new.target.name;
+    this.field = facts.field;
+    this.orderId = facts.orderId;
+  }
+
+  toWire(): ErrorOnWire {
+    return {
+      code: this.code,
+      message: this.message,
+      ...(this.field !== undefined && { field: this.field }),
+      ...(this.orderId !== undefined && { orderId: this.orderId }),
+    };
+  }
+}
+
+export class OrderMalformedError extends SlotdError {
+  readonly code = "ORDER_MALFORMED";
+  constructor(field: string, rule: string, facts: Facts = {}) {
+    super(`order refused: ${field} ${rule}`, { ...facts, field });
+  }
+}
+
+export class OrderConflictError extends SlotdError {
+  readonly code = "ORDER_CONFLICT";
+  constructor(orderId: string) {
+    super(`order ${orderId} was seen before with another content; issue it under a new id`, { orderId, field: "id" });
+  }
+}
+
+export class StaleEpochError extends SlotdError {
+  readonly code = "STALE_EPOCH";
+  constructor(
+    orderId: string,
+    readonly epoch: number,
+    readonly highest: number,
+  ) {
+    super(`order ${orderId} has epoch ${epoch}, but this slot has seen ${highest}; deploy again with a higher epoch`, {
+      orderId,
+      field: "epoch",
+    });
+  }
+}
+
+export class SlotUnknownError extends SlotdError {
+  readonly code = "SLOT_UNKNOWN";
+  constructor(slot: string, known: readonly string[]) {
+    super(`there is no slot ${slot} here; the slots are ${known.join(", ")}`, { field: "slot" });
+  }
+}
+
+export class SlotStateError extends SlotdError {
+  readonly code = "SLOT_STATE";
+  constructor(slot: string, state: string, verb: string, why: string) {
+    super(`can't ${verb} slot ${slot} while it is ${state}: ${why}`);
+  }
+}
+
+export class VersionNotInstalledError extends SlotdError {
+  readonly code = "VERSION_NOT_INSTALLED";
+  constructor(slot: string, version: string, resident: string, facts: Facts = {}) {
+    super(`slot ${slot} holds ${resident}, not ${version}; nothing was removed`, { ...facts, field: "version" });
+  }
+}
+
+export class ReleaseNotFoundError extends SlotdError {
+  readonly code = "RELEASE_NOT_FOUND";
+  constructor(version: string, url: string, why: string, facts: Facts = {}) {
+    super(`release ${version} is not at ${redact(url)} (${why}); publish it first`, { ...facts, field: "release.url" });
+  }
+}
+
+export class ReleaseUnreachableError extends SlotdError {
+  readonly code = "RELEASE_UNREACHABLE";
+  constructor(version: string, url: string, why: string, facts: Facts = {}) {
+    super(`release ${version} could not be fetched from ${redact(url)}: ${why}`, { ...facts, field: "release.url" });
+  }
+}
+
+export class ReleaseTooLargeError extends SlotdError {
+  readonly code = "RELEASE_TOO_LARGE";
+  constructor(
+    what: string,
+    bound: string,
+    readonly limit: number,
+  ) {
+    super(`${what} is over ${limit} (${bound}); raise that bound or ship less`, { field: "release" });
+  }
+}
+
+export class DigestMismatchError extends SlotdError {
+  readonly code = "DIGEST_MISMATCH";
+  constructor(
+    version: string,
+    readonly expected: string,
+    readonly actual: string,
+    where = "the archive",
+  ) {
+    super(`${where} of ${version} has sha256 ${actual}, but ${expected} was ordered; publish it under a new version`, {
+      field: "release.sha256",
+    });
+  }
+}
+
+export class SizeMismatchError extends SlotdError {
+  readonly code = "SIZE_MISMATCH";
+  constructor(
+    version: string,
+    readonly expected: number,
+    readonly actual: number,
+  ) {
+    super(`the archive of ${version} has ${actual} bytes, but ${expected} were ordered`, {
+      field: "release.sizeBytes",
+    });
+  }
+}
+
+export class ArchiveUnsafeError extends SlotdError {
+  readonly code = "ARCHIVE_UNSAFE";
+  constructor(
+    readonly entry: string,
+    rule: string,
+  ) {
+    super(`the archive's entry ${JSON.stringify(entry)} ${rule}; the whole release was refused`, { field: "release" });
+  }
+}
+
+export class ArchiveCorruptError extends SlotdError {
+  readonly code = "ARCHIVE_CORRUPT";
+  constructor(why: string, facts: Facts = {}) {
+    super(`the archive can't be read: ${why}`, { ...facts, field: "release" });
+  }
+}
+
+export class DiskFullError extends SlotdError {
+  readonly code = "DISK_FULL";
+  constructor(path: string, what: string, facts: Facts = {}) {
+    super(`no room in ${path}: ${what}; free space or inodes there`, facts);
+  }
+}
+
+export class PortTakenError extends SlotdError {
+  readonly code = "PORT_TAKEN";
+  constructor(
+    readonly address: string,
+    readonly owner: { pid: number; command: string } | null,
+  ) {
+    super(
+      owner
+        ? `${address} is taken by process ${owner.pid} (${owner.command}); end it or give the slot another port`
+        : `${address} is taken by a process that can't be seen from here; end it or give the slot another port`,
+    );
+  }
+}
+
+export class CommandNotFoundError extends SlotdError {
+  readonly code = "COMMAND_NOT_FOUND";
+  constructor(command: string, why: string) {
+    super(
+      `the app's command ${JSON.stringify(command)} can't be run (${why}); check [app] command and working_directory`,
+    );
+  }
+}
+
+export class WorkersExitedError extends SlotdError {
+  readonly code = "WORKERS_EXITED";
+  constructor(ends: number, last: string, tail: string) {
+    super(
+      `${ends} workers ended before the slot was ready; the last one: ${last}${tail ? `; its last output: ${tail}` : ""}`,
+    );
+  }
+}
+
+export class NotReadyError extends SlotdError {
+  readonly code = "NOT_READY";
+  constructor(ready: number, needed: number, timeoutMs: number, probe: string) {
+    super(
+      `${ready} of ${needed} workers were ready after ${timeoutMs} ms; the last probe: ${probe}; check [health] and the logs`,
+    );
+  }
+}
+
+export class NotAcceptingError extends SlotdError {
+  readonly code = "NOT_ACCEPTING";
+  constructor(port: number, timeoutMs: number) {
+    super(
+      `the workers ran for ${timeoutMs} ms but none accepted a connection on port ${port}: does the app support socket activation? ` +
+        `It must listen on file descriptor 3 when LISTEN_FDS is set, not open the port itself`,
+    );
+  }
+}
+
+export class StopFailedError extends SlotdError {
+  readonly code = "STOP_FAILED";
+  constructor(slot: string, why: string) {
+    super(`slot ${slot} could not be stopped wholly: ${why}`);
+  }
+}
+
+export class DrainCancelledError extends SlotdError {
+  readonly code = "DRAIN_CANCELLED";
+  constructor(version: string) {
+    super(`the drain of ${version} was taken back by an operator; it serves on with the same processes`);
+  }
+}
+
+export class JournalCorruptError extends SlotdError {
+  readonly code = "JOURNAL_CORRUPT";
+  constructor(
+    why: string,
+    readonly setAside: string,
+  ) {
+    super(
+      `the journal could not be read (${why}); it was set aside as ${setAside}, and the orders are read from the bus`,
+    );
+  }
+}
+
+export class JournalUnwritableError extends SlotdError {
+  readonly code = "JOURNAL_UNWRITABLE";
+  constructor(path: string, cause: Error) {
+    super(`the journal ${path} could not be written (${cause.message}); nothing is acted on until it can be`, {
+      cause,
+    });
+  }
+}
+
+export class ConfigInvalidError extends SlotdError {
+  readonly code = "CONFIG_INVALID";
+  constructor(key: string, rule: string, facts: Facts = {}) {
+    super(`configuration: ${key} ${rule}`, { ...facts, field: key });
+  }
+}
+
+export class AgentRunningError extends SlotdError {
+  readonly code = "AGENT_RUNNING";
+  constructor(path: string) {
+    super(`another agent holds ${path}; stop it, or use another state directory`);
+  }
+}
+
+export class AgentUnreachableError extends SlotdError {
+  readonly code = "AGENT_UNREACHABLE";
+  constructor(socket: string, why: string) {
+    super(`no agent answers on ${socket} (${why}); start slotd, or name its socket with --socket`);
+  }
+}
+
+export class BusUnreachableError extends SlotdError {
+  readonly code = "BUS_UNREACHABLE";
+  constructor(servers: string, why: string, facts: Facts = {}) {
+    super(
+      `NATS at ${servers} did not answer (${why}); check the address, the credentials, and that JetStream is on`,
+      facts,
+    );
+  }
+}
+
+export class VersionInUseError extends SlotdError {
+  readonly code = "VERSION_IN_USE";
+  constructor(version: string, by: string) {
+    super(`${version} is in use by ${by}; stop routing to it first, or force with a reason`, { field: "version" });
+  }
+}
+
+export class InternalError extends SlotdError {
+  readonly code = "INTERNAL";
+}
+
+/** The error itself if it is one of ours, else an INTERNAL one around it. */
+export function toSlotdError(error: unknown): SlotdError {
+  if (error instanceof SlotdError) return error;
+  return new InternalError(error instanceof Error ? error.message : String(error), { cause: error });
+}
+
+/** An address without the user and password that it may carry. */
+export function redact(url: string): string {
+  return url.replace(/\/\/[^/@\s]*@/, "//***@");
+}

@@ -1,0 +1,18 @@
+import { z } from "zod";
+import { hostSchema, nameSchema, timestampSchema, versionSchema } from "./names.ts";
+
+/** Something that happened on a host, for people and audits. `kind` is a stable word; `message` is a sentence in the past tense. */
+export const eventSchema = z.object({
+  at: timestampSchema,
+  service: nameSchema,
+  host: hostSchema,
+  /** The slot, or `-` for the agent itself. */
+  slot: z.string(),
+  kind: z.enum(["agent", "order", "state", "worker", "drain", "release", "bus", "error"]),
+  message: z.string(),
+  version: versionSchema.optional(),
+  orderId: z.string().optional(),
+  code: z.string().optional(),
+  facts: z.record(z.string(), z.unknown()).optional(),
+});
+export type Event = z.infer<typeof eventSchema>;

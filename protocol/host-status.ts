@@ -1,0 +1,131 @@
+import { z } from "zod";
+import { hostSchema, nameSchema, sha256Schema, timestampSchema, versionSchema } from "./names.ts";
+import { drainClauses, orderOutcomes, slotStates } from "./states.ts";
+
+const count = z.int().nonnegative();
+
+/** An error as it crosses the wire: a stable code, a sentence, and the field at fault where there is one. */
+export const wireErrorSchema = z.object({
+  code: z.string(),
+  message: z.string(),
+  field: z.string().optional(),
+  orderId: z.string().optional(),
+  at: timestampSchema.optional(),
+});
+export type WireError = z.infer<typeof wireErrorSchema>;
+
+/** How a drain went. Durations are milliseconds on the monotonic clock. */
+export const drainRecordSchema = z.object({
+  version: versionSchema,
+  startedAt: timestampSchema,
+  durationMs: count,
+  /** KV revision of the withdrawal that others had to see; absent where the bus was not there to take it. */
+  revision: count.optional(),
+  /** What ended the wait for the edges. */
+  edges: z.enum(drainClauses),
+  /** What ended the wait for requests in flight. */
+  idle: z.enum(drainClauses),
+  /** Connections without a request that were still open at the end. */
+  idleConnections: count,
+  /** Requests that were still in flight at the end, and were cut. */
+  cutRequests: count,
+  reason: z.string().optional(),
+});
+export type DrainRecord = z.infer<typeof drainRecordSchema>;
+
+/** How a worker ended. */
+export const workerEndSchema = z.object({
+  worker: count,
+  pid: count,
+  version: versionSchema,
+  /** `crashed`: by itself. `stopped`: by SIGTERM, as asked. `killed`: by SIGKILL after the grace. `lost`: found dead, without a status. */
+  reason: z.enum(["crashed", "stopped", "killed", "lost"]),
+  exitCode: z.int().nullable(),
+  signal: z.string().nullable(),
+  ranMs: count,
+  at: timestampSchema,
+});
+export type WorkerEnd = z.infer<typeof workerEndSchema>;
+
+/** A step that takes a while, and how far it is. */
+export const progressSchema = z.object({
+  step: z.string(),
+  version: versionSchema.optional(),
+  done: count,
+  total: count,
+  unit: z.enum(["bytes", "entries", "workers", "connections"]),
+});
+export type Progress = z.infer<typeof progressSchema>;
+
+export const slotStatusSchema = z.object({
+  slot: nameSchema,
+  state: z.enum(slotStates),
+  /** Since when the slot is in this state. */
+  since: timestampSchema,
+  port: z.int(),
+  version: versionSchema.nullable(),
+  sha256: sha256Schema.nullable(),
+  workers: z.object({ wanted: count, alive: count, ready: count, restarts: count }),
+  /** Open connections on the slot's port, and those of them with a request in flight. Null where no socket is open. */
+  connections: z.object({ open: count, inFlight: count }).nullable(),
+  /** Drained by an operator, and held so until `undrain`. */
+  held: z.boolean(),
+  order: z
+    .object({
+      id: z.string(),
+      epoch: count,
+      action: z.enum(["install", "uninstall"]),
+      version: versionSchema,
+      outcome: z.enum(orderOutcomes),
+      error: wireErrorSchema.optional(),
+    })
+    .nullable(),
+  /** The highest epoch seen. */
+  epoch: count,
+  progress: progressSchema.nullable(),
+  lastError: wireErrorSchema.nullable(),
+  /** The last order that was refused, so that its sender can read why. */
+  refused: wireErrorSchema.nullable(),
+  lastDrain: drainRecordSchema.nullable(),
+  lastEnd: workerEndSchema.nullable(),
+  /** Where the listening socket came from. */
+  socket: z.enum(["none", "opened", "adopted"]),
+});
+export type SlotStatus = z.infer<typeof slotStatusSchema>;
+
+export const hostStatusSchema = z.object({
+  service: nameSchema,
+  stage: nameSchema,
+  host: hostSchema,
+  agentVersion: z.string(),
+  pid: count,
+  bootId: z.string(),
+  startedAt: timestampSchema,
+  observedAt: timestampSchema,
+  bus: z.object({
+    connected: z.boolean(),
+    server: z.string().nullable(),
+    /** Since when the bus is in this state. */
+    since: timestampSchema,
+    error: z.string().nullable(),
+  }),
+  load: z.object({ cores: count, load1: z.number(), memoryUsed: z.number(), stateDiskUsed: z.number() }).nullable(),
+  slots: z.record(nameSchema, slotStatusSchema),
+  lastError: wireErrorSchema.nullable(),
+});
+export type HostStatus = z.infer<typeof hostStatusSchema>;
+
+/** A worker as `slotctl workers` shows it. CPU in percent of a core, memory in bytes. */
+export const workerStatusSchema = z.object({
+  slot: nameSchema,
+  worker: count,
+  version: versionSchema,
+  pid: count,
+  state: z.enum(["starting", "ready", "unready", "stopping", "waiting"]),
+  uptimeMs: count,
+  cpuPercent: z.number().nullable(),
+  memoryBytes: count.nullable(),
+  restarts: count,
+  logFile: z.string(),
+});
+export type WorkerStatus = z.infer<typeof workerStatusSchema>;

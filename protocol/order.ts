@@ -1,0 +1,75 @@
+import { z } from "zod";
+import { OrderMalformedError } from "./errors.ts";
+import { timestampSchema, versionSchema } from "./names.ts";
+import { releaseSchema } from "./release.ts";
+
+const common = {
+  /** Identifies the order: the same id again is the same order. */
+  id: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/, "must match [A-Za-z0-9][A-Za-z0-9._:-]{0,127}"),
+  /** Grows with every deploy. A slot refuses an epoch lower than the highest that it has seen. */
+  epoch: z.int().nonnegative(),
+  issuedBy: z.string().min(1).max(256),
+  issuedAt: timestampSchema,
+};
+
+const installSchema = z.strictObject({
+  ...common,
+  action: z.literal("install"),
+  release: releaseSchema,
+  /** Workers for this slot, in place of the host's configured share. */
+  workers: z.int().min(1).max(1024).optional(),
+});
+
+const uninstallSchema = z.strictObject({
+  ...common,
+  action: z.literal("uninstall"),
+  version: versionSchema,
+  /** How long requests in flight are waited for, in place of the configured bound. */
+  drainTimeoutMs: z
+    .int()
+    .nonnegative()
+    .max(7 * 24 * 3600 * 1000)
+    .optional(),
+  /** Take the version away without waiting for a drain. Needs a reason. */
+  force: z.boolean().optional(),
+  reason: z.string().min(1).max(1024).optional(),
+});
+
+/** What a slot is to hold. The last one under service.host.slot wins. */
+export const orderSchema = z
+  .discriminatedUnion("action", [installSchema, uninstallSchema])
+  .refine((order) => order.action === "install" || !order.force || order.reason !== undefined, {
+    path: ["reason"],
+    error: "is required with force",
+  });
+export type Order = z.infer<typeof orderSchema>;
+export type InstallOrder = z.infer<typeof installSchema>;
+export type UninstallOrder = z.infer<typeof uninstallSchema>;
+
+/** The version that an order is about. */
+export function orderVersion(order: Order): string {
+  return order.action === "install" ? order.release.version : order.version;
+}
+
+/**
+ * Reads an order as it came from the bus.
+ * @throws OrderMalformedError naming the first field at fault and the rule that it breaks.
+ */
+export function parseOrder(text: string): Order {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new OrderMalformedError("(the whole order)", "must be JSON", { cause });
+  }
+  const parsed = orderSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const extra = issue?.code === "unrecognized_keys" ? issue.keys[0] : undefined;
+  const field = [...(issue?.path ?? []), ...(extra ? [extra] : [])].join(".");
+  const rule = extra ? "is not a field of this order" : (issue?.message ?? "is not valid");
+  const id = (value as { id?: unknown } | null)?.id;
+  throw new OrderMalformedError(field || "(the whole order)", rule, {
+    ...(typeof id === "string" && { orderId: id.slice(0, 128) }),
+  });
+}
