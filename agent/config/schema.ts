@@ -1,0 +1,188 @@
+import { hostname } from "node:os";
+import { isAbsolute } from "node:path";
+import { z } from "zod";
+import { hostSchema, nameSchema } from "../../protocol/index.ts";
+
+const port = z.int().min(1).max(65535);
+const durationMs = z
+  .int()
+  .nonnegative()
+  .max(7 * 24 * 3600 * 1000);
+const positiveMs = z
+  .int()
+  .min(1)
+  .max(7 * 24 * 3600 * 1000);
+const absolutePath = z.string().refine(isAbsolute, "must be an absolute path");
+const signal = z
+  .string()
+  .regex(
+    /^SIG(TERM|INT|QUIT|HUP|USR1|USR2|WINCH)$/,
+    "must be one of SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH",
+  );
+const environmentName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "must be a variable's name");
+
+/** Variables that the agent sets itself; an app's environment can't name them. */
+const OWN_VARIABLE = /^(PORT|LISTEN_(FDS|PID|FDNAMES)|SLOTD_.*)$/;
+
+const nats = z.strictObject({
+  servers: z.array(z.string().min(1)).min(1).default(["nats://127.0.0.1:4222"]),
+  /** A `.creds` file of an operator-mode account. */
+  credentials_file: absolutePath.optional(),
+  user: z.string().min(1).optional(),
+  password_file: absolutePath.optional(),
+  token_file: absolutePath.optional(),
+  tls: z
+    .strictObject({
+      ca_file: absolutePath.optional(),
+      cert_file: absolutePath.optional(),
+      key_file: absolutePath.optional(),
+    })
+    .optional(),
+  /** Copies of each bucket, where the agent has to create it. */
+  replicas: z.int().min(1).max(5).default(1),
+});
+
+const slot = z.strictObject({
+  port,
+  /** Workers of this slot, in place of its half of `app.workers`. */
+  workers: z.int().min(1).max(1024).optional(),
+});
+
+const app = z.strictObject({
+  /** The program and its arguments; no shell. A relative program with a `/` is looked up in the release. */
+  command: z.array(z.string().min(1)).min(1),
+  environment: z
+    .record(environmentName, z.string())
+    .default({})
+    .refine((env) => !Object.keys(env).some((name) => OWN_VARIABLE.test(name)), {
+      error: "must not set PORT, LISTEN_* or SLOTD_*: the agent sets those",
+    }),
+  /** Relative to the release's top. */
+  working_directory: z.string().min(1).default("."),
+  /** Workers of the host; each slot gets half. */
+  workers: z.int().min(1).max(2048).default(4),
+  stop_signal: signal.default("SIGTERM"),
+  stop_grace_ms: durationMs.default(10_000),
+  restart_backoff_min_ms: positiveMs.default(200),
+  restart_backoff_max_ms: positiveMs.default(30_000),
+});
+
+const health = z.strictObject({
+  path: z.string().startsWith("/").default("/healthz"),
+  interval_ms: z.int().min(50).default(1_000),
+  timeout_ms: positiveMs.default(2_000),
+  /** Good probes in a row that make a slot healthy, and bad ones that make it unhealthy. */
+  rise: z.int().min(1).max(100).default(1),
+  fall: z.int().min(1).max(100).default(3),
+});
+
+const readiness = z.strictObject({
+  /** k: how many workers must be ready; all of the slot's by default. */
+  workers: z.int().min(1).optional(),
+  /** T: for how long they must have been ready. */
+  hold_ms: durationMs.default(500),
+  /** Not ready after this long is a failed install. */
+  timeout_ms: positiveMs.default(60_000),
+});
+
+const drain = z.strictObject({
+  /** How long readers of the serverset have to see a withdrawal, where no edge acknowledges. */
+  pause_ms: durationMs.default(2_000),
+  /** How long requests in flight are waited for; what is left is cut and reported. */
+  timeout_ms: durationMs.default(60_000),
+});
+
+const releases = z.strictObject({
+  max_archive_bytes: z
+    .int()
+    .positive()
+    .default(4 * 1024 ** 3),
+  max_unpacked_bytes: z
+    .int()
+    .positive()
+    .default(16 * 1024 ** 3),
+  max_entries: z.int().positive().default(500_000),
+  stall_timeout_ms: positiveMs.default(30_000),
+  fetch_attempts: z.int().min(1).max(20).default(4),
+});
+
+const logs = z.strictObject({
+  level: z.enum(["trace", "debug", "info", "warn", "error", "fatal"]).default("info"),
+  /** A worker's output file is cut back to its newest half when it grows past this. */
+  max_worker_bytes: z
+    .int()
+    .min(64 * 1024)
+    .default(64 * 1024 ** 2),
+});
+
+/** The configuration file, key by key. docs/config.md explains each of them. */
+export const configSchema = z
+  .strictObject({
+    service: nameSchema,
+    host: hostSchema.default(() => hostname().toLowerCase()),
+    stage: nameSchema.default("prod"),
+    /** Where the slots listen. */
+    bind: z.union([z.ipv4(), z.ipv6()]).default("0.0.0.0"),
+    /** The address that others reach this host by, for the serverset. By default the one it listens on, or the host's name. */
+    advertise: z.string().min(1).optional(),
+    slots: z
+      .record(nameSchema, slot)
+      .default({ a: { port: 8000 }, b: { port: 8001 } })
+      .refine((slots) => Object.keys(slots).length >= 1, "must have at least one slot")
+      .refine(
+        (slots) => new Set(Object.values(slots).map((s) => s.port)).size === Object.keys(slots).length,
+        "must not give two slots the same port",
+      ),
+    state_directory: absolutePath.optional(),
+    nats: nats.prefault({}),
+    app,
+    health: health.prefault({}),
+    readiness: readiness.prefault({}),
+    drain: drain.prefault({}),
+    releases: releases.prefault({}),
+    control: z
+      .strictObject({
+        socket: absolutePath.optional(),
+        /** Group that may use the socket, by name or number. */
+        group: z.union([z.string().min(1), z.int().nonnegative()]).optional(),
+      })
+      .prefault({}),
+    logs: logs.prefault({}),
+  })
+  .superRefine((config, ctx) => {
+    const refuse = (path: string[], message: string) => ctx.addIssue({ code: "custom", path, message });
+    const { app, nats, readiness } = config;
+    if (app.restart_backoff_max_ms < app.restart_backoff_min_ms)
+      refuse(["app", "restart_backoff_max_ms"], "must not be less than restart_backoff_min_ms");
+    if (nats.user && !nats.password_file) refuse(["nats", "password_file"], "is required with nats.user");
+    if (nats.credentials_file && (nats.user || nats.token_file))
+      refuse(["nats", "credentials_file"], "must not be combined with user or token_file");
+    for (const [name, { workers }] of Object.entries(slotWorkers(config)))
+      if (readiness.workers !== undefined && readiness.workers > workers)
+        refuse(["readiness", "workers"], `must not be more than the ${workers} workers of slot ${name}`);
+  });
+
+type Parsed = z.infer<typeof configSchema>;
+
+/** Each slot's port and its workers: what it says itself, or its equal share of `app.workers` (at least one). */
+export function slotWorkers(config: Pick<Parsed, "slots" | "app">): Record<string, { port: number; workers: number }> {
+  const names = Object.keys(config.slots).sort();
+  const { workers: total } = config.app;
+  return Object.fromEntries(
+    names.map((name, i) => {
+      const share = Math.floor(total / names.length) + (i < total % names.length ? 1 : 0);
+      const slot = config.slots[name] as Parsed["slots"][string];
+      return [name, { port: slot.port, workers: slot.workers ?? Math.max(1, share) }];
+    }),
+  );
+}
+
+/** The configuration as the agent uses it: parsed, with every default in place, frozen. */
+export type Config = Readonly<
+  Omit<Parsed, "slots" | "state_directory" | "advertise" | "control"> & {
+    slots: Record<string, { port: number; workers: number }>;
+    state_directory: string;
+    advertise: string;
+    control: { socket: string; group?: string | number | undefined };
+  }
+>;
