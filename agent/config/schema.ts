@@ -90,6 +90,8 @@ const drain = z.strictObject({
   pause_ms: durationMs.default(2_000),
   /** How long requests in flight are waited for; what is left is cut and reported. */
   timeout_ms: durationMs.default(60_000),
+  /** A connection on which nothing moved for this long, after the app had the last word, is idle. */
+  quiet_ms: durationMs.default(1_000),
 });
 
 const releases = z.strictObject({
@@ -108,7 +110,7 @@ const releases = z.strictObject({
 
 const logs = z.strictObject({
   level: z.enum(["trace", "debug", "info", "warn", "error", "fatal"]).default("info"),
-  /** A worker's output file is cut back to its newest half when it grows past this. */
+  /** Bound of a worker's output file and its older half (`.log.1`) together. */
   max_worker_bytes: z
     .int()
     .min(64 * 1024)

@@ -1,0 +1,82 @@
+import pidusage from "pidusage";
+import { z } from "zod";
+import { type HostStatus, OrderMalformedError, type SlotStatus, type WorkerStatus } from "../../protocol/index.ts";
+import type { Agent } from "../agent.ts";
+import type { Pool } from "../workers/pool.ts";
+import { logFile } from "../workers/spec.ts";
+import type { Worker } from "../workers/worker.ts";
+
+const askSchema = z.object({
+  by: z.string().min(1).max(256).default("unknown"),
+  reason: z.string().max(1024).optional(),
+});
+
+/** What an agent answers, the same on the control socket and as a micro service. */
+export class Api {
+  constructor(readonly agent: Agent) {}
+
+  status(): HostStatus {
+    return this.agent.status();
+  }
+
+  async workers(): Promise<WorkerStatus[]> {
+    const found = await Promise.all(
+      [...this.agent.slots.values()].map(async (slot) => {
+        const { pool } = slot;
+        if (!pool) return [];
+        const usage = await usageOf(pool.workers.map((worker) => worker.pid));
+        return pool.workers.map((worker) => ({
+          slot: slot.name,
+          worker: worker.number,
+          version: worker.version,
+          pid: worker.pid,
+          state: workerState(pool, worker),
+          uptimeMs: Math.max(0, Date.now() - worker.startedAt),
+          cpuPercent: usage[worker.pid]?.cpu ?? null,
+          memoryBytes: usage[worker.pid]?.memory ?? null,
+          restarts: pool.restartsOf(worker.number),
+          logFile: logFile(pool.spec, worker.number),
+        }));
+      }),
+    );
+    return found.flat();
+  }
+
+  /** Starts a drain that is held until `undrain`. */
+  drain(slot: string, body: unknown): SlotStatus {
+    const { by, reason } = ask(body);
+    this.agent.find(slot).drain(by, reason);
+    return this.agent.slotStatus(slot);
+  }
+
+  undrain(slot: string, body: unknown): SlotStatus {
+    this.agent.find(slot).undrain(ask(body).by);
+    return this.agent.slotStatus(slot);
+  }
+
+  restart(slot: string, body: unknown): SlotStatus {
+    this.agent.find(slot).restart(ask(body).by);
+    return this.agent.slotStatus(slot);
+  }
+}
+
+function workerState(pool: Pool, worker: Worker): WorkerStatus["state"] {
+  if (worker.stopping) return "stopping";
+  if (!worker.accepting) return "starting";
+  return pool.health.healthy ? "ready" : "unready";
+}
+
+async function usageOf(pids: number[]): Promise<Record<number, { cpu: number; memory: number }>> {
+  if (pids.length === 0) return {};
+  // A worker may end between the list and the look; the others' figures still count.
+  const each = pids.map((pid) => pidusage(pid).catch(() => null));
+  const figures = await Promise.all(each);
+  return Object.fromEntries(pids.flatMap((pid, i) => (figures[i] ? [[pid, figures[i]]] : [])));
+}
+
+function ask(body: unknown): z.infer<typeof askSchema> {
+  const parsed = askSchema.safeParse(body ?? {});
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw new OrderMalformedError(issue?.path.join(".") || "(the request)", issue?.message ?? "is not valid");
+}

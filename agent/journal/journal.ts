@@ -1,0 +1,76 @@
+import { readFileSync, renameSync } from "node:fs";
+import { join } from "node:path";
+import { JournalCorruptError, JournalUnwritableError } from "../../protocol/index.ts";
+import { writeDurably } from "../os/durable-file.ts";
+import { emptySlotJournal, type JournalContent, journalSchema, type SlotJournal } from "./schema.ts";
+
+/**
+ * What the agent must know after any crash: what each slot is to hold, which orders were seen, and who the workers are.
+ * One file, replaced whole; a change is on the disk before the call returns.
+ */
+export class Journal {
+  private constructor(
+    readonly path: string,
+    private content: JournalContent,
+    /** Why an earlier journal was set aside, if one was. */
+    readonly corrupt: JournalCorruptError | null,
+  ) {}
+
+  /** Reads the journal. One that can't be understood is set aside, and an empty one takes its place. */
+  static open(stateDirectory: string): Journal {
+    const path = join(stateDirectory, "journal.json");
+    const empty: JournalContent = { format: 1, slots: {} };
+    let text: string;
+    try {
+      text = readFileSync(path, "utf8");
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return new Journal(path, empty, null);
+      throw error;
+    }
+    try {
+      return new Journal(path, journalSchema.parse(JSON.parse(text)), null);
+    } catch (error) {
+      const aside = `${path}.corrupt-${new Date().toISOString().replaceAll(":", "")}`;
+      renameSync(path, aside);
+      return new Journal(path, empty, new JournalCorruptError(firstLine(error), aside));
+    }
+  }
+
+  /** One slot's part of the journal. */
+  slot(name: string): SlotRecord {
+    return new SlotRecord(
+      () => this.content.slots[name] ?? emptySlotJournal(),
+      (next) => this.write({ ...this.content, slots: { ...this.content.slots, [name]: next } }),
+    );
+  }
+
+  private write(next: JournalContent): void {
+    try {
+      writeDurably(this.path, `${JSON.stringify(next)}\n`);
+    } catch (error) {
+      throw new JournalUnwritableError(this.path, error as Error);
+    }
+    this.content = next;
+  }
+}
+
+/** A slot's own view of the journal. */
+export class SlotRecord {
+  constructor(
+    private readonly read: () => SlotJournal,
+    private readonly write: (next: SlotJournal) => void,
+  ) {}
+
+  get current(): SlotJournal {
+    return this.read();
+  }
+
+  /** @throws JournalUnwritableError; then nothing has changed, in memory or on the disk. */
+  update(change: Partial<SlotJournal>): void {
+    this.write({ ...this.read(), ...change });
+  }
+}
+
+function firstLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).replaceAll(/\s+/g, " ").slice(0, 200);
+}

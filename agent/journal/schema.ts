@@ -1,0 +1,65 @@
+import { z } from "zod";
+import { drainRecordSchema, orderOutcomes, orderSchema, releaseSchema, wireErrorSchema } from "../../protocol/index.ts";
+
+const identitySchema = z.object({ pid: z.int().positive(), startTime: z.int(), bootId: z.string() });
+
+const orderRecordSchema = z.object({
+  order: orderSchema,
+  outcome: z.enum(orderOutcomes),
+  error: wireErrorSchema.optional(),
+});
+/** An accepted order and what became of it. */
+export type OrderRecord = z.infer<typeof orderRecordSchema>;
+
+const residentSchema = z.object({
+  release: releaseSchema,
+  /** In place of the slot's configured share. */
+  workers: z.int().positive().optional(),
+  epoch: z.int().nonnegative(),
+  /** It was ready at least once. Only then does the agent bring it back after a failure. */
+  proven: z.boolean(),
+});
+/** The release that a slot holds. */
+export type Resident = z.infer<typeof residentSchema>;
+
+const slotJournalSchema = z.object({
+  /** The highest epoch of an accepted order. */
+  epoch: z.int().nonnegative(),
+  order: orderRecordSchema.nullable(),
+  /** Earlier orders by id, newest last, so that a repeat gets the recorded outcome. */
+  history: z.array(
+    z.object({
+      id: z.string(),
+      fingerprint: z.string(),
+      outcome: z.enum(orderOutcomes),
+      error: wireErrorSchema.optional(),
+    }),
+  ),
+  resident: residentSchema.nullable(),
+  /** An operator's drain that is held until it is taken back. */
+  held: z.object({ by: z.string(), reason: z.string().optional() }).nullable(),
+  /** The workers were told to end: after a crash they are not taken over any more. */
+  stopping: z.boolean(),
+  workers: z.array(z.object({ number: z.int().nonnegative(), startedAt: z.number(), identity: identitySchema })),
+  lastDrain: drainRecordSchema.nullable(),
+});
+export type SlotJournal = z.infer<typeof slotJournalSchema>;
+
+export const journalSchema = z.object({
+  format: z.literal(1),
+  slots: z.record(z.string(), slotJournalSchema),
+});
+export type JournalContent = z.infer<typeof journalSchema>;
+
+export function emptySlotJournal(): SlotJournal {
+  return {
+    epoch: 0,
+    order: null,
+    history: [],
+    resident: null,
+    held: null,
+    stopping: false,
+    workers: [],
+    lastDrain: null,
+  };
+}

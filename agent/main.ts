@@ -1,0 +1,66 @@
+#!/usr/bin/env node
+import { Command } from "commander";
+import { pino } from "pino";
+import { type SlotdError, toSlotdError } from "../protocol/index.ts";
+import { Agent } from "./agent.ts";
+import { serveOnBus } from "./bus/micro-service.ts";
+import { loadConfig } from "./config/load.ts";
+import { Api } from "./control/api.ts";
+import { ControlServer } from "./control/server.ts";
+import { agentVersion } from "./version.ts";
+
+const command = new Command("slotd")
+  .description("Deploy agent: keeps two versions of a web app serving side by side on this host")
+  .version(agentVersion)
+  .requiredOption("-c, --config <file>", "configuration file (TOML)")
+  .option("--check-config", "check the configuration and end")
+  .option("--pretty", "log for people rather than as JSON")
+  .addHelpText(
+    "after",
+    "\nExamples:\n  slotd --config /etc/slotd/web.toml --check-config\n  slotd --config /etc/slotd/web.toml\n",
+  )
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+command.parse();
+const options = command.opts<{ config: string; checkConfig?: boolean; pretty?: boolean }>();
+
+try {
+  const config = loadConfig(options.config);
+  if (options.checkConfig) {
+    console.log(`${options.config}: good (service ${config.service}, slots ${Object.keys(config.slots).join(", ")})`);
+    process.exit(0);
+  }
+  const log = pino(
+    { level: config.logs.level, base: { service: config.service }, timestamp: pino.stdTimeFunctions.isoTime },
+    options.pretty ? (await import("pino-pretty")).default({ sync: true }) : pino.destination({ sync: true }),
+  );
+  const agent = new Agent(config, log);
+  const api = new Api(agent);
+  const control = new ControlServer(config.control, api, log);
+  await control.listen();
+  serveOnBus(agent.bus, api, config, agentVersion, log);
+  await agent.start();
+  log.info({ agentVersion, pid: process.pid }, "agent started");
+
+  // The first signal drains and stops; a second one does not wait for requests.
+  let signals = 0;
+  const end = async (signal: NodeJS.Signals) => {
+    log.info({ signal }, "agent was told to end");
+    await agent.stop(++signals === 1 ? "graceful" : "forced");
+    await control.close();
+    process.exit(0);
+  };
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => void end(signal));
+  // For whoever wants to start another agent in this one's place: the workers stay.
+  process.once("SIGUSR2", async () => {
+    await agent.leave();
+    await control.close();
+    process.exit(0);
+  });
+} catch (error) {
+  fail(toSlotdError(error));
+}
+
+function fail(error: SlotdError): never {
+  console.error(`error ${error.code}: ${error.message}`);
+  process.exit(error.code === "CONFIG_INVALID" ? 2 : 1);
+}

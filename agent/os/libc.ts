@@ -1,0 +1,119 @@
+import { constants } from "node:os";
+import koffi from "koffi";
+
+/**
+ * The C library's calls that Node has no way to. All native code of the project is behind this file.
+ * Each wrapper throws a `NativeError` with the errno where the call returns -1.
+ */
+const lib = koffi.load("libc.so.6");
+
+const native = {
+  socket: lib.func("int socket(int domain, int type, int protocol)"),
+  bind: lib.func("int bind(int fd, const uint8_t *addr, uint32_t len)"),
+  listen: lib.func("int listen(int fd, int backlog)"),
+  setsockopt: lib.func("int setsockopt(int fd, int level, int name, const uint8_t *value, uint32_t len)"),
+  getsockopt: lib.func("int getsockopt(int fd, int level, int name, _Out_ uint8_t *value, _Inout_ uint8_t *len)"),
+  getsockname: lib.func("int getsockname(int fd, _Out_ uint8_t *addr, _Inout_ uint8_t *len)"),
+  send: lib.func("int64_t send(int fd, const uint8_t *data, size_t len, int flags)"),
+  recv: lib.func("int64_t recv(int fd, _Out_ uint8_t *data, size_t len, int flags)"),
+  flock: lib.func("int flock(int fd, int operation)"),
+  close: lib.func("int close(int fd)"),
+  syscall3: lib.func("syscall", "long", ["long", "long", "long", "long"]),
+};
+
+export const AF_INET = 2;
+export const AF_INET6 = 10;
+export const AF_NETLINK = 16;
+export const SOCK_STREAM = 1;
+export const SOCK_RAW = 3;
+export const SOCK_CLOEXEC = 0o2000000;
+export const SOL_SOCKET = 1;
+export const SO_REUSEADDR = 2;
+export const SO_RCVTIMEO = 20;
+export const SO_ACCEPTCONN = 30;
+export const IPPROTO_IPV6 = 41;
+export const IPV6_V6ONLY = 26;
+export const LOCK_EX_NB = 2 | 4;
+/** x86-64 and arm64 share the numbers of these newer calls. */
+const SYS_pidfd_open = 434;
+const SYS_pidfd_getfd = 438;
+
+/** A call into the C library that failed. `code` is the errno's name, as Node's own errors have it. */
+export class NativeError extends Error {
+  readonly code: string;
+  constructor(
+    readonly call: string,
+    readonly errno: number,
+  ) {
+    const code = Object.entries(constants.errno).find(([, number]) => number === errno)?.[0] ?? `errno ${errno}`;
+    super(`${call} failed: ${code}`);
+    this.name = "NativeError";
+    this.code = code;
+  }
+}
+
+function checked(call: string, result: number): number {
+  if (result === -1) throw new NativeError(call, koffi.errno());
+  return result;
+}
+
+export function socket(domain: number, type: number, protocol = 0): number {
+  return checked("socket", native.socket(domain, type | SOCK_CLOEXEC, protocol));
+}
+
+export function bind(fd: number, address: Buffer): void {
+  checked("bind", native.bind(fd, address, address.length));
+}
+
+export function listen(fd: number, backlog: number): void {
+  checked("listen", native.listen(fd, backlog));
+}
+
+export function setsockopt(fd: number, level: number, name: number, value: Buffer): void {
+  checked("setsockopt", native.setsockopt(fd, level, name, value, value.length));
+}
+
+/** An option whose value is an int. */
+export function getsockoptInt(fd: number, level: number, name: number): number {
+  const value = Buffer.alloc(4);
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(4);
+  checked("getsockopt", native.getsockopt(fd, level, name, value, length));
+  return value.readInt32LE();
+}
+
+/** The raw `sockaddr` that a socket is bound to. */
+export function getsockname(fd: number): Buffer {
+  const address = Buffer.alloc(128);
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(address.length);
+  checked("getsockname", native.getsockname(fd, address, length));
+  return address.subarray(0, length.readUInt32LE());
+}
+
+export function send(fd: number, data: Buffer): number {
+  return checked("send", Number(native.send(fd, data, data.length, 0)));
+}
+
+export function recv(fd: number, into: Buffer): number {
+  return checked("recv", Number(native.recv(fd, into, into.length, 0)));
+}
+
+/** Takes a lock on an open file, or throws EWOULDBLOCK (EAGAIN). The kernel drops it with the last descriptor. */
+export function lockFile(fd: number): void {
+  checked("flock", native.flock(fd, LOCK_EX_NB));
+}
+
+export function close(fd: number): void {
+  checked("close", native.close(fd));
+}
+
+/** A copy of another process's descriptor, close-on-exec. Needs ptrace access to that process. */
+export function getForeignFd(pid: number, foreignFd: number): number {
+  const pidfd = checked("pidfd_open", Number(native.syscall3(SYS_pidfd_open, pid, 0, 0)));
+  try {
+    return checked("pidfd_getfd", Number(native.syscall3(SYS_pidfd_getfd, pidfd, foreignFd, 0)));
+  } finally {
+    close(pidfd);
+  }
+}

@@ -1,0 +1,71 @@
+import { isIPv6 } from "node:net";
+import { PortTakenError } from "../../protocol/index.ts";
+import { portOf, socketAddress } from "./address.ts";
+import * as libc from "./libc.ts";
+import { portOwner } from "./port-owner.ts";
+
+/** Connections that may wait for a worker. The kernel cuts it to net.core.somaxconn. */
+const BACKLOG = 4096;
+
+/**
+ * A listening socket that is opened here and never accepted on: the workers inherit it, and the kernel spreads connections
+ * over them. The queue belongs to the socket, so a worker can come and go without a connection lost.
+ */
+export class Listener {
+  private closed = false;
+
+  private constructor(
+    readonly fd: number,
+    readonly origin: "opened" | "adopted",
+  ) {}
+
+  /** @throws PortTakenError naming the process that listens there already. */
+  static open(address: string, port: number): Listener {
+    const v6 = isIPv6(address);
+    const fd = libc.socket(v6 ? libc.AF_INET6 : libc.AF_INET, libc.SOCK_STREAM);
+    try {
+      // Without it, connections in TIME_WAIT refuse the port for a minute after a restart.
+      libc.setsockopt(fd, libc.SOL_SOCKET, libc.SO_REUSEADDR, int(1));
+      if (address === "::") libc.setsockopt(fd, libc.IPPROTO_IPV6, libc.IPV6_V6ONLY, int(0));
+      libc.bind(fd, socketAddress(address, port));
+      libc.listen(fd, BACKLOG);
+      return new Listener(fd, "opened");
+    } catch (error) {
+      libc.close(fd);
+      if (error instanceof libc.NativeError && error.code === "EADDRINUSE")
+        throw new PortTakenError(`${v6 ? `[${address}]` : address}:${port}`, portOwner(address, port));
+      throw error;
+    }
+  }
+
+  /** The socket back from a living worker that inherited it; null where that is not a listening socket on this port. */
+  static fromProcess(pid: number, foreignFd: number, port: number): Listener | null {
+    let fd: number;
+    try {
+      fd = libc.getForeignFd(pid, foreignFd);
+    } catch {
+      return null;
+    }
+    try {
+      const listening = libc.getsockoptInt(fd, libc.SOL_SOCKET, libc.SO_ACCEPTCONN) === 1;
+      if (listening && portOf(libc.getsockname(fd)) === port) return new Listener(fd, "adopted");
+    } catch {
+      // Not a socket at all.
+    }
+    libc.close(fd);
+    return null;
+  }
+
+  /** Gives up the agent's hold; the socket lives on while a worker has it. */
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    libc.close(this.fd);
+  }
+}
+
+function int(value: number): Buffer {
+  const buffer = Buffer.alloc(4);
+  buffer.writeInt32LE(value);
+  return buffer;
+}

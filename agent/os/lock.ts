@@ -1,0 +1,19 @@
+import { closeSync, openSync } from "node:fs";
+import { AgentRunningError } from "../../protocol/index.ts";
+import { lockFile, NativeError } from "./libc.ts";
+
+/**
+ * Holds a lock file for this process's life; the kernel lets go of it however the process ends.
+ * @throws AgentRunningError where another process holds it.
+ */
+export function holdLock(path: string): { release(): void } {
+  const fd = openSync(path, "a", 0o600);
+  try {
+    lockFile(fd);
+  } catch (error) {
+    closeSync(fd);
+    if (error instanceof NativeError && error.code === "EAGAIN") throw new AgentRunningError(path);
+    throw error;
+  }
+  return { release: () => closeSync(fd) };
+}

@@ -1,0 +1,119 @@
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+
+/** What tells one process from every other, also over reboots and reused pids. */
+export interface ProcessIdentity {
+  pid: number;
+  /** Clock ticks between boot and the process's start: field 22 of /proc/PID/stat, proc(5). */
+  startTime: number;
+  bootId: string;
+}
+
+let bootIdCache: string | undefined;
+
+/** The kernel's id of this boot. */
+export function bootId(): string {
+  bootIdCache ??= readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+  return bootIdCache;
+}
+
+interface Stat {
+  state: string;
+  parent: number;
+  group: number;
+  startTime: number;
+}
+
+/** The fields of /proc/PID/stat that matter here, or null where there is no such process. */
+export function processStat(pid: number): Stat | null {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, "latin1");
+    // The command's name is in parentheses and may hold anything, parentheses and spaces as well.
+    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+    return {
+      state: fields[0] as string,
+      parent: Number(fields[1]),
+      group: Number(fields[2]),
+      startTime: Number(fields[19]),
+    };
+  } catch {
+    return null;
+  }
+}
+
+/** The identity of a running process. A zombie counts as gone: it holds nothing any more. */
+export function identify(pid: number): ProcessIdentity | null {
+  const stat = processStat(pid);
+  return stat && !"ZX".includes(stat.state) ? { pid, startTime: stat.startTime, bootId: bootId() } : null;
+}
+
+export function isAlive(identity: ProcessIdentity): boolean {
+  if (identity.bootId !== bootId()) return false;
+  return identify(identity.pid)?.startTime === identity.startTime;
+}
+
+/** A process's environment; null where it is gone or may not be read. */
+export function environment(pid: number): Map<string, string> | null {
+  try {
+    const pairs = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
+    return new Map(
+      pairs.filter((p) => p.includes("=")).map((p) => [p.slice(0, p.indexOf("=")), p.slice(p.indexOf("=") + 1)]),
+    );
+  } catch {
+    return null;
+  }
+}
+
+/** A process's command line as a person would type it. */
+export function commandLine(pid: number): string {
+  try {
+    const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").filter(Boolean);
+    return words.join(" ") || readFileSync(`/proc/${pid}/comm`, "utf8").trim();
+  } catch {
+    return "unknown";
+  }
+}
+
+export function allPids(): number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number);
+}
+
+/** What each descriptor of a process is, as readlink tells: `socket:[INODE]`, a path, … */
+export function descriptors(pid: number): Map<number, string> {
+  const found = new Map<number, string>();
+  try {
+    for (const fd of readdirSync(`/proc/${pid}/fd`)) {
+      try {
+        found.set(Number(fd), readlinkSync(`/proc/${pid}/fd/${fd}`));
+      } catch {
+        // Closed since.
+      }
+    }
+  } catch {
+    // Gone, or not ours to look into.
+  }
+  return found;
+}
+
+/** The living processes whose environment carries a token, with that environment. */
+export function findByToken(
+  variable: string,
+  token: string,
+): { identity: ProcessIdentity; env: Map<string, string> }[] {
+  const found = [];
+  const needle = `${variable}=${token}`;
+  for (const pid of allPids()) {
+    let raw: Buffer;
+    try {
+      raw = readFileSync(`/proc/${pid}/environ`);
+    } catch {
+      continue;
+    }
+    if (!raw.includes(needle)) continue;
+    const env = environment(pid);
+    const identity = identify(pid);
+    if (env?.get(variable) === token && identity) found.push({ identity, env });
+  }
+  return found;
+}

@@ -1,0 +1,60 @@
+import { createHash } from "node:crypto";
+import {
+  DigestMismatchError,
+  type Order,
+  OrderConflictError,
+  orderVersion,
+  type SlotdError,
+  StaleEpochError,
+  VersionNotInstalledError,
+} from "../../protocol/index.ts";
+import type { SlotJournal } from "../journal/schema.ts";
+
+/** What to do with a well-formed order: act on it, answer it with the recorded outcome, or refuse it. */
+export type Verdict = { verdict: "accept" } | { verdict: "repeat" } | { verdict: "refuse"; error: SlotdError };
+
+/** What makes two orders the same order. */
+export function fingerprint(order: Order): string {
+  return createHash("sha256").update(JSON.stringify(order)).digest("hex");
+}
+
+/** Judges an order against what the slot has seen and holds. Pure: it changes nothing. */
+export function judgeOrder(slot: string, order: Order, journal: SlotJournal): Verdict {
+  const seen = journal.history.find((entry) => entry.id === order.id);
+  if (seen) {
+    return seen.fingerprint === fingerprint(order)
+      ? { verdict: "repeat" }
+      : { verdict: "refuse", error: new OrderConflictError(order.id) };
+  }
+  if (order.epoch < journal.epoch)
+    return { verdict: "refuse", error: new StaleEpochError(order.id, order.epoch, journal.epoch) };
+
+  const held = [journal.resident?.release, pendingRelease(journal)].filter((release) => release !== undefined);
+  if (order.action === "install") {
+    const { version, sha256 } = order.release;
+    const other = held.find((release) => release.version === version && release.sha256 !== sha256);
+    if (other) {
+      const error = new DigestMismatchError(version, sha256, other.sha256, `the content of slot ${slot}, installed as`);
+      return { verdict: "refuse", error };
+    }
+  } else if (held.length > 0 && !held.some((release) => release.version === order.version)) {
+    const [resident] = held;
+    const facts = { orderId: order.id };
+    return {
+      verdict: "refuse",
+      error: new VersionNotInstalledError(slot, order.version, resident?.version ?? "nothing", facts),
+    };
+  }
+  return { verdict: "accept" };
+}
+
+function pendingRelease(journal: SlotJournal) {
+  const record = journal.order;
+  if (record?.outcome !== "pending" || record.order.action !== "install") return undefined;
+  return record.order.release;
+}
+
+/** An order in a few words, for events. */
+export function describeOrder(order: Order): string {
+  return `${order.action} ${orderVersion(order)} (epoch ${order.epoch}, by ${order.issuedBy})`;
+}

@@ -1,0 +1,68 @@
+import type { SlotState } from "../../protocol/index.ts";
+
+/** What can happen to a slot. `docs` of the states stand with `slotStates` in the protocol. */
+export const slotEvents = [
+  /** An archive is to be fetched into a slot where nothing serves. */
+  "fetch",
+  /** The archive is here. */
+  "unpack",
+  /** The workers are to be started, or found running. */
+  "start",
+  /** The workers of an earlier agent were found serving, and taken over. */
+  "adopt",
+  /** Enough workers were ready for long enough. */
+  "ready",
+  /** The version is to be taken out of the serverset and left to run idle. */
+  "drain",
+  /** The drain was taken back. */
+  "undrain",
+  /** The workers are to be ended. */
+  "stop",
+  /** The release's files are to be deleted. */
+  "remove",
+  /** Nothing is left to do here, and nothing runs. */
+  "clear",
+  /** The step under way did not succeed; nothing of it runs any more. */
+  "fail",
+] as const;
+export type SlotEvent = (typeof slotEvents)[number];
+
+/** The whole state machine. A pair that is missing is refused. */
+export const transitions: Record<SlotState, Partial<Record<SlotEvent, SlotState>>> = {
+  empty: {
+    fetch: "fetching",
+    start: "starting",
+    adopt: "serving",
+    remove: "removing",
+    stop: "stopping",
+    clear: "empty",
+    fail: "failed",
+  },
+  fetching: {
+    unpack: "unpacking",
+    start: "starting",
+    clear: "empty",
+    fetch: "fetching",
+    remove: "removing",
+    fail: "failed",
+  },
+  unpacking: { start: "starting", clear: "empty", fetch: "fetching", remove: "removing", fail: "failed" },
+  starting: { start: "starting", ready: "serving", stop: "stopping", fail: "failed" },
+  serving: { drain: "draining" },
+  draining: { drain: "draining", undrain: "serving", stop: "stopping" },
+  stopping: { stop: "stopping", remove: "removing", start: "starting", clear: "empty", fail: "failed" },
+  removing: { remove: "removing", fetch: "fetching", start: "starting", clear: "empty", fail: "failed" },
+  failed: {
+    fetch: "fetching",
+    start: "starting",
+    stop: "stopping",
+    remove: "removing",
+    clear: "empty",
+    fail: "failed",
+  },
+};
+
+/** The state after an event, or null where the state does not know that event. */
+export function transition(state: SlotState, event: SlotEvent): SlotState | null {
+  return transitions[state][event] ?? null;
+}

@@ -1,0 +1,56 @@
+import { once } from "node:events";
+import { CommandNotFoundError, NotAcceptingError, NotReadyError, WorkersExitedError } from "../../protocol/index.ts";
+import type { Config } from "../config/schema.ts";
+import { lastWords } from "../workers/output.ts";
+import type { Pool } from "../workers/pool.ts";
+import { logFile } from "../workers/spec.ts";
+import { describeEnd } from "../workers/worker.ts";
+
+/** A worker that ended this often in a row while starting will not come up. */
+const HOPELESS_ENDS = 3;
+/** What a shell exits with where a command can't be run, or is not there: POSIX, 2.8.2. */
+const CANT_RUN = [126, 127];
+
+/**
+ * Waits until k of n workers were ready for T. Time alone never makes a slot ready.
+ * @throws COMMAND_NOT_FOUND, WORKERS_EXITED, NOT_ACCEPTING or NOT_READY, or the signal's reason.
+ */
+export async function untilReady(
+  pool: Pool,
+  config: Config["readiness"],
+  signal: AbortSignal,
+  onProgress: (ready: number, needed: number) => void,
+): Promise<void> {
+  const needed = Math.min(config.workers ?? pool.wanted, pool.wanted);
+  const deadline = performance.now() + config.timeout_ms;
+  let readySince: number | null = null;
+  for (;;) {
+    signal.throwIfAborted();
+    const now = performance.now();
+    readySince = pool.ready >= needed ? (readySince ?? now) : null;
+    if (readySince !== null && now - readySince >= config.hold_ms) return;
+    requireHope(pool);
+    if (now >= deadline) throw timedOut(pool, needed, config.timeout_ms);
+    onProgress(Math.min(pool.ready, needed), needed);
+    const next = readySince === null ? deadline : Math.min(deadline, readySince + config.hold_ms);
+    const tick = AbortSignal.timeout(Math.max(1, Math.ceil(next - now)));
+    await once(pool, "change", { signal: AbortSignal.any([signal, tick]) }).catch(() => {});
+  }
+}
+
+function requireHope(pool: Pool): void {
+  const last = pool.ends.at(-1);
+  if (!last) return;
+  const words = lastWords(logFile(pool.spec, last.worker));
+  if (last.reason === "crashed" && CANT_RUN.includes(last.exitCode ?? 0) && /not found|permission denied/i.test(words))
+    throw new CommandNotFoundError(pool.spec.app.command[0] ?? "", words);
+  if (pool.worstStreak < HOPELESS_ENDS) return;
+  if (/EADDRINUSE|address already in use/i.test(words)) throw new NotAcceptingError(pool.spec.port, last.ranMs);
+  throw new WorkersExitedError(pool.ends.length, describeEnd(last), words);
+}
+
+function timedOut(pool: Pool, needed: number, timeoutMs: number) {
+  if (!pool.workers.some((worker) => worker.accepting)) return new NotAcceptingError(pool.spec.port, timeoutMs);
+  const { last } = pool.health;
+  return new NotReadyError(pool.ready, needed, timeoutMs, last.ok ? `answered ${last.status}` : last.why);
+}

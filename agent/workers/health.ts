@@ -1,0 +1,85 @@
+import { request } from "node:http";
+import type { Config } from "../config/schema.ts";
+
+/** How often an unhealthy slot is probed, so that a start is not slower than the app. */
+const EAGER_INTERVAL_MS = 100;
+
+export type ProbeResult = { ok: true; status: number } | { ok: false; why: string };
+
+/** One GET on a connection of its own. Never throws, and never takes longer than the timeout. */
+export function probe(address: string, port: number, path: string, timeoutMs: number): Promise<ProbeResult> {
+  return new Promise((resolve) => {
+    const call = request(
+      { host: address, port, path, agent: false, headers: { "user-agent": "slotd-health" } },
+      (response) => {
+        const status = response.statusCode ?? 0;
+        response.resume();
+        response.once("error", (error) => finish({ ok: false, why: error.message }));
+        response.once("end", () =>
+          finish(status < 400 ? { ok: true, status } : { ok: false, why: `GET ${path} answered ${status}` }),
+        );
+      },
+    );
+    const timer = setTimeout(
+      () => finish({ ok: false, why: `GET ${path} was not answered in ${timeoutMs} ms` }),
+      timeoutMs,
+    );
+    const finish = (result: ProbeResult) => {
+      clearTimeout(timer);
+      call.destroy();
+      resolve(result);
+    };
+    call.once("error", (error) => finish({ ok: false, why: `GET ${path}: ${error.message}` }));
+    call.end();
+  });
+}
+
+/** Probes a slot's port in turn, and counts good and bad answers in a row: `rise` make it healthy, `fall` unhealthy. */
+export class Health {
+  healthy = false;
+  /** Enough answers came in a row to say whether it is healthy. */
+  known = false;
+  last: ProbeResult = { ok: false, why: "none was made yet" };
+  private streak = 0;
+  private timer: NodeJS.Timeout | undefined;
+  private running = false;
+
+  constructor(
+    private readonly address: string,
+    private readonly port: number,
+    private readonly config: Config["health"],
+    private readonly onProbe: (changed: boolean) => void,
+  ) {}
+
+  start(): void {
+    if (this.running) return;
+    this.running = true;
+    void this.run();
+  }
+
+  stop(): void {
+    this.running = false;
+    clearTimeout(this.timer);
+  }
+
+  private async run(): Promise<void> {
+    const { path, timeout_ms, interval_ms } = this.config;
+    const result = await probe(this.address, this.port, path, timeout_ms);
+    if (!this.running) return;
+    const was = this.healthy;
+    this.count(result);
+    this.onProbe(was !== this.healthy);
+    if (!this.running) return;
+    const wait = this.healthy ? interval_ms : Math.min(EAGER_INTERVAL_MS, interval_ms);
+    this.timer = setTimeout(() => void this.run(), wait);
+  }
+
+  private count(result: ProbeResult): void {
+    this.streak = result.ok === this.last.ok ? this.streak + 1 : 1;
+    this.last = result;
+    if (result.ok && this.streak >= this.config.rise) this.healthy = this.known = true;
+    if (result.ok || this.streak < this.config.fall) return;
+    this.healthy = false;
+    this.known = true;
+  }
+}
