@@ -14,9 +14,10 @@ import { logFile, type WorkerSpec } from "./spec.ts";
 import { stragglers } from "./stragglers.ts";
 import { Worker } from "./worker.ts";
 
-/** How often workers that are not known to accept yet, and adopted ones, are looked at. */
+/** How often workers are looked at: ones that are not known to accept yet; adopted ones; adopted ones that were told to end. */
 const LOOK_MS = 50;
 const IDLE_LOOK_MS = 500;
+const ENDING_LOOK_MS = 10;
 /** A worker that ran this long is not in a restart loop. */
 const SETTLED_MS = 60_000;
 
@@ -152,6 +153,7 @@ export class Pool extends EventEmitter<PoolEvents> {
       if (!leaders.some((leader) => leader.pid === processStat(identity.pid)?.group))
         signalExactly(identity, this.spec.app.stop_signal as NodeJS.Signals);
     }
+    this.look();
     // No new connection is taken from now on; those that were accepted live on in the workers.
     this.listener.close();
     const { slot, token, app } = this.spec;
@@ -214,7 +216,7 @@ export class Pool extends EventEmitter<PoolEvents> {
     const seat = this.seats[number] as Seat;
     seat.worker = worker;
     void worker.whenEnded().then((end) => this.onEnded(seat, worker, end));
-    this.log.info({ worker: number, pid: worker.pid, adopted: worker.adopted }, "worker started");
+    this.log.info({ worker: number, pid: worker.pid }, worker.adopted ? "worker was taken over" : "worker was started");
     this.emit("started", worker);
     this.emit("change");
     this.look();
@@ -263,8 +265,9 @@ export class Pool extends EventEmitter<PoolEvents> {
       unsure ||= !worker.accepting;
     }
     if (changed) this.emit("change");
-    const adopted = this.workers.some((worker) => worker.adopted);
-    if (unsure || adopted) this.looking = setTimeout(() => this.look(), unsure ? LOOK_MS : IDLE_LOOK_MS);
+    const adopted = this.workers.filter((worker) => worker.adopted);
+    const next = adopted.some((worker) => worker.stopping) ? ENDING_LOOK_MS : unsure ? LOOK_MS : IDLE_LOOK_MS;
+    if (unsure || adopted.length > 0) this.looking = setTimeout(() => this.look(), next);
   }
 
   private accepts(worker: Worker): boolean {
