@@ -112,7 +112,7 @@ export class Agent {
 
   /** Ends the agent and leaves the workers running, for the next agent to take over. */
   async leave(): Promise<void> {
-    for (const slot of this.slots.values()) slot.abandon();
+    for (const slot of this.slots.values()) slot.leave();
     await this.close();
   }
 
@@ -149,13 +149,14 @@ export class Agent {
     const { config, log } = this;
     const key = keys.member(config.service, config.stage, config.host, name);
     const publisher = new KeyPublisher(this.bus, buckets.serversets, key, log, memberLeaseMs / 3);
-    const registrar = new Registrar(publisher);
+    const registrar = new Registrar(name, config, publisher);
     this.registrars.push(registrar);
     const slot = new Slot({
       name,
       config,
       registrar,
       record: journal.slot(name),
+      journalLost: journal.corrupt !== null,
       releases: this.releases,
       token: `${token}.${name}`,
       logDirectory: this.logDirectory,

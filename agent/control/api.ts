@@ -22,7 +22,7 @@ export class Api {
   async workers(): Promise<WorkerStatus[]> {
     const found = await Promise.all(
       [...this.agent.slots.values()].map(async (slot) => {
-        const { pool } = slot;
+        const { pool } = slot.occupant;
         if (!pool) return [];
         const usage = await usageOf(pool.workers.map((worker) => worker.pid));
         return pool.workers.map((worker) => ({

@@ -3,7 +3,6 @@ import {
   DigestMismatchError,
   type Order,
   OrderConflictError,
-  orderVersion,
   type SlotdError,
   StaleEpochError,
   VersionNotInstalledError,
@@ -52,9 +51,4 @@ function pendingRelease(journal: SlotJournal) {
   const record = journal.order;
   if (record?.outcome !== "pending" || record.order.action !== "install") return undefined;
   return record.order.release;
-}
-
-/** An order in a few words, for events. */
-export function describeOrder(order: Order): string {
-  return `${order.action} ${orderVersion(order)} (epoch ${order.epoch}, by ${order.issuedBy})`;
 }

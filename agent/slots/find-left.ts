@@ -1,0 +1,80 @@
+import type { SlotJournal } from "../journal/schema.ts";
+import { Listener } from "../os/listener.ts";
+import { descriptors, findByToken, isAlive, type ProcessIdentity, processStat } from "../os/process.ts";
+import { listenerInode } from "../os/tcp-connections.ts";
+import { TOKEN_VARIABLE } from "../workers/spec.ts";
+import { Worker } from "../workers/worker.ts";
+
+export interface Left {
+  /** Workers of the version that the slot holds, each with a number of its own. */
+  workers: Worker[];
+  /** Processes of the slot that belong to none of them. */
+  strays: ProcessIdentity[];
+  /** The socket that the workers share, taken back from one of them. */
+  listener: Listener | null;
+}
+
+type Found = ReturnType<typeof findByToken>[number] & { group: number };
+
+/** The living processes that carry a slot's token. */
+function processesOf(token: string): Found[] {
+  return findByToken(TOKEN_VARIABLE, token).map((found) => ({
+    ...found,
+    group: processStat(found.identity.pid)?.group ?? 0,
+  }));
+}
+
+/** The version that most of a slot's workers say they are of, for when the journal can't tell. */
+export function versionInUse(token: string): string | null {
+  const counts = new Map<string, number>();
+  for (const { identity, env, group } of processesOf(token)) {
+    const version = env.get("SLOTD_VERSION");
+    if (group === identity.pid && version) counts.set(version, (counts.get(version) ?? 0) + 1);
+  }
+  return [...counts].sort((x, y) => y[1] - x[1])[0]?.[0] ?? null;
+}
+
+/**
+ * What an earlier agent left running of a slot. A process belongs to the slot only if it carries the slot's token; it is a worker
+ * only if it leads a process group and is of the version that the slot holds.
+ * @param version null where no worker is to be taken over
+ */
+export function findLeft(
+  token: string,
+  version: string | null,
+  address: { bind: string; port: number },
+  journalled: SlotJournal["workers"],
+): Left {
+  const workers = new Map<number, Worker>();
+  const others: Found[] = [];
+  for (const found of processesOf(token)) {
+    const { identity, env, group } = found;
+    const number = Number(env.get("SLOTD_WORKER"));
+    const leads = group === identity.pid && env.get("SLOTD_VERSION") === version && Number.isInteger(number);
+    if (leads && !workers.has(number)) {
+      const known = journalled.find((entry) => entry.identity.pid === identity.pid && isAlive(entry.identity));
+      workers.set(number, Worker.adopt(number, version as string, identity, known?.startedAt ?? Date.now()));
+    } else {
+      others.push(found);
+    }
+  }
+  const leaders = new Set([...workers.values()].map((worker) => worker.pid));
+  // A worker's own children are part of it.
+  const strays = others.filter(({ group }) => !leaders.has(group)).map(({ identity }) => identity);
+  const listener = takeBack(leaders, address.bind, address.port);
+  if (listener) return { workers: [...workers.values()], strays, listener };
+  // Without the socket a worker serves nobody.
+  return { workers: [], strays: [...strays, ...[...workers.values()].map((worker) => worker.identity)], listener };
+}
+
+function takeBack(pids: Iterable<number>, bind: string, port: number): Listener | null {
+  const inode = listenerInode(bind, port);
+  if (inode === null) return null;
+  for (const pid of pids) {
+    for (const [fd, target] of descriptors(pid)) {
+      const listener = target === `socket:[${inode}]` ? Listener.fromProcess(pid, fd, port) : null;
+      if (listener) return listener;
+    }
+  }
+  return null;
+}

@@ -1,0 +1,104 @@
+import type { Logger } from "pino";
+import {
+  type Order,
+  type OrderOutcome,
+  orderVersion,
+  parseOrder,
+  type SlotdError,
+  toSlotdError,
+  type WireError,
+} from "../../protocol/index.ts";
+import type { SlotRecord } from "../journal/journal.ts";
+import { fingerprint, judgeOrder } from "./judge-order.ts";
+import type { EmitEvent } from "./parts.ts";
+
+/** Outcomes of earlier orders that are kept, so that a repeat is answered. */
+const HISTORY = 32;
+
+/** The orders of one slot: which is under way, what became of those before, and why one was refused. */
+export class OrderBook {
+  /** Why the last order that was not acted on was refused; null after one was accepted. */
+  refused: WireError | null = null;
+
+  constructor(
+    private readonly slot: string,
+    private readonly record: SlotRecord,
+    private readonly emit: EmitEvent,
+    private readonly log: Logger,
+  ) {}
+
+  /** The order that is under way, if one is. */
+  get pending(): Order | null {
+    const last = this.record.current.order;
+    return last?.outcome === "pending" ? last.order : null;
+  }
+
+  /**
+   * Takes an order as it came from the bus. Its content never throws: what is wrong with it is answered in the status.
+   * @returns the order where it is to be acted on, and is in the journal; null where it was refused or seen before.
+   * @throws JournalUnwritableError where it could not be taken down; nothing has changed, and it has to be brought again.
+   */
+  take(text: string): Order | null {
+    let order: Order;
+    try {
+      order = parseOrder(text);
+    } catch (error) {
+      this.refuse(toSlotdError(error));
+      return null;
+    }
+    const judged = judgeOrder(this.slot, order, this.record.current);
+    if (judged.verdict === "refuse") this.refuse(judged.error, order);
+    if (judged.verdict !== "accept") return null;
+    this.accept(order);
+    return order;
+  }
+
+  /** Writes down what became of an order; one that is not under way any more is left as it is. */
+  finish(order: Order, outcome: OrderOutcome, error?: SlotdError): void {
+    if (this.pending?.id !== order.id) return;
+    const facts = { outcome, ...(error && { error: { ...error.toWire(), orderId: order.id } }) };
+    const history = this.record.current.history.map((entry) =>
+      entry.id === order.id ? { ...entry, ...facts } : entry,
+    );
+    this.record.update({ order: { order, ...facts }, history });
+    this.tell(order, `order was ${outcome}`, error);
+  }
+
+  private accept(order: Order): void {
+    const { current } = this.record;
+    const { pending } = this;
+    const history = current.history.map((entry) =>
+      entry.id === pending?.id ? { ...entry, outcome: "superseded" as const } : entry,
+    );
+    const entry = { id: order.id, fingerprint: fingerprint(order), outcome: "pending" as const };
+    this.record.update({
+      epoch: Math.max(current.epoch, order.epoch),
+      order: { order, outcome: "pending" },
+      history: [...history, entry].slice(-HISTORY),
+      held: null,
+    });
+    this.refused = null;
+    if (pending) this.tell(pending, "order was superseded");
+    this.tell(order, "order was accepted");
+  }
+
+  private refuse(error: SlotdError, order?: Order): void {
+    const wire = { ...error.toWire(), ...(order && { orderId: order.id }), at: new Date().toISOString() };
+    this.refused = wire;
+    this.log.warn({ ...wire }, "order was refused");
+    this.emit({
+      kind: "order",
+      message: wire.message,
+      code: wire.code,
+      ...(wire.orderId && { orderId: wire.orderId }),
+      ...(wire.field && { facts: { field: wire.field } }),
+    });
+  }
+
+  private tell(order: Order, what: string, error?: SlotdError): void {
+    const version = orderVersion(order);
+    const message = `${what}: ${order.action} ${version} (epoch ${order.epoch}, by ${order.issuedBy})`;
+    this.log.info({ orderId: order.id, epoch: order.epoch, version, ...(error && { code: error.code }) }, what);
+    this.emit({ kind: "order", message, orderId: order.id, version, ...(error && { code: error.code }) });
+  }
+}
