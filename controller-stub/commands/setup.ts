@@ -1,0 +1,19 @@
+import type { Command } from "commander";
+import { ensureAll } from "../buckets.ts";
+import { type Context, withBus } from "../context.ts";
+
+export function addSetup(program: Command, context: Context): void {
+  program
+    .command("setup")
+    .summary("create on the bus what slotd keeps there")
+    .description(
+      "Creates the buckets, the object store and the stream that slotd uses, where they are missing. What exists is left as it is.\n" +
+        "Not needed: whoever is first creates what it uses, with one replica.",
+    )
+    .addHelpText("after", "\nExample:\n  slotd-controller setup --replicas 3")
+    .action(async (_options, command: Command) => {
+      const names = await withBus(context, command, ensureAll);
+      context.output.object({ ready: names });
+      for (const name of names) context.output.line(`${name} is ready`);
+    });
+}

@@ -1,0 +1,42 @@
+import { type Command, createArgument } from "commander";
+import type { UninstallOrder } from "../../protocol/order.ts";
+import type { Context } from "../context.ts";
+import { type Body, issue } from "../issue.ts";
+import { addOrderOptions, aName, aVersion, type OrderOptions, wholeNumber } from "../options.ts";
+
+interface UninstallOptions extends OrderOptions {
+  force?: boolean;
+  reason?: string;
+  drainTimeout?: number;
+}
+
+const EXAMPLES = `
+Examples:
+  slotd-controller uninstall web 1.4.1 --slot b --all-hosts --wait
+  slotd-controller uninstall web 1.4.1 --slot b --host h1 --drain-timeout 600000
+  slotd-controller uninstall web 1.4.1 --slot b --host h1 --force --reason "leaks memory"`;
+
+export function addUninstall(program: Command, context: Context): void {
+  const command = program
+    .command("uninstall")
+    .summary("order a version out of a slot")
+    .description("Orders a version out of a slot of each host, once nobody is using it any more.")
+    .addArgument(createArgument("<service>", "application").argParser(aName))
+    .addArgument(createArgument("<version>", "version that the slot holds").argParser(aVersion));
+  addOrderOptions(command)
+    .option("--force", "do not wait for a drain; needs --reason")
+    .option("--reason <text>", "why, for the record")
+    .option("--drain-timeout <ms>", "how long requests in flight are waited for", wholeNumber(0))
+    .addHelpText("after", EXAMPLES)
+    .action((service: string, version: string, options: UninstallOptions, self: Command) => {
+      const { force, reason, drainTimeout } = options;
+      const order: Body<UninstallOrder> = {
+        action: "uninstall",
+        version,
+        ...(force && { force }),
+        ...(reason !== undefined && { reason }),
+        ...(drainTimeout !== undefined && { drainTimeoutMs: drainTimeout }),
+      };
+      return issue(context, self, { service, options, draft: order, complete: async () => order });
+    });
+}

@@ -1,0 +1,35 @@
+import { type Command, createArgument } from "commander";
+import type { HostStatus } from "../../protocol/host-status.ts";
+import { changeTracker } from "../changes.ts";
+import { type Context, globals, warnMalformed, withBus } from "../context.ts";
+import { followStatuses } from "../hosts.ts";
+import { lastingFor } from "../lasting.ts";
+import { aName } from "../options.ts";
+
+export function addWatch(program: Command, context: Context): void {
+  program
+    .command("watch")
+    .summary("follow orders on all hosts")
+    .description(
+      "Prints a line for each change of state, of progress and of an order's outcome on any host,\n" +
+        "until interrupted or --timeout is over. With --json each line is a JSON object.",
+    )
+    .addArgument(createArgument("<service>", "application").argParser(aName))
+    .addHelpText("after", "\nExample:\n  slotd-controller watch web")
+    .action((service: string, _options, command: Command) => watch(context, command, service));
+}
+
+async function watch(context: Context, command: Command, service: string): Promise<void> {
+  await withBus(context, command, async (bus) => {
+    const track = changeTracker();
+    const print = (status: HostStatus) => {
+      for (const change of track(status)) context.output.change(change);
+    };
+    const stop = await followStatuses(bus, service, print, warnMalformed(context));
+    try {
+      await lastingFor(bus, globals(command).timeout);
+    } finally {
+      stop();
+    }
+  });
+}

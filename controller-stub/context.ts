@@ -1,0 +1,41 @@
+import type { Command } from "commander";
+import { type Bus, connectBus, defaultServer, defaultTimeoutMs } from "./bus.ts";
+import { type GlobalOptions, list } from "./options.ts";
+import type { Output } from "./output.ts";
+
+/** What a verb has to work with. */
+export interface Context {
+  output: Output;
+  signal: AbortSignal;
+  /** SLOTD_NATS. */
+  natsFromEnv: string | undefined;
+  /** Who runs the command, for orders without `--by`. */
+  user: string;
+}
+
+export function globals(command: Command): GlobalOptions {
+  return command.optsWithGlobals<GlobalOptions>();
+}
+
+/** Connects as the global options say, and closes the connection whatever happens. */
+export async function withBus<T>(context: Context, command: Command, use: (bus: Bus) => Promise<T>): Promise<T> {
+  const { nats, creds, timeout, replicas } = globals(command);
+  const fromEnv = list(context.natsFromEnv ?? "");
+  const bus = await connectBus({
+    servers: nats ?? (fromEnv.length > 0 ? fromEnv : [defaultServer]),
+    credsFile: creds,
+    timeoutMs: timeout ?? defaultTimeoutMs,
+    replicas,
+    signal: context.signal,
+  });
+  try {
+    return await use(bus);
+  } finally {
+    await bus.close();
+  }
+}
+
+/** Says that a value on the bus could not be read, and goes on without it. */
+export function warnMalformed({ output }: Context): (key: string, why: string) => void {
+  return (key, why) => output.warn(`the status under ${key} can't be read and is left out: ${why}`);
+}

@@ -1,0 +1,39 @@
+#!/usr/bin/env node
+import { userInfo } from "node:os";
+import { addInstall } from "./commands/install.ts";
+import { addPublish } from "./commands/publish.ts";
+import { addSetup } from "./commands/setup.ts";
+import { addStatus } from "./commands/status.ts";
+import { addUninstall } from "./commands/uninstall.ts";
+import { addWatch } from "./commands/watch.ts";
+import type { Context } from "./context.ts";
+import { InterruptedError } from "./errors.ts";
+import { Output } from "./output.ts";
+import { createProgram, runProgram } from "./program.ts";
+
+const { argv, env, stdout, stderr } = process;
+const args = argv.slice(2);
+
+// The first signal ends the verb in order; a second one ends the process.
+const interruption = new AbortController();
+for (const [signal, number] of [
+  ["SIGINT", 2],
+  ["SIGTERM", 15],
+] as const) {
+  process.once(signal, () => interruption.abort(new InterruptedError(signal, 128 + number)));
+}
+// Whoever read the output has seen enough, as with `| head`.
+stdout.on("error", () => process.exit(0));
+
+const context: Context = {
+  output: new Output({ stdout, stderr, json: args.includes("--json"), plain: !!env.NO_COLOR }),
+  signal: interruption.signal,
+  natsFromEnv: env.SLOTD_NATS,
+  user: env.USER || userInfo().username,
+};
+const program = createProgram();
+for (const add of [addPublish, addInstall, addUninstall, addStatus, addWatch, addSetup]) add(program, context);
+
+const exitCode = await runProgram(program, args, context.output);
+// What was written is on its way before the process ends.
+stderr.write("", () => stdout.write("", () => process.exit(exitCode)));

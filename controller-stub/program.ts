@@ -1,0 +1,72 @@
+import { Command, CommanderError, Option } from "commander";
+import { type SlotdError, toSlotdError } from "../protocol/errors.ts";
+import { defaultServer, defaultTimeoutMs } from "./bus.ts";
+import { ControllerError, exitCodes, OrderNotDoneError } from "./errors.ts";
+import { aTimeout, servers, wholeNumber } from "./options.ts";
+import type { Output } from "./output.ts";
+
+const AFTER = `
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the bus can't be reached.
+
+Examples:
+  slotd-controller publish web 1.4.2 dist/web-1.4.2.tar.gz
+  slotd-controller install web 1.4.2 --slot a --all-hosts --wait
+  slotd-controller status web`;
+
+/** The command without its verbs. */
+export function createProgram(): Command {
+  return new Command("slotd-controller")
+    .description("Publishes releases, and orders them into the slots of a fleet.")
+    .addOption(
+      new Option(
+        "--nats <url>",
+        `servers of the bus; repeatable, or with commas (SLOTD_NATS, or ${defaultServer})`,
+      ).argParser(servers),
+    )
+    .option("--creds <file>", "a user's credentials for the bus")
+    .option("--json", "print JSON")
+    .option("--timeout <ms>", `how long the bus, and --wait, may take (${defaultTimeoutMs}; 600000)`, aTimeout)
+    .option("--replicas <n>", "copies of what is created on the bus", wholeNumber(1, 5), 1)
+    .addHelpText("after", AFTER)
+    .configureHelp({ showGlobalOptions: true })
+    .exitOverride()
+    .configureOutput({ outputError: () => {} });
+}
+
+/** Runs the command. Errors stop here. @returns the exit code */
+export async function runProgram(program: Command, args: readonly string[], output: Output): Promise<number> {
+  try {
+    await program.parseAsync(args, { from: "user" });
+    return exitCodes.done;
+  } catch (error) {
+    if (error instanceof CommanderError) return endParsing(error, output);
+    return error instanceof ControllerError ? endOwn(error, output) : endOther(toSlotdError(error), output);
+  }
+}
+
+function endParsing(error: CommanderError, output: Output): number {
+  if (error.exitCode === 0) return exitCodes.done;
+  // Without a verb the help was printed already.
+  const message = error.code === "commander.help" ? "a verb is missing" : error.message.replace(/^error: /, "");
+  output.error("USAGE", message);
+  output.object({ error: { code: "USAGE", message } });
+  return exitCodes.usage;
+}
+
+function endOwn(error: ControllerError, output: Output): number {
+  if (error instanceof OrderNotDoneError) {
+    for (const { host, code, outcome, message } of error.failures) output.error(code, `${host} ${outcome}: ${message}`);
+    if (error.missing.length > 0) output.error("WAIT_TIMEOUT", error.missingMessage);
+  } else {
+    output.error(error.code, error.message);
+  }
+  output.object({ error: { code: error.code, message: error.message, ...error.facts() } });
+  return error.exitCode;
+}
+
+function endOther(error: SlotdError, output: Output): number {
+  output.error(error.code, error.message);
+  output.object({ error: error.toWire() });
+  if (error.code === "BUS_UNREACHABLE") return exitCodes.busUnreachable;
+  return error.code === "ORDER_MALFORMED" ? exitCodes.usage : exitCodes.failed;
+}
