@@ -1,0 +1,40 @@
+import { Command } from "commander";
+import type { Check } from "../doctor/check.ts";
+import { chooseConfig } from "../doctor/config-file.ts";
+import { exitCodes } from "../exit-codes.ts";
+import { plural } from "../render/amounts.ts";
+import { checkLines } from "../render/check.ts";
+import type { Session } from "../session.ts";
+
+const help = `
+Works while the agent is down. Without --config or --service, the only file in /etc/slotd is used. What the agent's user may
+read and write is seen best with sudo. Ends with 1 when a check failed; warnings alone end with 0.
+
+Examples:
+  sudo slotctl doctor
+  slotctl doctor --config ./web.toml
+  slotctl doctor --json | jq '.checks[] | select(.ok != "ok")'`;
+
+export function doctorCommand(session: Session): Command {
+  return new Command("doctor")
+    .description("checks the configuration, the agent, the bus, ports, disk and limits, and says what to mend")
+    .option("--config <file>", "the service's configuration (default: the only one in /etc/slotd)")
+    .addHelpText("after", help)
+    .action(async ({ config }: { config?: string }) => {
+      const { context, options } = session;
+      const { configDirectory, path, signal } = context;
+      const configPath = chooseConfig({ config, service: options.service, configDirectory });
+      // Brings native calls and the NATS client with it, which no other verb has to wait for.
+      const { examine } = await import("../doctor/examine.ts");
+      const checks: Check[] = [];
+      for await (const check of examine({ configPath, socket: options.socket, path, signal })) {
+        checks.push(check);
+        if (!session.json) session.print(checkLines(check, session.colors, session.columns).join("\n"));
+      }
+      const failed = checks.filter((check) => check.ok === "fail").length;
+      const warned = checks.filter((check) => check.ok === "warn").length;
+      if (session.json) session.printJson({ ok: failed === 0, checks });
+      else session.print(`\n${plural(checks.length, "check")}: ${failed} failed, ${plural(warned, "warning")}`);
+      if (failed > 0) session.exitCode = exitCodes.failed;
+    });
+}

@@ -1,0 +1,20 @@
+import { Command } from "commander";
+import { wholeNumber } from "../numbers.ts";
+import { eventLine } from "../render/event.ts";
+import type { Session } from "../session.ts";
+
+export function eventsCommand(session: Session): Command {
+  return new Command("events")
+    .description("what happened on this host, oldest first")
+    .option("-n, --last <events>", "how many to show", wholeNumber, 20)
+    .option("-f, --follow", "go on with new events as they come", false)
+    .addHelpText(
+      "after",
+      "\nExamples:\n  slotctl events -n 100\n  slotctl events -f\n  slotctl events --json | jq 'select(.code)'",
+    )
+    .action(async ({ last, follow }: { last: number; follow: boolean }) => {
+      for await (const event of session.client().events({ last, follow }))
+        if (session.json) session.printJson(event);
+        else session.print(eventLine(event, session.colors));
+    });
+}

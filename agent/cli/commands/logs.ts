@@ -1,0 +1,35 @@
+import { Command } from "commander";
+import { UsageError } from "../errors.ts";
+import { wholeNumber } from "../numbers.ts";
+import { logText } from "../render/log-line.ts";
+import type { Session } from "../session.ts";
+
+interface Options {
+  worker?: number;
+  lines: number;
+  follow: boolean;
+}
+
+const examples = `
+Examples:
+  slotctl logs                     the newest lines of every worker
+  slotctl logs a --worker 0 -n 500
+  slotctl logs b -f                go on with what comes, until Ctrl-C`;
+
+export function logsCommand(session: Session): Command {
+  return new Command("logs")
+    .description("what the workers have written")
+    .argument("[slot]", "only this slot's workers")
+    .option("--worker <number>", "only this worker of the slot", wholeNumber)
+    .option("-n, --lines <lines>", "how many lines back to begin, per worker", wholeNumber, 50)
+    .option("-f, --follow", "go on with new lines as they come", false)
+    .addHelpText("after", examples)
+    .action(async (slot: string | undefined, { worker, lines, follow }: Options) => {
+      if (worker !== undefined && slot === undefined)
+        throw new UsageError("--worker needs a slot: slotctl logs a --worker 0");
+      const forTerminal = session.context.terminal() !== null;
+      for await (const line of session.client().logs({ slot, worker, lines, follow }))
+        if (session.json) session.printJson(line);
+        else session.print(logText(line, session.colors, forTerminal));
+    });
+}

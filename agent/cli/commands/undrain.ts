@@ -1,0 +1,26 @@
+import { Command } from "commander";
+import { SlotStateError, type SlotStatus } from "../../../protocol/index.ts";
+import { poll } from "../follow/poll.ts";
+import { standing } from "../render/standing.ts";
+import type { Session } from "../session.ts";
+import { slotOf } from "../slot-of.ts";
+
+export function undrainCommand(session: Session): Command {
+  return new Command("undrain")
+    .description("takes a drain back: the same processes serve again")
+    .argument("<slot>")
+    .addHelpText("after", "\nExample:\n  slotctl undrain a")
+    .action(async (slot: string) => {
+      const client = session.client();
+      const begun = await client.steer(slot, "undrain", { by: session.context.user });
+      let now: SlotStatus | undefined;
+      const end = await poll(session.context.signal, `slot ${slot} was not seen to serve again yet`, async () => {
+        now = now ? slotOf(await client.status(), slot) : begun;
+        if (now.state === "serving") return now;
+        if (now.state === "draining") return undefined;
+        throw new SlotStateError(slot, now.state, "undrain", "an order came between; look at slotctl events");
+      });
+      if (session.json) session.printJson(end);
+      else session.print(standing(end, session.colors));
+    });
+}

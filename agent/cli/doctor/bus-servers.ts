@@ -1,0 +1,57 @@
+import { connect } from "node:net";
+import { redact } from "../../../protocol/index.ts";
+import { type Check, fail, ok, reason, warn } from "./check.ts";
+
+const DEFAULT_PORT = 4222;
+
+export interface ServerReach {
+  /** As configured, without credentials. */
+  server: string;
+  /** Why it can't be reached; null where it can. */
+  why: string | null;
+}
+
+/** Which of the configured NATS servers take a TCP connection. */
+export function reachServers(servers: readonly string[], timeoutMs = 2_000): Promise<ServerReach[]> {
+  return Promise.all(servers.map(async (server) => ({ server: redact(server), why: await reach(server, timeoutMs) })));
+}
+
+/** One check per server. One that is down is a failure only where no other is there. */
+export function checkServers(reaches: readonly ServerReach[]): Check[] {
+  const some = reaches.some(({ why }) => why === null);
+  return reaches.map(({ server, why }) => {
+    const name = "bus server";
+    if (why === null) return ok(name, `${server} takes connections`);
+    return (some ? warn : fail)(
+      name,
+      `${server} can't be reached (${why})`,
+      "start nats-server there, or mend nats.servers",
+    );
+  });
+}
+
+async function reach(server: string, timeoutMs: number): Promise<string | null> {
+  const address = parseServer(server);
+  if (!address) return "not an address";
+  return new Promise((resolve) => {
+    const socket = connect({ ...address, signal: AbortSignal.timeout(timeoutMs) });
+    const end = (why: string | null) => {
+      socket.destroy();
+      resolve(why);
+    };
+    socket.once("connect", () => end(null));
+    socket.once("error", (error) =>
+      end(error.name === "AbortError" ? `no answer within ${timeoutMs} ms` : reason(error)),
+    );
+  });
+}
+
+/** NATS servers may be written with or without a scheme, credentials and a port. */
+export function parseServer(server: string): { host: string; port: number } | null {
+  const text = server.includes("://") ? server : `nats://${server}`;
+  if (!URL.canParse(text)) return null;
+  const { hostname, port } = new URL(text);
+  return hostname === ""
+    ? null
+    : { host: hostname.replace(/^\[|\]$/g, ""), port: port === "" ? DEFAULT_PORT : Number(port) };
+}

@@ -1,0 +1,66 @@
+import { accessSync, constants, readdirSync, statSync } from "node:fs";
+import { delimiter, isAbsolute, join, resolve } from "node:path";
+import type { Config } from "../../config/schema.ts";
+import { type Check, fail, ok, reason, warn } from "./check.ts";
+
+const name = "app command";
+
+/** Whether the app's program is there: on the PATH, or in the newest release where it is named with a `/`. */
+export function checkCommand(config: Pick<Config, "app" | "state_directory">, path: string): Check {
+  const { app, state_directory } = config;
+  const program = app.command[0] as string;
+  if (!program.includes("/")) return onPath(program, app.environment.PATH ?? path);
+  if (isAbsolute(program)) return runnable(program);
+  const releases = join(state_directory, "releases");
+  const tree = newestTree(releases);
+  if (tree.path === null)
+    return warn(name, `${program} can't be looked up: ${tree.why}`, "install a release, then ask again");
+  return runnable(resolve(tree.path, app.working_directory, program));
+}
+
+function onPath(program: string, path: string): Check {
+  for (const directory of path.split(delimiter).filter(Boolean)) {
+    const file = join(directory, program);
+    if (isRunnable(file) === null) return ok(name, `${program} is ${file}`);
+  }
+  return fail(
+    name,
+    `${program} is not on the PATH (${path})`,
+    "install it, or set app.command or app.environment.PATH",
+  );
+}
+
+function runnable(file: string): Check {
+  const why = isRunnable(file);
+  if (why === null) return ok(name, `${file} can be run`);
+  return fail(
+    name,
+    `${file} can't be run (${why})`,
+    "mend app.command or working_directory, or ship the file as executable",
+  );
+}
+
+/** Why a file can't be run; null where it can. */
+function isRunnable(file: string): string | null {
+  try {
+    accessSync(file, constants.X_OK);
+    return statSync(file).isFile() ? null : "not a file";
+  } catch (error) {
+    return reason(error);
+  }
+}
+
+function newestTree(releases: string): { path: string } | { path: null; why: string } {
+  try {
+    const trees = readdirSync(releases)
+      .map((version) => join(releases, version, "tree"))
+      .flatMap((path) => {
+        const stats = statSync(path, { throwIfNoEntry: false });
+        return stats?.isDirectory() ? [{ path, madeMs: stats.ctimeMs }] : [];
+      })
+      .sort((a, b) => b.madeMs - a.madeMs);
+    return trees[0] ?? { path: null, why: "no release yet" };
+  } catch (error) {
+    return { path: null, why: reason(error) === "ENOENT" ? "no release yet" : `${releases}: ${reason(error)}` };
+  }
+}

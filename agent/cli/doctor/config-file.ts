@@ -1,0 +1,29 @@
+import { join } from "node:path";
+import { UsageError } from "../errors.ts";
+import { checkedService, namesEnding } from "../socket.ts";
+
+/** Ways to say which configuration is meant. */
+export interface ConfigChoice {
+  /** `--config` */
+  config?: string | undefined;
+  /** `--service` */
+  service?: string | undefined;
+  configDirectory: string;
+}
+
+/**
+ * The configuration file to look at: `--config`, else that of `--service`, else the only one there is.
+ * @throws UsageError when there is none, or more than one, to choose from.
+ */
+export function chooseConfig({ config, service, configDirectory }: ConfigChoice): string {
+  if (config) return config;
+  if (service) return join(configDirectory, `${checkedService(service)}.toml`);
+  const found = namesEnding(configDirectory, ".toml");
+  const [only] = found;
+  if (only && found.length === 1) return join(configDirectory, only);
+  if (!only) throw new UsageError(`there is no configuration in ${configDirectory}; name one with --config FILE`);
+  const services = found.map((name) => name.slice(0, -".toml".length));
+  throw new UsageError(
+    `several services are configured here (${services.join(", ")}); say which with --service NAME or --config FILE`,
+  );
+}

@@ -1,0 +1,57 @@
+import { accessSync, constants, existsSync, type StatsFs, statfsSync } from "node:fs";
+import { dirname } from "node:path";
+import { bytes, percent } from "../render/amounts.ts";
+import { type Check, fail, ok, reason, warn } from "./check.ts";
+
+const WARN_PERCENT = 15;
+const FAIL_PERCENT = 5;
+const FAIL_BYTES = 100 * 1024 ** 2;
+const FREE_IT = "free space there: releases, archives and logs of other programs";
+
+/** Room for releases, the journal and logs, and whether files can be made there. */
+export function checkDisk(stateDirectory: string): Check[] {
+  const directory = existing(stateDirectory);
+  try {
+    const stats = statfsSync(directory);
+    return [checkSpace(directory, stats), checkInodes(directory, stats), checkWritable(stateDirectory, directory)];
+  } catch (error) {
+    return [fail("disk space", `${directory} can't be looked at (${reason(error)})`, "run doctor with sudo")];
+  }
+}
+
+export function checkSpace(directory: string, stats: Pick<StatsFs, "bavail" | "blocks" | "bsize">): Check {
+  const freeBytes = stats.bavail * stats.bsize;
+  const share = percent(stats.bavail, stats.blocks);
+  const found = `${bytes(freeBytes)} free on ${directory} (${share}%)`;
+  if (share < FAIL_PERCENT || freeBytes < FAIL_BYTES) return fail("disk space", found, FREE_IT);
+  return share < WARN_PERCENT ? warn("disk space", found, FREE_IT) : ok("disk space", found);
+}
+
+export function checkInodes(directory: string, stats: Pick<StatsFs, "ffree" | "files">): Check {
+  // File systems without a fixed number of inodes (btrfs) report 0 of 0.
+  if (stats.files === 0) return ok("disk inodes", `no fixed number on ${directory}`);
+  const share = percent(stats.ffree, stats.files);
+  const found = `${stats.ffree} free on ${directory} (${share}%)`;
+  if (share < FAIL_PERCENT) return fail("disk inodes", found, "remove directories with many small files");
+  return share < WARN_PERCENT
+    ? warn("disk inodes", found, "remove directories with many small files")
+    : ok("disk inodes", found);
+}
+
+function checkWritable(wanted: string, directory: string): Check {
+  const name = "state directory";
+  const there = wanted === directory;
+  try {
+    accessSync(directory, constants.W_OK | constants.X_OK);
+    return ok(name, there ? `${wanted} is writable` : `${wanted} is not there yet, and can be made`);
+  } catch (error) {
+    const found = `${wanted} ${there ? "is not writable" : "is not there and can't be made"} by you (${reason(error)})`;
+    if (process.getuid?.() === 0) return fail(name, found, "mount it writable, or name another state_directory");
+    return warn(name, found, "run doctor with sudo, or as the user that slotd runs as");
+  }
+}
+
+/** The directory itself, or the nearest one above it that is there. */
+function existing(directory: string): string {
+  return existsSync(directory) || directory === "/" ? directory : existing(dirname(directory));
+}

@@ -1,0 +1,47 @@
+import { environment } from "../../os/process.ts";
+import { ControlClient } from "../client.ts";
+import { checkAgent } from "./agent.ts";
+import { checkLogin } from "./bus-login.ts";
+import { checkServers, reachServers } from "./bus-servers.ts";
+import type { Check } from "./check.ts";
+import { checkCommand } from "./command.ts";
+import { checkConfiguration } from "./configuration.ts";
+import { checkDisk } from "./disk.ts";
+import { checkOpenFiles } from "./limits.ts";
+import { checkPort } from "./ports.ts";
+
+const AGENT_TIMEOUT_MS = 3_000;
+
+export interface Patient {
+  configPath: string;
+  /** The control socket, where it is not the configured one. */
+  socket: string | undefined;
+  /** Where programs are looked for while no agent runs. */
+  path: string;
+  signal: AbortSignal;
+}
+
+/** All checks, one after another, each as soon as it is known. */
+export async function* examine({ configPath, socket, path, signal }: Patient): AsyncGenerator<Check, void> {
+  const { check, config } = checkConfiguration(configPath);
+  yield check;
+  const socketPath = socket ?? config?.control.socket;
+  if (socketPath === undefined) return;
+  const seen = await checkAgent(new ControlClient(socketPath, signal, AGENT_TIMEOUT_MS), config?.service ?? null);
+  yield seen.check;
+  if (!config) return;
+  const { agent } = seen;
+  const reaches = await reachServers(config.nats.servers);
+  yield* checkServers(reaches);
+  if (reaches.some(({ why }) => why === null)) {
+    const servers = config.nats.servers.filter((_, i) => reaches[i]?.why === null);
+    yield await checkLogin({ ...config.nats, servers });
+  }
+  const { service, bind: address } = config;
+  for (const [slot, { port }] of Object.entries(config.slots)) yield checkPort({ service, slot, address, port }, agent);
+  yield* checkDisk(config.state_directory);
+  const workers = Object.values(config.slots).reduce((sum, slot) => sum + slot.workers, 0);
+  const pid = agent?.status.pid ?? null;
+  yield checkOpenFiles(workers, pid);
+  yield checkCommand(config, (pid === null ? null : environment(pid)?.get("PATH")) ?? path);
+}

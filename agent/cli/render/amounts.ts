@@ -1,0 +1,30 @@
+import type { Progress } from "../../../protocol/index.ts";
+
+const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
+
+/** Bytes in the unit that leaves one to four digits: `812 B`, `41.3 MiB`. */
+export function bytes(count: number): string {
+  let value = count;
+  let unit = 0;
+  while (value >= 1024 && unit < UNITS.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return `${unit === 0 ? value : value.toFixed(1)} ${UNITS[unit]}`;
+}
+
+export function percent(part: number, whole: number): number {
+  return whole === 0 ? 0 : Math.min(100, Math.floor((part / whole) * 100));
+}
+
+/** `fetching 1.5.0: 12.4 MiB of 40.0 MiB (31%)`; the version is left out where it is the slot's own. */
+export function progressText({ step, version, done, total, unit }: Progress, ownVersion: string | null): string {
+  const subject = version === undefined || version === ownVersion ? step : `${step} ${version}`;
+  if (total === 0) return subject;
+  const amount = unit === "bytes" ? `${bytes(done)} of ${bytes(total)}` : `${done} of ${total} ${unit}`;
+  return `${subject}: ${amount} (${percent(done, total)}%)`;
+}
+
+export function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}

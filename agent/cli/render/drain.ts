@@ -1,0 +1,21 @@
+import type { DrainRecord } from "../../../protocol/index.ts";
+import { plural } from "./amounts.ts";
+import { duration } from "./duration.ts";
+import { oneLine } from "./text.ts";
+
+/** `1.4.1 in 12s: edges acked, requests idle; 2 idle connections were left, 0 requests cut ("kernel upgrade")` */
+export function drainText({
+  version,
+  durationMs,
+  edges,
+  idle,
+  idleConnections,
+  cutRequests,
+  reason,
+}: DrainRecord): string {
+  const why = reason === undefined ? "" : ` (${JSON.stringify(oneLine(reason))})`;
+  return (
+    `${version} in ${duration(durationMs)}: edges ${edges}, requests ${idle}; ` +
+    `${plural(idleConnections, "idle connection")} left, ${plural(cutRequests, "request")} cut${why}`
+  );
+}

@@ -1,0 +1,12 @@
+import type { Colors } from "picocolors/types.js";
+import type { LogLine } from "../client.ts";
+import { printable } from "./text.ts";
+
+const palette = ["cyan", "green", "magenta", "yellow", "blue", "red"] as const;
+
+/** `a/0 | line`. For a terminal the prefix has its worker's colour, and the line can't steer the terminal. */
+export function logText({ slot, worker, line }: LogLine, colors: Colors, forTerminal: boolean): string {
+  const seed = [...slot].reduce((sum, letter) => sum + letter.charCodeAt(0), 0) * 3 + worker;
+  const paint = colors[palette[seed % palette.length] ?? "cyan"];
+  return `${paint(`${slot}/${worker} |`)} ${forTerminal ? printable(line, colors.isColorSupported) : line}`;
+}

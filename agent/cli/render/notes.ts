@@ -1,0 +1,66 @@
+import type { HostStatus, SlotStatus, WireError } from "../../../protocol/index.ts";
+import { progressText } from "./amounts.ts";
+import { drainText } from "./drain.ts";
+import { age } from "./duration.ts";
+import { oneLine } from "./text.ts";
+
+/** A sentence below the table. `bad` wants action, `odd` wants a look, `plain` is good to know. */
+export interface Note {
+  tone: "bad" | "odd" | "plain";
+  /** The slot, or `-` for the host. */
+  about: string;
+  text: string;
+}
+
+/** What a person should know of a host that the table does not say. */
+export function notes(status: HostStatus, now: number): Note[] {
+  return [...hostNotes(status, now), ...Object.values(status.slots).flatMap((slot) => slotNotes(slot, now))];
+}
+
+function hostNotes({ bus, lastError }: HostStatus, now: number): Note[] {
+  const found: Note[] = [];
+  if (!bus.connected) {
+    const why = bus.error ? ` (${oneLine(bus.error)})` : "";
+    found.push({
+      tone: "bad",
+      about: "-",
+      text: `bus down for ${age(bus.since, now)}, since ${bus.since}${why}: serving goes on, but orders and routes are as old as that, and others see this host as it was then`,
+    });
+  }
+  if (lastError) found.push({ tone: "bad", about: "-", text: `last error ${errorText(lastError, now)}` });
+  return found;
+}
+
+function slotNotes(slot: SlotStatus, now: number): Note[] {
+  const found: Note[] = [];
+  const add = (tone: Note["tone"], text: string) => found.push({ tone, about: slot.slot, text });
+  const { held, progress, lastError, refused, lastDrain, lastEnd, order } = slot;
+  if (progress) add("odd", progressText(progress, slot.version));
+  if (held) add("odd", `held: drained by an operator; slotctl undrain ${slot.slot} lets it serve again`);
+  if (order?.error && !same(order.error, lastError) && !same(order.error, refused))
+    add("bad", `order ${order.id} ${order.outcome} ${errorText(order.error, now)}`);
+  if (lastError) add("bad", `last error ${errorText(lastError, now)}`);
+  if (refused) add("bad", `refused order ${refused.orderId ?? "without an id"}: ${errorText(refused, now)}`);
+  if (lastEnd && (lastEnd.reason === "crashed" || lastEnd.reason === "lost")) {
+    const how = lastEnd.signal
+      ? ` by ${lastEnd.signal}`
+      : lastEnd.exitCode === null
+        ? ""
+        : ` with exit code ${lastEnd.exitCode}`;
+    add("odd", `worker ${lastEnd.worker} (pid ${lastEnd.pid}) ${lastEnd.reason}${how}, ${age(lastEnd.at, now)} ago`);
+  }
+  if (lastDrain)
+    add(
+      lastDrain.cutRequests > 0 ? "odd" : "plain",
+      `last drain: ${drainText(lastDrain)}, ${age(lastDrain.startedAt, now)} ago`,
+    );
+  return found;
+}
+
+function errorText({ code, message, at }: WireError, now: number): string {
+  return `${code}: ${oneLine(message)}${at ? ` (${age(at, now)} ago)` : ""}`;
+}
+
+function same(a: WireError, b: WireError | null): boolean {
+  return b !== null && a.code === b.code;
+}

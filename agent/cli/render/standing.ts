@@ -1,0 +1,19 @@
+import type { Colors } from "picocolors/types.js";
+import type { SlotStatus } from "../../../protocol/index.ts";
+import { plural, progressText } from "./amounts.ts";
+import { slotState } from "./state.ts";
+
+/** How a slot stands, on one line: `a  draining 1.4.1 · waiting for requests: 3 of 9 connections (33%) · 6 connections, 2 in flight`. */
+export function standing(
+  { slot, state, version, held, workers, connections, progress }: SlotStatus,
+  colors: Colors,
+): string {
+  const what = `${slotState(colors, state)}${version === null ? "" : ` ${version}`}${held ? ", held" : ""}`;
+  const parts = [
+    what,
+    ...(progress ? [progressText(progress, version)] : []),
+    `${workers.ready}/${workers.wanted} workers ready`,
+    ...(connections ? [`${plural(connections.open, "connection")} open, ${connections.inFlight} in flight`] : []),
+  ];
+  return `${colors.bold(slot)}  ${parts.join(" · ")}`;
+}

@@ -1,0 +1,42 @@
+const ESC = "\u001b";
+const STYLE = `${ESC}\\[[\\d;]*m`;
+const SEQUENCE = `${ESC}(?:\\[[\\d;?]*[ -/]*[@-~]|\\][^\\p{Cc}]*(?:${ESC}\\\\|\\p{Cc})?|.?)`;
+const STEERING = new RegExp(`(${STYLE})|${SEQUENCE}|[^\\P{Cc}\\t]`, "gu");
+
+/** A text from elsewhere as one line that can't steer a terminal: no control characters, no escape sequences. */
+export function oneLine(text: string): string {
+  return text.replace(/\s+/gu, " ").replace(STEERING, "").trim();
+}
+
+/** A line of output for a terminal: colours may stay, whatever else would move or change the terminal goes. */
+export function printable(line: string, keepColors: boolean): string {
+  let styled = false;
+  const kept = line.replace(STEERING, (_match, style: string | undefined) => {
+    if (style === undefined || !keepColors) return "";
+    styled = true;
+    return style;
+  });
+  return styled ? `${kept}${ESC}[0m` : kept;
+}
+
+/** Shortens in the middle: both ends of an id or a version tell it apart. */
+export function shorten(text: string, longest: number): string {
+  if (text.length <= longest) return text;
+  const tail = Math.floor((longest - 1) / 3);
+  return `${text.slice(0, longest - 1 - tail)}…${text.slice(text.length - tail)}`;
+}
+
+/** Breaks a sentence between words into lines of at most `columns`; all but the first are indented. */
+export function wrap(text: string, columns: number, indent: number): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    const room = columns - (lines.length === 0 ? 0 : indent);
+    if (line !== "" && line.length + 1 + word.length > room) {
+      lines.push(line);
+      line = word;
+    } else line = line === "" ? word : `${line} ${word}`;
+  }
+  lines.push(line);
+  return lines.map((part, i) => (i === 0 ? part : " ".repeat(indent) + part));
+}

@@ -1,0 +1,100 @@
+import { Command, CommanderError } from "commander";
+import { agentVersion } from "../version.ts";
+import { doctorCommand } from "./commands/doctor.ts";
+import { drainCommand } from "./commands/drain.ts";
+import { eventsCommand } from "./commands/events.ts";
+import { logsCommand } from "./commands/logs.ts";
+import { restartCommand } from "./commands/restart.ts";
+import { slotsCommand } from "./commands/slots.ts";
+import { statusCommand } from "./commands/status.ts";
+import { undrainCommand } from "./commands/undrain.ts";
+import { workersCommand } from "./commands/workers.ts";
+import type { CliContext } from "./context.ts";
+import { InterruptedError, shown, UsageError } from "./errors.ts";
+import { type ExitCode, exitCodeOf, exitCodes } from "./exit-codes.ts";
+import { Session } from "./session.ts";
+
+const verbs = [
+  statusCommand,
+  slotsCommand,
+  workersCommand,
+  logsCommand,
+  eventsCommand,
+  drainCommand,
+  undrainCommand,
+  restartCommand,
+  doctorCommand,
+];
+
+/** Runs one command line. Never throws: what went wrong is on stderr, and in the exit code. */
+export async function run(args: readonly string[], context: CliContext): Promise<ExitCode> {
+  const session = new Session(context);
+  try {
+    await program(session).parseAsync(args, { from: "user" });
+    return session.exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.done;
+    const last = toUsageError(error) ?? (context.signal.aborted ? toInterruptedError(error) : error);
+    // An error in the command line comes before its options are known.
+    session.printError(last, session.json || args.includes("--json"));
+    return exitCodeOf(shown(last).code);
+  }
+}
+
+function program(session: Session): Command {
+  const root = new Command("slotctl")
+    .description("Looks at and steers the slotd agent of this host. Works while the bus is down.")
+    .option("--socket <path>", "the agent's control socket (also: SLOTD_SOCKET)")
+    .option("--service <name>", "the agent of this service: its socket is /run/slotd/NAME.sock")
+    .option("--json", "answer with JSON, as the last line of stdout; streams with a JSON document a line")
+    .version(agentVersion)
+    .addHelpText("after", outro)
+    .configureHelp({ showGlobalOptions: true })
+    .hook("preAction", (_root, verb) => {
+      session.options = verb.optsWithGlobals();
+    });
+  for (const verb of verbs) root.addCommand(verb(session));
+  for (const command of [root, ...root.commands])
+    command
+      .exitOverride()
+      .configureHelp({ showGlobalOptions: true })
+      .configureOutput({
+        writeOut: (text) => session.context.write(text),
+        writeErr: (text) => session.context.writeError(text),
+        outputError: () => {}, // run() tells of every error, in one form
+        getOutHasColors: () => false,
+        getErrHasColors: () => false,
+        getOutHelpWidth: () => Math.min(session.columns, 120),
+        getErrHelpWidth: () => Math.min(session.columns, 120),
+      });
+  return root;
+}
+
+const outro = `
+Without --socket, --service or SLOTD_SOCKET, the only socket in /run/slotd is used.
+
+Exit codes:
+  0  done; also when a stream or --watch was left with Ctrl-C
+  1  failed, or left before its end
+  2  wrong usage, unknown slot or wrong configuration
+  3  the agent can't be reached
+
+Examples:
+  slotctl status
+  slotctl logs a -f
+  slotctl drain b --reason "kernel upgrade"
+  slotctl doctor --config /etc/slotd/web.toml`;
+
+function toUsageError(error: unknown): UsageError | undefined {
+  if (!(error instanceof CommanderError)) return undefined;
+  if (error.code === "commander.help") return new UsageError("say what to do, for example: slotctl status");
+  const message = error.message
+    .replace(/^error: /, "")
+    .replace(/\s*\n\s*/g, " ")
+    .replace(/\.$/, "");
+  return new UsageError(`${message}; see slotctl --help`);
+}
+
+function toInterruptedError(error: unknown): InterruptedError {
+  return error instanceof InterruptedError ? error : new InterruptedError("interrupted");
+}

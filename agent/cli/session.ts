@@ -1,0 +1,59 @@
+import { ControlClient } from "./client.ts";
+import type { CliContext } from "./context.ts";
+import { shown } from "./errors.ts";
+import { type ExitCode, exitCodes } from "./exit-codes.ts";
+import { chooseSocket } from "./socket.ts";
+
+/** Options that every verb takes. */
+export interface GlobalOptions {
+  socket?: string;
+  service?: string;
+  json?: boolean;
+}
+
+/** One run of the command: which agent, and in which form answers are shown. */
+export class Session {
+  options: GlobalOptions = {};
+  exitCode: ExitCode = exitCodes.done;
+
+  constructor(readonly context: CliContext) {}
+
+  get json(): boolean {
+    return this.options.json === true;
+  }
+
+  get colors(): CliContext["colors"] {
+    return this.context.colors;
+  }
+
+  /** Columns to wrap sentences at. What goes into a file or a pipe is not wrapped: a sentence stays on its line. */
+  get columns(): number {
+    return this.context.terminal()?.columns ?? Number.POSITIVE_INFINITY;
+  }
+
+  client(): ControlClient {
+    const { runDirectory, socket: environment, signal } = this.context;
+    const { socket, service } = this.options;
+    return new ControlClient(chooseSocket({ socket, service, environment, runDirectory }), signal);
+  }
+
+  print(text: string): void {
+    this.context.write(`${text}\n`);
+  }
+
+  printJson(value: unknown): void {
+    this.print(JSON.stringify(value));
+  }
+
+  /** What happens on the way to an answer. Kept off stdout where that is for a program. */
+  note(text: string): void {
+    if (this.json) this.context.writeError(`${text}\n`);
+    else this.print(text);
+  }
+
+  printError(error: unknown, json = this.json): void {
+    const what = shown(error);
+    this.context.writeError(`error ${what.code}: ${what.message}\n`);
+    if (json) this.printJson({ error: what });
+  }
+}

@@ -1,0 +1,8 @@
+import { type HostStatus, type SlotStatus, SlotUnknownError } from "../../protocol/index.ts";
+
+/** A slot of the host. @throws SlotUnknownError naming those that there are. */
+export function slotOf(status: HostStatus, slot: string): SlotStatus {
+  const found = Object.hasOwn(status.slots, slot) ? status.slots[slot] : undefined;
+  if (!found) throw new SlotUnknownError(slot, Object.keys(status.slots));
+  return found;
+}

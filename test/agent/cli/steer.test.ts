@@ -1,0 +1,192 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type DrainRecord, type SlotStatus, slotStatusSchema } from "../../../protocol/index.ts";
+import { type FakeAgent, startFakeAgent } from "./support/fake-agent.ts";
+import { slotctl, startSlotctl } from "./support/slotctl.ts";
+import { ago, host, slot, worker } from "./support/values.ts";
+
+const timeout = 30_000;
+
+function record(over: Partial<DrainRecord> = {}): DrainRecord {
+  return {
+    version: "1.4.2",
+    startedAt: ago(4_000),
+    durationMs: 4_200,
+    edges: "acked",
+    idle: "idle",
+    idleConnections: 2,
+    cutRequests: 0,
+    ...over,
+  };
+}
+
+/** An agent whose slot goes through these, one at each look after the verb was asked for. The last one stays. */
+function script(agent: FakeAgent, before: SlotStatus, ...after: SlotStatus[]): void {
+  const left = [...after];
+  let asked = false;
+  agent.status = host([before]);
+  const next = () => {
+    agent.status = host([(left.length > 1 ? left.shift() : left[0]) as SlotStatus]);
+  };
+  agent.beforeStatus = () => {
+    if (asked) next();
+  };
+  agent.steer = () => {
+    asked = true;
+    next();
+    return agent.status.slots.a as SlotStatus;
+  };
+}
+
+const waiting = (open: number, inFlight: number) =>
+  slot({
+    state: "draining",
+    held: true,
+    connections: { open, inFlight },
+    progress: {
+      step: "waiting for requests",
+      version: "1.4.2",
+      done: open - inFlight,
+      total: open,
+      unit: "connections",
+    },
+  });
+
+test("drain follows to the end, and tells how it went", { timeout }, async (t) => {
+  const agent = await startFakeAgent(t);
+  script(
+    agent,
+    slot(),
+    slot({ held: true }), // taken down, not begun: `held` and no progress are not yet the end
+    waiting(8, 3),
+    slot({ state: "draining", held: true, lastDrain: record() }),
+  );
+  const args = ["drain", "a", "--reason", "kernel upgrade", "--socket", agent.socketPath];
+  const { exitCode, stdout, stderr } = await slotctl(t, args, { env: { SUDO_USER: "alice" } });
+  assert.equal(stderr, "");
+  assert.equal(exitCode, 0);
+  assert.match(
+    stdout,
+    /^a {2}draining 1\.4\.2, held · waiting for requests: 5 of 8 connections \(62%\) · .* 3 in flight$/m,
+  );
+  assert.match(
+    stdout,
+    /a {2}drained 1\.4\.2 in 4s: edges acked, requests idle; 2 idle connections left, 0 requests cut; held until slotctl undrain a\n$/,
+  );
+  const { method, body } = await agent.untilAsked("/drain");
+  assert.equal(method, "POST");
+  assert.match((body as { by: string }).by, /^alice@/);
+  assert.equal((body as { reason: string }).reason, "kernel upgrade");
+});
+
+test("drain --json keeps the way off stdout, and ends with the slot", { timeout }, async (t) => {
+  const agent = await startFakeAgent(t);
+  script(agent, slot(), waiting(8, 3), slot({ state: "draining", held: true, lastDrain: record() }));
+  const { exitCode, stdout, stderr } = await slotctl(t, ["drain", "a", "--json", "--socket", agent.socketPath]);
+  assert.equal(exitCode, 0);
+  assert.match(stderr, /waiting for requests/);
+  assert.equal(slotStatusSchema.parse(JSON.parse(stdout)).lastDrain?.idle, "idle");
+});
+
+test("drain --no-wait returns at once", { timeout }, async (t) => {
+  const agent = await startFakeAgent(t);
+  script(agent, slot(), waiting(8, 3));
+  const { exitCode, stdout } = await slotctl(t, ["drain", "a", "--no-wait", "--socket", agent.socketPath]);
+  assert.equal(exitCode, 0);
+  assert.match(stdout, /^a {2}draining 1\.4\.2, held .*\n$/);
+  assert.equal(agent.asked.at(-1)?.path, "/v1/slots/a/drain");
+});
+
+test("drain of a slot that is drained already is done at once", { timeout }, async (t) => {
+  const agent = await startFakeAgent(t);
+  const drained = slot({ state: "draining", held: true, lastDrain: record() });
+  script(agent, drained, drained);
+  const { exitCode, stdout } = await slotctl(t, ["drain", "a", "--socket", agent.socketPath]);
+  assert.equal(exitCode, 0);
+  assert.match(stdout, /a {2}drained/);
+});
+
+test("drain that somebody takes back ends with 1", { timeout }, async (t) => {
+  const agent = await startFakeAgent(t);
+  script(agent, slot(), waiting(8, 3), slot());
+  const { exitCode, stderr } = await slotctl(t, ["drain", "a", "--socket", agent.socketPath]);
+  assert.equal(exitCode, 1);
+  assert.match(stderr, /^error DRAIN_CANCELLED: the drain of 1\.4\.2 was taken back/);
+});
+
+test("drain that an order overtakes ends with 1", { timeout }, async (t) => {
+  const agent = await startFakeAgent(t);
+  script(agent, slot(), waiting(8, 3), slot({ state: "stopping" }));
+  const { exitCode, stderr } = await slotctl(t, ["drain", "a", "--socket", agent.socketPath]);
+  assert.equal(exitCode, 1);
+  assert.match(stderr, /^error SLOT_STATE: .*while it is stopping/);
+});
+
+test("drain that is left with SIGINT ends with 1, and says that the drain goes on", { timeout }, async (t) => {
+  const agent = await startFakeAgent(t);
+  script(agent, slot(), waiting(8, 3));
+  const draining = startSlotctl(t, ["drain", "a", "--socket", agent.socketPath]);
+  await draining.until(/waiting for requests/);
+  draining.child.kill("SIGINT");
+  const { exitCode, stderr } = await draining.ended;
+  assert.equal(exitCode, 1);
+  assert.match(stderr, /^error INTERRUPTED: the drain of slot a was not waited for and goes on; slotctl undrain a/);
+});
+
+test("undrain follows until the slot serves again", { timeout }, async (t) => {
+  const agent = await startFakeAgent(t);
+  const held = slot({ state: "draining", held: true });
+  script(agent, held, slot({ state: "draining" }), slot({ state: "draining" }), slot());
+  const { exitCode, stdout } = await slotctl(t, ["undrain", "a", "--socket", agent.socketPath]);
+  assert.equal(exitCode, 0);
+  assert.equal(stdout, "a  serving 1.4.2 · 2/2 workers ready · 41 connections open, 3 in flight\n");
+  await agent.untilAsked("/undrain");
+});
+
+test("undrain of a slot that goes elsewhere ends with 1", { timeout }, async (t) => {
+  const agent = await startFakeAgent(t);
+  script(agent, slot({ state: "draining", held: true }), slot({ state: "draining" }), slot({ state: "stopping" }));
+  const { exitCode, stderr } = await slotctl(t, ["undrain", "a", "--socket", agent.socketPath]);
+  assert.equal(exitCode, 1);
+  assert.match(stderr, /^error SLOT_STATE: can't undrain slot a while it is stopping/);
+});
+
+test("restart follows until other processes serve", { timeout }, async (t) => {
+  const agent = await startFakeAgent(t);
+  const at = (done: number) => slot({ progress: { step: "restarting", done, total: 2, unit: "workers" } });
+  // At first, and at the look after it, nothing shows yet that the restart was taken up.
+  script(agent, slot(), slot(), slot(), at(0), at(1), slot());
+  agent.workers = [worker({ pid: 1 }), worker({ worker: 1, pid: 2 })];
+  const { exitCode, stdout } = await slotctl(t, ["restart", "a", "--socket", agent.socketPath]);
+  assert.equal(exitCode, 0);
+  assert.match(stdout, /restarting: 0 of 2 workers \(0%\)/);
+  assert.match(stdout, /a {2}restarted 1\.4\.2: 2 of 2 workers ready\n$/);
+});
+
+test("restart that was over before it could be seen is known by the processes", { timeout }, async (t) => {
+  const agent = await startFakeAgent(t);
+  agent.workers = [worker({ pid: 1 })];
+  agent.steer = () => {
+    agent.workers = [worker({ pid: 3 })];
+    return slot();
+  };
+  const { exitCode, stdout } = await slotctl(t, ["restart", "a", "--json", "--socket", agent.socketPath]);
+  assert.equal(exitCode, 0);
+  assert.equal(slotStatusSchema.parse(JSON.parse(stdout)).state, "serving");
+});
+
+test("restart that fails ends with the agent's error", { timeout }, async (t) => {
+  const agent = await startFakeAgent(t);
+  agent.workers = [worker({ pid: 1 })];
+  const starting = { step: "starting", done: 0, total: 2, unit: "workers" } as const;
+  script(
+    agent,
+    slot({ state: "failed", lastError: { code: "NOT_READY", message: "not ready", at: ago(60_000) } }),
+    slot({ state: "failed", lastError: { code: "NOT_READY", message: "not ready", at: ago(60_000) } }),
+    slot({ state: "starting", progress: starting }),
+    slot({ state: "failed", lastError: { code: "NOT_READY", message: "not ready", at: ago(0) } }),
+  );
+  const { exitCode, stderr } = await slotctl(t, ["restart", "a", "--socket", agent.socketPath]);
+  assert.equal(exitCode, 1);
+  assert.equal(stderr, "error NOT_READY: not ready\n");
+});
