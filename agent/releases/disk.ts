@@ -1,0 +1,53 @@
+import { open, statfs } from "node:fs/promises";
+import { DiskFullError } from "../../protocol/errors.ts";
+
+/** Left free beside a release, so that the journal and the logs can still be written. */
+const MARGIN_BYTES = 8 * 1024 ** 2;
+/** Fewer free inodes than this can't hold even a small release. */
+const MARGIN_INODES = 64;
+
+/**
+ * Asks for room before a fetch: the archive and what it unpacks to lie side by side for a while.
+ * @throws DiskFullError saying what is missing.
+ */
+export async function requireRoom(dir: string, archiveBytes: number): Promise<void> {
+  const room = await freeRoom(dir);
+  const neededBytes = archiveBytes * 2 + MARGIN_BYTES;
+  if (room.bytes < neededBytes) {
+    const missing = neededBytes - room.bytes;
+    throw new DiskFullError(dir, `${missing} bytes are missing (${neededBytes} needed, ${room.bytes} free)`);
+  }
+  if (room.inodes <= MARGIN_INODES) {
+    const missing = MARGIN_INODES + 1 - room.inodes;
+    throw new DiskFullError(dir, `${missing} inodes are missing (${MARGIN_INODES + 1} needed, ${room.inodes} free)`);
+  }
+}
+
+/** True for what a write says when there is no space, no inode, or no quota left. */
+export function isDiskFull(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException | null)?.code;
+  return code === "ENOSPC" || code === "EDQUOT";
+}
+
+/** The error for a write that found the disk full. Make it before anything is cleaned up: it states what is free now. */
+export async function diskFull(dir: string, message: string, cause?: unknown): Promise<DiskFullError> {
+  const room = await freeRoom(dir).catch(() => null);
+  const free = room ? ` (${room.bytes} bytes and ${room.inodes} inodes free)` : "";
+  return new DiskFullError(dir, `${message}${free}`, { cause });
+}
+
+/** Makes the names in a directory durable. */
+export async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, "r");
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+async function freeRoom(dir: string): Promise<{ bytes: number; inodes: number }> {
+  const stats = await statfs(dir);
+  // File systems without a fixed number of inodes (btrfs) report 0 of 0.
+  return { bytes: stats.bavail * stats.bsize, inodes: stats.files > 0 ? stats.ffree : Number.POSITIVE_INFINITY };
+}

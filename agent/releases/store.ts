@@ -1,0 +1,232 @@
+import { randomBytes } from "node:crypto";
+import { chmod, lstat, mkdir, readdir, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { DigestMismatchError, SlotdError, toSlotdError } from "../../protocol/errors.ts";
+import { versionSchema } from "../../protocol/names.ts";
+import type { Release } from "../../protocol/release.ts";
+import type { ReleaseBounds, StepOptions } from "./bounds.ts";
+import { diskFull, isDiskFull, requireRoom, syncDirectory } from "./disk.ts";
+import { fetchArchive, requireArchiveBound } from "./fetch.ts";
+import { readRecord, writeRecord } from "./record.ts";
+import type { ObjectSource } from "./source.ts";
+import { unpackInThread } from "./unpack.ts";
+
+export type { Progress, ReleaseBounds, StepOptions } from "./bounds.ts";
+export type { ObjectSource } from "./source.ts";
+
+/** A release that is whole and durable. `tree` is the absolute path of its files, which never change. */
+export interface InstalledRelease {
+  version: string;
+  sha256: string;
+  tree: string;
+}
+
+/** An archive with the ordered size and digest, in a staging directory of its own. */
+export interface FetchedArchive {
+  release: Release;
+  dir: string;
+}
+
+const INCOMING = ".incoming-";
+const REMOVING = ".removing-";
+
+/**
+ * The releases on this host, one directory per version: `release.json` and `tree/`. A release is made beside, in
+ * `.incoming-…`, and gets its name by one rename when all of it is on the disk; it loses the name by one rename before anything of it is
+ * deleted. So whatever has a version's name is whole, after a crash at any moment, and `prepare` sweeps the rest.
+ * What is in use is for the caller to know: the store removes what it is told to.
+ */
+export class ReleaseStore {
+  /** Ends when the last publication or removal begun has ended: two slots may install the same version. */
+  #renames: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    readonly dir: string,
+    readonly bounds: ReleaseBounds,
+    readonly objects: ObjectSource,
+  ) {}
+
+  /**
+   * Makes the directory, and sweeps what a crash left half-done. To be called once, before anything else.
+   * @returns the names swept.
+   * @throws when something could not be swept, after trying all; nothing else relies on the sweep.
+   */
+  async prepare(): Promise<string[]> {
+    return this.#coded(async () => {
+      await mkdir(this.dir, { recursive: true, mode: 0o755 });
+      await syncDirectory(dirname(this.dir));
+      const names = await readdir(this.dir);
+      const left = names.filter((name) => name.startsWith(INCOMING) || name.startsWith(REMOVING));
+      const sweeps = await Promise.allSettled(left.map((name) => deleteTree(join(this.dir, name))));
+      for (const sweep of sweeps) if (sweep.status === "rejected") throw sweep.reason;
+      return left;
+    });
+  }
+
+  /** The installed release of that very version, or null unless its record and tree are there. */
+  async find(version: string): Promise<InstalledRelease | null> {
+    if (!versionSchema.safeParse(version).success) return null;
+    return this.#coded(async () => {
+      const dir = join(this.dir, version);
+      const record = await readRecord(dir);
+      if (record?.release.version !== version) return null;
+      const tree = join(dir, "tree");
+      if ((await kindOf(tree)) !== "directory") return null;
+      return { version, sha256: record.release.sha256, tree };
+    });
+  }
+
+  /** What an installed release was made from, or null. */
+  async describe(version: string): Promise<Release | null> {
+    if ((await this.find(version)) === null) return null;
+    return (await readRecord(join(this.dir, version)))?.release ?? null;
+  }
+
+  /** All installed releases, by version. */
+  async list(): Promise<InstalledRelease[]> {
+    const names = await this.#coded(() => readdir(this.dir));
+    const found = await Promise.all(names.sort().map((name) => this.find(name)));
+    return found.filter((release) => release !== null);
+  }
+
+  /**
+   * Brings the archive here and checks its size and digest. Nothing of it stays if that fails.
+   * @throws ReleaseNotFoundError, ReleaseUnreachableError, ReleaseTooLargeError, SizeMismatchError, DigestMismatchError,
+   * DiskFullError; the signal's reason.
+   */
+  async fetch(release: Release, options: StepOptions): Promise<FetchedArchive> {
+    await this.#reusable(release);
+    requireArchiveBound(release, this.bounds);
+    const dir = await this.#coded(async () => {
+      await requireRoom(this.dir, release.sizeBytes);
+      return this.#makeBeside(INCOMING);
+    });
+    return this.#staged(dir, options.signal, async () => {
+      await fetchArchive(release, join(dir, "archive"), this.bounds, this.objects, options);
+      return { release, dir };
+    });
+  }
+
+  /**
+   * Unpacks a fetched archive and publishes the release under its version, durably. The staging directory is gone afterwards,
+   * however this ends. If the version was installed meanwhile, with the same digest, that one is returned.
+   * @throws ArchiveUnsafeError, ArchiveCorruptError, ReleaseTooLargeError, DigestMismatchError, DiskFullError; the signal's reason.
+   */
+  async unpack({ release, dir }: FetchedArchive, options: StepOptions): Promise<InstalledRelease> {
+    return this.#staged(dir, options.signal, async () => {
+      const existing = await this.#reusable(release);
+      if (existing) {
+        await deleteTree(dir);
+        return existing;
+      }
+      const tree = join(dir, "tree");
+      await mkdir(tree, { mode: 0o755 });
+      await chmod(tree, 0o755);
+      const { maxEntries, maxUnpackedBytes } = this.bounds;
+      const job = { archive: join(dir, "archive"), tree, bounds: { maxEntries, maxUnpackedBytes } };
+      const { entries, bytes } = await unpackInThread(job, options);
+      const installedAt = new Date().toISOString();
+      await writeRecord(dir, { release, entries, unpackedBytes: bytes, installedAt });
+      await rm(join(dir, "archive"));
+      // Made for its owner alone; the workers may run as someone else.
+      await chmod(dir, 0o755);
+      await syncDirectory(dir);
+      options.signal.throwIfAborted();
+      return this.#inTurn(() => this.#publish(release, dir));
+    });
+  }
+
+  /** Takes a version's files away. One that is not there is fine. */
+  async remove(version: string): Promise<void> {
+    if (!versionSchema.safeParse(version).success) return;
+    await this.#coded(async () => {
+      const aside = await this.#inTurn(() => this.#setAside(version));
+      if (aside) await deleteTree(aside);
+    });
+  }
+
+  async #publish(release: Release, dir: string): Promise<InstalledRelease> {
+    const existing = await this.#reusable(release);
+    if (existing) {
+      await deleteTree(dir);
+      return existing;
+    }
+    // Something without a readable record has the name. It is not deleted, as processes may run from it: the next start sweeps it.
+    await this.#setAside(release.version);
+    const target = join(this.dir, release.version);
+    await rename(dir, target);
+    await syncDirectory(this.dir);
+    return { version: release.version, sha256: release.sha256, tree: join(target, "tree") };
+  }
+
+  /** Renames a version's directory so that it is no release any more, durably. Null: there was none. */
+  async #setAside(version: string): Promise<string | null> {
+    const path = join(this.dir, version);
+    if ((await kindOf(path)) === null) return null;
+    const aside = join(this.dir, `${REMOVING}${token()}`);
+    await rename(path, aside);
+    await syncDirectory(this.dir);
+    return aside;
+  }
+
+  /** The installed release with the same digest, if any. Another digest under the same version is refused. */
+  async #reusable(release: Release): Promise<InstalledRelease | null> {
+    const existing = await this.find(release.version);
+    if (existing && existing.sha256 !== release.sha256) {
+      throw new DigestMismatchError(release.version, release.sha256, existing.sha256, "the installed release");
+    }
+    return existing;
+  }
+
+  async #makeBeside(prefix: string): Promise<string> {
+    const dir = join(this.dir, `${prefix}${token()}`);
+    await mkdir(dir, { mode: 0o700 });
+    return dir;
+  }
+
+  /** Runs a step in a staging directory, which is deleted if the step fails. */
+  async #staged<T>(dir: string, signal: AbortSignal, step: () => Promise<T>): Promise<T> {
+    try {
+      return await this.#coded(step, signal);
+    } catch (error) {
+      // Best effort: what can't be deleted now is swept at the next start.
+      await deleteTree(dir).catch(() => {});
+      throw error;
+    }
+  }
+
+  /** Makes sure that what comes out of a step is one of our errors, or the reason of an abort. */
+  async #coded<T>(step: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    try {
+      return await step();
+    } catch (error) {
+      if (signal?.aborted) throw signal.reason;
+      if (error instanceof SlotdError) throw error;
+      if (isDiskFull(error)) throw await diskFull(this.dir, (error as Error).message, error);
+      throw toSlotdError(error);
+    }
+  }
+
+  #inTurn<T>(step: () => Promise<T>): Promise<T> {
+    const turn = this.#renames.then(step);
+    this.#renames = turn.catch(() => {});
+    return turn;
+  }
+}
+
+function token(): string {
+  return randomBytes(8).toString("hex");
+}
+
+async function kindOf(path: string): Promise<"directory" | "other" | null> {
+  try {
+    return (await lstat(path)).isDirectory() ? "directory" : "other";
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw error;
+  }
+}
+
+function deleteTree(path: string): Promise<void> {
+  return rm(path, { recursive: true, force: true });
+}
