@@ -1,7 +1,7 @@
 // The smallest app for slotd: it takes the inherited socket, and ends gracefully.
 import { createServer } from "node:http";
 
-const server = createServer((request, response) => {
+const server = createServer((_request, response) => {
   response.setHeader("x-app-version", process.env.SLOTD_VERSION ?? "none");
   response.end(`hello from ${process.env.SLOTD_VERSION}, worker ${process.env.SLOTD_WORKER}\n`);
 });
