@@ -3,10 +3,13 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import {
   buckets,
+  ConfigInvalidError,
+  DiskFullError,
   type Event,
   type HostStatus,
   keys,
   memberLeaseMs,
+  SlotdError,
   type SlotStatus,
   SlotUnknownError,
   toSlotdError,
@@ -44,6 +47,7 @@ export class Agent {
   readonly logDirectory: string;
   readonly bus: Bus;
   private readonly lock: { release(): void };
+  private readonly journal: Journal;
   private readonly releases: ReleaseStore;
   private readonly orders: OrderWatch;
   private readonly eventPublisher: EventPublisher;
@@ -56,18 +60,18 @@ export class Agent {
   private load: HostStatus["load"] = null;
   private lastError: WireError | null = null;
   private running: Promise<unknown> = Promise.resolve();
+  private closing: Promise<void> | undefined;
 
-  /** @throws AgentRunningError, or the error of a state directory that can't be used. */
+  /** @throws AgentRunningError; DiskFullError or ConfigInvalidError where the state directory can't be used. */
   constructor(
     readonly config: Config,
     private readonly log: Logger,
   ) {
     const { service, host, state_directory: state } = config;
     this.logDirectory = join(state, "logs");
-    mkdirSync(this.logDirectory, { recursive: true, mode: 0o750 });
-    this.lock = holdLock(join(state, "lock"));
-    const journal = Journal.open(state);
-    const token = instanceToken(state);
+    const { lock, journal, token } = openState(state, this.logDirectory);
+    this.lock = lock;
+    this.journal = journal;
 
     this.bus = new Bus(config.nats, `slotd ${service}@${host}`, log);
     this.eventPublisher = new EventPublisher(this.bus, log);
@@ -76,17 +80,12 @@ export class Agent {
     this.slots = new Map(Object.keys(config.slots).map((name) => [name, this.slot(name, journal, token)]));
     const take = (slot: string, text: string) => this.slots.get(slot)?.take(text);
     this.orders = new OrderWatch(this.bus, service, host, [...this.slots.keys()], take, log);
-    if (journal.corrupt) {
-      this.lastError = { ...journal.corrupt.toWire(), at: this.startedAt };
-      log.error({ ...this.lastError }, "journal was set aside");
-      this.emit({ slot: "-", kind: "error", message: journal.corrupt.message, code: journal.corrupt.code });
-    }
+    if (journal.corrupt) this.fault(journal.corrupt, "journal was set aside");
   }
 
   /** Starts all parts. Neither the bus nor a slot is waited for. */
   async start(): Promise<void> {
-    const swept = await this.releases.prepare();
-    if (swept.length > 0) this.log.info({ swept }, "unfinished releases were swept up");
+    await this.sweep();
     this.emit({ slot: "-", kind: "agent", message: `agent ${agentVersion} was started` });
     this.running = Promise.all([...this.slots.values()].map((slot) => slot.run()));
     this.running.catch((error) => this.log.fatal({ err: error }, "slot's reconciler ended"));
@@ -104,7 +103,7 @@ export class Agent {
   async stop(mode: "graceful" | "forced" = "graceful"): Promise<void> {
     this.orders.stop();
     for (const slot of this.slots.values()) slot.shutDown(mode);
-    await this.running;
+    await this.running.catch(() => {});
     const bounded = AbortSignal.timeout(2_000);
     if (this.bus.connected) await Promise.allSettled(this.registrars.map((registrar) => registrar.stored(bounded)));
     await this.close();
@@ -156,7 +155,7 @@ export class Agent {
       config,
       registrar,
       record: journal.slot(name),
-      journalLost: journal.corrupt !== null,
+      journalLost: journal.lost,
       releases: this.releases,
       token: `${token}.${name}`,
       logDirectory: this.logDirectory,
@@ -166,6 +165,28 @@ export class Agent {
     });
     slot.on("change", () => this.publishStatusSoon());
     return slot;
+  }
+
+  /** Removes what an earlier agent left unfinished, or no slot needs. What can't be removed is no reason not to start. */
+  private async sweep(): Promise<void> {
+    try {
+      const swept = await this.releases.prepare();
+      for (const { version } of this.journal.lost ? [] : await this.releases.list()) {
+        if (this.journal.names(version)) continue;
+        await this.releases.remove(version);
+        swept.push(version);
+      }
+      if (swept.length > 0) this.log.info({ swept }, "releases that nobody needs were swept up");
+    } catch (error) {
+      this.fault(toSlotdError(error), "releases could not be swept up");
+    }
+  }
+
+  /** Tells of an error that belongs to no slot. */
+  private fault(error: SlotdError, what: string): void {
+    this.lastError = { ...error.toWire(), at: new Date().toISOString() };
+    this.log.error({ ...this.lastError }, what);
+    this.emit({ slot: "-", kind: "error", message: error.message, code: error.code });
   }
 
   private emit(event: Pick<Event, "slot" | "kind" | "message"> & Partial<Event>): void {
@@ -205,18 +226,38 @@ export class Agent {
     this.timers.push(setInterval(run, ms));
   }
 
-  private async close(): Promise<void> {
+  /** Once, however many signals tell the agent to end. */
+  private close(): Promise<void> {
+    this.closing ??= this.letGo();
+    return this.closing;
+  }
+
+  private async letGo(): Promise<void> {
     this.orders.stop();
-    this.eventPublisher.stop();
     for (const timer of this.timers) clearInterval(timer);
     if (this.bus.connected) this.publishStatus();
     clearTimeout(this.statusSoon);
     const bounded = AbortSignal.timeout(1_000);
-    if (this.bus.connected) await this.statusPublisher.stored(bounded).catch(() => {});
+    const last = [this.statusPublisher.stored(bounded), this.eventPublisher.flush(bounded)];
+    if (this.bus.connected) await Promise.allSettled(last);
     this.statusPublisher.stop();
+    this.eventPublisher.stop();
     for (const registrar of this.registrars) registrar.stop();
     await this.bus.stop();
     this.lock.release();
+  }
+}
+
+function openState(state: string, logDirectory: string) {
+  try {
+    mkdirSync(logDirectory, { recursive: true, mode: 0o750 });
+    const lock = holdLock(join(state, "lock"));
+    return { lock, journal: Journal.open(state), token: instanceToken(state) };
+  } catch (cause) {
+    if (cause instanceof SlotdError) throw cause;
+    const { code, message } = cause as NodeJS.ErrnoException;
+    if (code === "ENOSPC" || code === "EDQUOT") throw new DiskFullError(state, message, { cause });
+    throw new ConfigInvalidError("state_directory", `can't be used (${message})`, { cause });
   }
 }
 

@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=1
 import { Command } from "commander";
 import { pino } from "pino";
 import { type SlotdError, toSlotdError } from "../protocol/index.ts";
@@ -36,15 +36,19 @@ try {
   const agent = new Agent(config, log);
   const api = new Api(agent);
   const control = new ControlServer(config.control, api, log);
-  await control.listen();
-  serveOnBus(agent.bus, api, config, agentVersion, log);
-  await agent.start();
-  log.info({ agentVersion, pid: process.pid }, "agent started");
+  const start = async () => {
+    await control.listen();
+    serveOnBus(agent.bus, api, config, agentVersion, log);
+    await agent.start();
+    log.info({ agentVersion, pid: process.pid }, "agent started");
+  };
+  const started = start();
 
-  // The first signal drains and stops; a second one does not wait for requests.
+  // Signals are heard from the first moment on, and acted on when all is up. The first one drains and stops; a second one does not wait for requests.
   let signals = 0;
   const end = async (signal: NodeJS.Signals) => {
     log.info({ signal }, "agent was told to end");
+    await started;
     await agent.stop(++signals === 1 ? "graceful" : "forced");
     await control.close();
     process.exit(0);
@@ -52,10 +56,12 @@ try {
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => void end(signal));
   // For whoever wants to start another agent in this one's place: the workers stay.
   process.once("SIGUSR2", async () => {
+    await started;
     await agent.leave();
     await control.close();
     process.exit(0);
   });
+  await started;
 } catch (error) {
   fail(toSlotdError(error));
 }

@@ -366,10 +366,18 @@ export class InternalError extends SlotdError {
 /** The error itself if it is one of ours, else an INTERNAL one around it. */
 export function toSlotdError(error: unknown): SlotdError {
   if (error instanceof SlotdError) return error;
-  return new InternalError(error instanceof Error ? error.message : String(error), { cause: error });
+  return new InternalError(error instanceof Error ? error.message : inWords(error), { cause: error });
 }
 
-/** An address without the user and password that it may carry. */
-export function redact(url: string): string {
-  return url.replace(/\/\/[^/@\s]*@/, "//***@");
+function inWords(thrown: unknown): string {
+  try {
+    return String(thrown);
+  } catch {
+    return "something was thrown that has no words";
+  }
+}
+
+/** An address, or a text with addresses in it, without the users and passwords that they may carry. */
+export function redact(text: string): string {
+  return text.replaceAll(/\/\/[^/\s]*@/g, "//***@");
 }

@@ -46,6 +46,9 @@ export type Order = z.infer<typeof orderSchema>;
 export type InstallOrder = z.infer<typeof installSchema>;
 export type UninstallOrder = z.infer<typeof uninstallSchema>;
 
+/** Longest piece of a malformed order that is repeated in the answer. */
+const MAX_SHOWN = 128;
+
 /** The version that an order is about. */
 export function orderVersion(order: Order): string {
   return order.action === "install" ? order.release.version : order.version;
@@ -66,10 +69,11 @@ export function parseOrder(text: string): Order {
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   const extra = issue?.code === "unrecognized_keys" ? issue.keys[0] : undefined;
-  const field = [...(issue?.path ?? []), ...(extra ? [extra] : [])].join(".");
-  const rule = extra ? "is not a field of this order" : (issue?.message ?? "is not valid");
+  // An unknown field, or an id, may be of any length; what answers the order has to fit into a status.
+  const field = [...(issue?.path ?? []), ...(extra === undefined ? [] : [extra])].join(".").slice(0, MAX_SHOWN);
+  const rule = extra === undefined ? (issue?.message ?? "is not valid") : "is not a field of this order";
   const id = (value as { id?: unknown } | null)?.id;
   throw new OrderMalformedError(field || "(the whole order)", rule, {
-    ...(typeof id === "string" && { orderId: id.slice(0, 128) }),
+    ...(typeof id === "string" && { orderId: id.slice(0, MAX_SHOWN) }),
   });
 }

@@ -1,26 +1,20 @@
 import { EventEmitter, once } from "node:events";
-import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type JetStreamClient, jetstream } from "@nats-io/jetstream";
 import { type KV, Kvm } from "@nats-io/kv";
-import {
-  type Authenticator,
-  type ConnectionOptions,
-  connect,
-  credsAuthenticator,
-  type NatsConnection,
-  tokenAuthenticator,
-  usernamePasswordAuthenticator,
-} from "@nats-io/transport-node";
+import { type ConnectionOptions, connect, type NatsConnection } from "@nats-io/transport-node";
 import type { Logger } from "pino";
 import { redact } from "../../protocol/index.ts";
 import type { Config } from "../config/schema.ts";
+import { abortable } from "../os/abortable.ts";
 import { createMissing } from "./create-missing.ts";
+import { loginOptions } from "./login.ts";
 
 const RETRY_MS = 1_000;
 /** A dead peer is noticed after two of these. */
 const PING_MS = 5_000;
 const REQUEST_TIMEOUT_MS = 5_000;
+const DEFAULT_MAX_PAYLOAD = 1024 * 1024;
 
 interface BusEvents {
   /** Connected, and everything that the agent uses there exists. Comes again after every reconnection. */
@@ -39,6 +33,7 @@ export class Bus extends EventEmitter<BusEvents> {
   private readonly opened = new Map<string, Promise<KV>>();
   private readonly stopped = new AbortController();
   private settingUp = false;
+  private session = new AbortController();
 
   constructor(
     private readonly config: Config["nats"],
@@ -64,6 +59,11 @@ export class Bus extends EventEmitter<BusEvents> {
     return this.nc ?? null;
   }
 
+  /** The most bytes that the server takes as one message. */
+  get maxPayload(): number {
+    return this.nc?.info?.max_payload ?? DEFAULT_MAX_PAYLOAD;
+  }
+
   /** JetStream, where the bus is up. @throws where it is not. */
   get jetstream(): JetStreamClient {
     if (!this.connected || !this.js) throw new Error(`the bus is away: ${this.error}`);
@@ -81,6 +81,11 @@ export class Bus extends EventEmitter<BusEvents> {
       this.opened.set(bucket, kv);
     }
     return kv;
+  }
+
+  /** A promise that is given up when the bus goes away: an answer that was on its way will not come. */
+  whileUp<T>(promise: Promise<T>): Promise<T> {
+    return abortable(promise, this.session.signal);
   }
 
   /** Resolves when the bus is up, or rejects with the signal's reason. */
@@ -143,6 +148,7 @@ export class Bus extends EventEmitter<BusEvents> {
 
   private setUpDone(): void {
     if (!this.connected) this.since = new Date().toISOString();
+    if (this.session.signal.aborted) this.session = new AbortController();
     this.connected = true;
     this.error = null;
     this.log.info({ server: this.server }, "bus connected");
@@ -153,15 +159,15 @@ export class Bus extends EventEmitter<BusEvents> {
     if (this.connected) this.since = new Date().toISOString();
     const news = this.connected || this.error !== error;
     this.connected = false;
+    this.session.abort(new Error(error));
     this.error = error;
     if (news) this.log.warn({ error }, "bus is away");
     this.emit("down");
   }
 
   private options(): ConnectionOptions {
-    const { servers, tls } = this.config;
     return {
-      servers: [...servers],
+      ...loginOptions(this.config),
       name: this.name,
       maxReconnectAttempts: -1,
       reconnectTimeWait: 250,
@@ -169,27 +175,8 @@ export class Bus extends EventEmitter<BusEvents> {
       timeout: 3_000,
       pingInterval: PING_MS,
       ignoreAuthErrorAbort: true,
-      authenticator: authenticators(this.config),
-      ...(tls && {
-        tls: {
-          ...(tls.ca_file && { caFile: tls.ca_file }),
-          ...(tls.cert_file && { certFile: tls.cert_file }),
-          ...(tls.key_file && { keyFile: tls.key_file }),
-        },
-      }),
     };
   }
-}
-
-/** How the agent says who it is. The files are read at each connection, so that a rotated secret is taken up. */
-function authenticators(config: Config["nats"]): Authenticator[] {
-  const { credentials_file, user, password_file, token_file } = config;
-  const secret = (path: string) => () => readFileSync(path, "utf8").trim();
-  const found: Authenticator[] = [];
-  if (credentials_file) found.push((nonce) => credsAuthenticator(readFileSync(credentials_file))(nonce));
-  if (user && password_file) found.push(usernamePasswordAuthenticator(user, secret(password_file)));
-  if (token_file) found.push(tokenAuthenticator(secret(token_file)));
-  return found;
 }
 
 function describe(error: unknown): string {

@@ -1,14 +1,23 @@
+import { randomUUID } from "node:crypto";
 import type { Logger } from "pino";
 import { type Event, subjects } from "../../protocol/index.ts";
+import { abortable } from "../os/abortable.ts";
 import type { Bus } from "./bus.ts";
 
 const KEPT = 1_000;
 const TRIES = 5;
 
+interface Waiting {
+  /** The stream takes an id once, so that an event whose acknowledgement was lost is not there twice. */
+  id: string;
+  subject: string;
+  text: string;
+}
+
 /** Puts events on the bus in their order; while it is away they wait, and of too many the oldest are dropped. */
 export class EventPublisher {
-  private readonly waiting: Event[] = [];
-  private sending = false;
+  private readonly waiting: Waiting[] = [];
+  private sending: Promise<void> | null = null;
   private stopped = false;
 
   constructor(
@@ -19,33 +28,42 @@ export class EventPublisher {
   }
 
   publish(event: Event): void {
-    this.waiting.push(event);
+    const subject = subjects.event(event.service, event.host, event.slot);
+    this.waiting.push({ id: randomUUID(), subject, text: JSON.stringify(event) });
     if (this.waiting.length > KEPT) this.waiting.shift();
     void this.send();
+  }
+
+  /** Resolves when all that can be sent now was sent. */
+  flush(signal: AbortSignal): Promise<void> {
+    return abortable(this.send(), signal);
   }
 
   stop(): void {
     this.stopped = true;
   }
 
-  private async send(): Promise<void> {
-    if (this.sending) return;
-    this.sending = true;
-    try {
-      for (let tries = 0; this.waiting.length > 0 && this.bus.connected && !this.stopped; ) {
-        const event = this.waiting[0] as Event;
-        try {
-          const subject = subjects.event(event.service, event.host, event.slot);
-          await this.bus.jetstream.publish(subject, JSON.stringify(event));
-          this.waiting.splice(this.waiting.indexOf(event), 1);
-          tries = 0;
-        } catch (error) {
-          this.log.debug({ err: error }, "event was not taken");
-          if (++tries >= TRIES) return; // The next event, or the bus coming back, tries again.
-        }
+  private send(): Promise<void> {
+    this.sending ??= this.sendAll().finally(() => {
+      this.sending = null;
+    });
+    return this.sending;
+  }
+
+  private async sendAll(): Promise<void> {
+    for (let tries = 0; this.waiting.length > 0 && this.bus.connected && !this.stopped; ) {
+      const event = this.waiting[0] as Waiting;
+      try {
+        // One that no server takes must not hold up those behind it.
+        if (Buffer.byteLength(event.text) > this.bus.maxPayload)
+          this.log.warn({ event }, "event is too large for the bus");
+        else await this.bus.whileUp(this.bus.jetstream.publish(event.subject, event.text, { msgID: event.id }));
+        if (this.waiting[0] === event) this.waiting.shift();
+        tries = 0;
+      } catch (error) {
+        this.log.debug({ err: error }, "event was not taken");
+        if (++tries >= TRIES) return; // The next event, or the bus coming back, tries again.
       }
-    } finally {
-      this.sending = false;
     }
   }
 }

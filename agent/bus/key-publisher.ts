@@ -13,7 +13,7 @@ export class KeyPublisher {
   private desired: string | null | undefined;
   private generation = 0;
   private storedGeneration = 0;
-  /** KV revision of the last value that was stored; 0 before the first. */
+  /** KV revision of the last value, or deletion, that was stored; 0 before the first. */
   revision = 0;
   private waiters: { generation: number; resolve(): void }[] = [];
   private writing = false;
@@ -83,7 +83,7 @@ export class KeyPublisher {
         if (!this.bus.connected) return; // "up" comes back here.
         const generation = this.generation;
         try {
-          await this.store(this.desired ?? null);
+          this.revision = await this.bus.whileUp(this.store(this.desired ?? null));
           this.storedGeneration = generation;
           this.release();
         } catch (error) {
@@ -96,14 +96,13 @@ export class KeyPublisher {
     }
   }
 
-  private async store(value: string | null): Promise<void> {
+  /** Returns the revision with which readers of the bucket know of it: a deletion has one as well. */
+  private async store(value: string | null): Promise<number> {
     const kv = await this.bus.kv(this.bucket);
-    if (value !== null) {
-      this.revision = await kv.put(this.key, value);
-      return;
-    }
+    if (value !== null) return kv.put(this.key, value);
     const there = await kv.get(this.key);
     if (there?.operation === "PUT") await kv.delete(this.key);
+    return (await kv.get(this.key))?.revision ?? this.revision;
   }
 
   private release(): void {

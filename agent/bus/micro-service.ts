@@ -3,18 +3,13 @@ import type { Logger } from "pino";
 import { microService, OrderMalformedError, subjects, toSlotdError } from "../../protocol/index.ts";
 import type { Config } from "../config/schema.ts";
 import type { Api } from "../control/api.ts";
-import { lastOutput } from "../control/output-reader.ts";
+import { lastOutput, type OutputLine } from "../control/output-reader.ts";
 import type { Bus } from "./bus.ts";
 
-const LOG_LINES = 100;
+/** What a message carries beside its payload. */
+const PROTOCOL_BYTES = 1_024;
 
-interface Request {
-  slot?: string;
-  worker?: number;
-  lines?: number;
-  by?: string;
-  reason?: string;
-}
+type Request = Record<string, unknown>;
 
 /** The agent as a NATS micro service: the same answers as on the control socket. */
 export function serveOnBus(bus: Bus, api: Api, config: Config, version: string, log: Logger): void {
@@ -24,10 +19,7 @@ export function serveOnBus(bus: Bus, api: Api, config: Config, version: string, 
     drain: (request) => api.drain(slotOf(request), request),
     undrain: (request) => api.undrain(slotOf(request), request),
     restart: (request) => api.restart(slotOf(request), request),
-    logs: async ({ slot, worker, lines }) => {
-      const filter = { slot: slot ?? null, worker: worker ?? null, lines: Math.min(lines ?? LOG_LINES, 1_000) };
-      return (await lastOutput(api.agent.logDirectory, filter)).lines;
-    },
+    logs: (request) => lastThatFit(api, request, bus.maxPayload - PROTOCOL_BYTES),
   };
   const start = async () => {
     if (!bus.connection) return;
@@ -43,15 +35,12 @@ export function serveOnBus(bus: Bus, api: Api, config: Config, version: string, 
         subject: subjects.request(name, host, verb),
         handler: async (_error, message) => {
           try {
-            const text = message.string();
-            message.respond(JSON.stringify(await answer(text === "" ? {} : parse(text))));
+            message.respond(JSON.stringify(await answer(parse(message.string()))));
           } catch (error) {
             const known = toSlotdError(error);
-            message.respondError(
-              known.code === "INTERNAL" ? 500 : 400,
-              known.code,
-              JSON.stringify({ error: known.toWire() }),
-            );
+            if (known.code === "INTERNAL") log.error({ err: error, verb }, "request failed");
+            const status = known.code === "INTERNAL" ? 500 : 400;
+            message.respondError(status, known.code, JSON.stringify({ error: known.toWire() }));
           }
         },
       });
@@ -61,15 +50,29 @@ export function serveOnBus(bus: Bus, api: Api, config: Config, version: string, 
   bus.once("up", () => void start().catch((error) => log.error({ err: error }, "micro service could not be started")));
 }
 
+/** The last lines of each worker, fewer than were asked for where a message can't carry as many. */
+async function lastThatFit(api: Api, request: Request, maxBytes: number): Promise<OutputLine[]> {
+  const filter = api.outputFilter(request);
+  for (let { lines } = filter; lines > 0; lines = Math.floor(lines / 2)) {
+    const read = await lastOutput(api.agent.logDirectory, { ...filter, lines });
+    if (Buffer.byteLength(JSON.stringify(read.lines)) <= maxBytes) return read.lines;
+  }
+  return [];
+}
+
 function slotOf(request: Request): string {
   if (typeof request.slot === "string") return request.slot;
   throw new OrderMalformedError("slot", "is required");
 }
 
 function parse(text: string): Request {
+  if (text === "") return {};
+  let value: unknown;
   try {
-    return JSON.parse(text) as Request;
+    value = JSON.parse(text);
   } catch (cause) {
     throw new OrderMalformedError("(the request)", "must be JSON", { cause });
   }
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Request;
+  throw new OrderMalformedError("(the request)", "must be an object");
 }

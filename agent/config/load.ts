@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { parse, TomlError } from "smol-toml";
 import type { z } from "zod";
-import { ConfigInvalidError } from "../../protocol/index.ts";
+import { ConfigInvalidError, redact } from "../../protocol/index.ts";
 import { type Config, configSchema, slotWorkers } from "./schema.ts";
 
 /** Longest path that fits a unix socket's address, with its final NUL (unix(7), sun_path). */
@@ -27,7 +27,7 @@ export function parseConfig(text: string, path = "the configuration"): Config {
   try {
     value = parse(text);
   } catch (cause) {
-    if (!(cause instanceof TomlError)) throw cause;
+    if (!(cause instanceof TomlError)) throw new ConfigInvalidError(path, "is not TOML", { cause });
     const [first] = cause.message.split("\n");
     throw new ConfigInvalidError(`${path}:${cause.line}:${cause.column}`, `is not TOML: ${first}`, { cause });
   }
@@ -56,9 +56,15 @@ function toConfigError(error: z.ZodError, value: unknown): ConfigInvalidError {
   const key = issue.path.join(".") || "(the whole file)";
   const given = issue.path.reduce<unknown>((v, k) => (v as Record<PropertyKey, unknown> | undefined)?.[k], value);
   if (given === undefined) return new ConfigInvalidError(key, `is required, or breaks a rule: ${issue.message}`);
-  // An app's environment may hold secrets: its values are never repeated.
+  // An app's environment may hold secrets, and so may whatever has it inside: these values are never repeated.
   if (key.startsWith("app.environment")) return new ConfigInvalidError(key, issue.message);
-  return new ConfigInvalidError(key, `${issue.message}, but is ${JSON.stringify(given).slice(0, 200)}`);
+  return new ConfigInvalidError(key, `${issue.message}, but is ${shown(given)}`);
+}
+
+function shown(value: unknown): string {
+  if (Array.isArray(value) && value.some((item) => typeof item === "object")) return "a list of tables";
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return "a table";
+  return redact(JSON.stringify(value)).slice(0, 200);
 }
 
 function deepFreeze<T extends object>(value: T): T {

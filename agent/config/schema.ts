@@ -19,6 +19,10 @@ const signal = z
     /^SIG(TERM|INT|QUIT|HUP|USR1|USR2|WINCH)$/,
     "must be one of SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH",
   );
+/** Longest time that a timer of Node can wait, in ms. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+/** What can be given to a program: no string with a NUL can. */
+const word = z.string().refine((text) => !text.includes("\0"), "must not contain a NUL");
 const environmentName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "must be a variable's name");
 
 /** Variables that the agent sets itself; an app's environment can't name them. */
@@ -50,15 +54,15 @@ const slot = z.strictObject({
 
 const app = z.strictObject({
   /** The program and its arguments; no shell. A relative program with a `/` is looked up in the release. */
-  command: z.array(z.string().min(1)).min(1),
+  command: z.array(word.min(1)).min(1),
   environment: z
-    .record(environmentName, z.string())
+    .record(environmentName, word)
     .default({})
     .refine((env) => !Object.keys(env).some((name) => OWN_VARIABLE.test(name)), {
       error: "must not set PORT, LISTEN_* or SLOTD_*: the agent sets those",
     }),
   /** Relative to the release's top. */
-  working_directory: z.string().min(1).default("."),
+  working_directory: word.min(1).default("."),
   /** Workers of the host; each slot gets half. */
   workers: z.int().min(1).max(2048).default(4),
   stop_signal: signal.default("SIGTERM"),
@@ -68,8 +72,11 @@ const app = z.strictObject({
 });
 
 const health = z.strictObject({
-  path: z.string().startsWith("/").default("/healthz"),
-  interval_ms: z.int().min(50).default(1_000),
+  path: z
+    .string()
+    .regex(/^\/[\x21-\x7e]*$/, "must begin with / and hold no space or other character that a URL can't")
+    .default("/healthz"),
+  interval_ms: z.int().min(50).max(MAX_TIMER_MS).default(1_000),
   timeout_ms: positiveMs.default(2_000),
   /** Good probes in a row that make a slot healthy, and bad ones that make it unhealthy. */
   rise: z.int().min(1).max(100).default(1),
@@ -121,7 +128,7 @@ const logs = z.strictObject({
 export const configSchema = z
   .strictObject({
     service: nameSchema,
-    host: hostSchema.default(() => hostname().toLowerCase()),
+    host: hostSchema.prefault(() => hostname().toLowerCase()),
     stage: nameSchema.default("prod"),
     /** Where the slots listen. */
     bind: z.union([z.ipv4(), z.ipv6()]).default("0.0.0.0"),
@@ -157,6 +164,9 @@ export const configSchema = z
     if (app.restart_backoff_max_ms < app.restart_backoff_min_ms)
       refuse(["app", "restart_backoff_max_ms"], "must not be less than restart_backoff_min_ms");
     if (nats.user && !nats.password_file) refuse(["nats", "password_file"], "is required with nats.user");
+    if (nats.password_file && !nats.user) refuse(["nats", "user"], "is required with nats.password_file");
+    if (nats.tls?.cert_file && !nats.tls.key_file) refuse(["nats", "tls", "key_file"], "is required with cert_file");
+    if (nats.tls?.key_file && !nats.tls.cert_file) refuse(["nats", "tls", "cert_file"], "is required with key_file");
     if (nats.credentials_file && (nats.user || nats.token_file))
       refuse(["nats", "credentials_file"], "must not be combined with user or token_file");
     for (const [name, { workers }] of Object.entries(slotWorkers(config)))

@@ -1,10 +1,14 @@
-import pidusage from "pidusage";
 import { z } from "zod";
 import { type HostStatus, OrderMalformedError, type SlotStatus, type WorkerStatus } from "../../protocol/index.ts";
 import type { Agent } from "../agent.ts";
 import type { Pool } from "../workers/pool.ts";
 import { logFile } from "../workers/spec.ts";
 import type { Worker } from "../workers/worker.ts";
+import type { OutputFilter } from "./output-reader.ts";
+
+const DEFAULT_LINES = 100;
+const MAX_LINES = 10_000;
+const MAX_WORKER = 4_096;
 
 const askSchema = z.object({
   by: z.string().min(1).max(256).default("unknown"),
@@ -42,6 +46,18 @@ export class Api {
     return found.flat();
   }
 
+  /**
+   * What of the workers' output is asked for, as numbers or as text.
+   * @throws SlotUnknownError, OrderMalformedError
+   */
+  outputFilter(asked: { slot?: unknown; worker?: unknown; lines?: unknown }): OutputFilter {
+    return {
+      slot: asked.slot == null ? null : this.agent.find(String(asked.slot)).name,
+      worker: asked.worker == null ? null : wholeNumber("worker", asked.worker, MAX_WORKER),
+      lines: wholeNumber("lines", asked.lines ?? DEFAULT_LINES, MAX_LINES),
+    };
+  }
+
   /** Starts a drain that is held until `undrain`. */
   drain(slot: string, body: unknown): SlotStatus {
     const { by, reason } = ask(body);
@@ -60,6 +76,14 @@ export class Api {
   }
 }
 
+/** @throws OrderMalformedError */
+export function wholeNumber(name: string, value: unknown, max: number): number {
+  const count = typeof value === "string" && /^\d+$/.test(value) ? Number(value) : value;
+  if (Number.isInteger(count) && (count as number) >= 0 && (count as number) <= max) return count as number;
+  const given = (JSON.stringify(value) ?? "nothing").slice(0, 100);
+  throw new OrderMalformedError(name, `must be a whole number up to ${max}, but is ${given}`);
+}
+
 function workerState(pool: Pool, worker: Worker): WorkerStatus["state"] {
   if (worker.stopping) return "stopping";
   if (!worker.accepting) return "starting";
@@ -68,6 +92,8 @@ function workerState(pool: Pool, worker: Worker): WorkerStatus["state"] {
 
 async function usageOf(pids: number[]): Promise<Record<number, { cpu: number; memory: number }>> {
   if (pids.length === 0) return {};
+  // Loaded by who asks: most agents are never asked.
+  const { default: pidusage } = await import("pidusage");
   // A worker may end between the list and the look; the others' figures still count.
   const each = pids.map((pid) => pidusage(pid).catch(() => null));
   const figures = await Promise.all(each);

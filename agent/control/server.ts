@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, chownSync, lstatSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { connect } from "node:net";
 import { dirname } from "node:path";
@@ -12,11 +12,13 @@ import {
   toSlotdError,
 } from "../../protocol/index.ts";
 import type { Config } from "../config/schema.ts";
-import type { Api } from "./api.ts";
-import { followOutput, lastOutput, type OutputFilter } from "./output-reader.ts";
+import { type Api, wholeNumber } from "./api.ts";
+import { followOutput, lastOutput } from "./output-reader.ts";
 
 const MAX_BODY = 64 * 1024;
-const MAX_LINES = 10_000;
+const MAX_READ = 16 * 1024 ** 2;
+const DEFAULT_EVENTS = 100;
+const MAX_EVENTS = 10_000;
 
 /** HTTP+JSON on a unix socket: what `slotctl` talks to. Reaching it is the authorization, so that its mode is what protects it. */
 export class ControlServer {
@@ -30,10 +32,11 @@ export class ControlServer {
     this.server = createServer((request, response) => void this.handle(request, response));
   }
 
-  /** @throws AgentRunningError where another agent answers there, ConfigInvalidError where the group is unknown. */
+  /** @throws AgentRunningError where another agent answers there, ConfigInvalidError where socket or group can't be used. */
   async listen(): Promise<void> {
-    const { socket, group } = this.config;
-    mkdirSync(dirname(socket), { recursive: true, mode: 0o755 });
+    const { socket } = this.config;
+    const group = this.config.group === undefined ? undefined : groupId(this.config.group);
+    makePlace(socket);
     if (await answers(socket)) throw new AgentRunningError(socket);
     rmSync(socket, { force: true });
     // Created for nobody else; opened to the group only when it has the right owner.
@@ -46,7 +49,7 @@ export class ControlServer {
     } finally {
       process.umask(umask);
     }
-    if (group !== undefined) chownSync(socket, -1, groupId(group));
+    if (group !== undefined) chownSync(socket, -1, group);
     chmodSync(socket, 0o660);
   }
 
@@ -57,13 +60,12 @@ export class ControlServer {
   }
 
   private async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const url = new URL(request.url ?? "/", "http://slotd");
     try {
-      const answer = await this.route(request, url, response);
+      const answer = await this.route(request, urlOf(request), response);
       if (answer !== undefined) send(response, 200, answer);
     } catch (error) {
       const known = toSlotdError(error);
-      if (known.code === "INTERNAL") this.log.error({ err: error, url: url.pathname }, "request failed");
+      if (known.code === "INTERNAL") this.log.error({ err: error, url: request.url }, "request failed");
       if (response.headersSent) return void response.destroy();
       send(response, statusOf(known), { error: known.toWire() });
     }
@@ -90,9 +92,10 @@ export class ControlServer {
 
   private events(query: URLSearchParams, response: ServerResponse): undefined {
     const { events } = this.api.agent;
-    startLines(response);
     const write = (event: Event) => response.write(`${JSON.stringify(event)}\n`);
-    for (const event of events.last(lineCount(query, "last"))) write(event);
+    const count = wholeNumber("last", query.get("last") ?? DEFAULT_EVENTS, MAX_EVENTS);
+    startLines(response);
+    for (const event of events.last(count)) write(event);
     if (!query.has("follow")) return void response.end();
     events.on("event", write);
     response.once("close", () => events.off("event", write));
@@ -100,13 +103,8 @@ export class ControlServer {
   }
 
   private async logs(query: URLSearchParams, response: ServerResponse): Promise<undefined> {
-    const worker = query.get("worker");
-    const filter: OutputFilter = {
-      slot: query.get("slot"),
-      worker: worker === null ? null : Number(worker),
-      lines: lineCount(query, "lines"),
-    };
-    if (filter.slot !== null) this.api.agent.find(filter.slot);
+    const asked = { slot: query.get("slot"), worker: query.get("worker"), lines: query.get("lines") };
+    const filter = this.api.outputFilter(asked);
     const { logDirectory } = this.api.agent;
     const gone = new AbortController();
     response.once("close", () => gone.abort());
@@ -123,11 +121,9 @@ export class ControlServer {
   }
 }
 
-function lineCount(query: URLSearchParams, name: string): number {
-  const count = Number(query.get(name) ?? 100);
-  if (!Number.isInteger(count) || count < 0 || count > MAX_LINES)
-    throw new OrderMalformedError(name, `must be a whole number up to ${MAX_LINES}, but is ${query.get(name)}`);
-  return count;
+function urlOf({ url = "/" }: IncomingMessage): URL {
+  if (!URL.canParse(url, "http://slotd")) throw new OrderMalformedError("path", "is not an address");
+  return new URL(url, "http://slotd");
 }
 
 function startLines(response: ServerResponse): void {
@@ -154,17 +150,43 @@ function statusOf(error: SlotdError): number {
 }
 
 async function readJson(request: IncomingMessage): Promise<unknown> {
-  let text = "";
-  for await (const chunk of request.setEncoding("utf8")) {
-    text += chunk;
-    if (text.length > MAX_BODY) throw new OrderMalformedError("(the request)", `must be at most ${MAX_BODY} bytes`);
-  }
+  const text = await readText(request);
   if (text === "") return {};
   try {
     return JSON.parse(text);
   } catch (cause) {
     throw new OrderMalformedError("(the request)", "must be JSON", { cause });
   }
+}
+
+/** Keeps nothing past the bound, but reads on for a while: a sender that is cut off does not get to see the answer. */
+function readText(request: IncomingMessage): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const tooLarge = new OrderMalformedError("(the request)", `must be at most ${MAX_BODY} bytes`);
+    let text = "";
+    let size = 0;
+    request.setEncoding("utf8");
+    request.on("data", (chunk: string) => {
+      size += chunk.length;
+      if (size <= MAX_BODY) text += chunk;
+      else if (size > MAX_READ) request.destroy(tooLarge);
+    });
+    request.once("end", () => (size > MAX_BODY ? reject(tooLarge) : resolve(text)));
+    request.once("error", reject);
+  });
+}
+
+/** Makes the socket's directory. Only a socket may be in its place: anything else is somebody's file. */
+function makePlace(socket: string): void {
+  let there: ReturnType<typeof lstatSync>;
+  try {
+    mkdirSync(dirname(socket), { recursive: true, mode: 0o755 });
+    there = lstatSync(socket, { throwIfNoEntry: false });
+  } catch (cause) {
+    throw new ConfigInvalidError("control.socket", `can't be used (${(cause as Error).message})`, { cause });
+  }
+  if (there && !there.isSocket())
+    throw new ConfigInvalidError("control.socket", `must be free or a socket, but ${socket} is something else`);
 }
 
 function answers(socket: string): Promise<boolean> {

@@ -32,30 +32,33 @@ export async function drain(options: DrainOptions): Promise<DrainRecord> {
   const { version, count, signal, forced } = options;
   const startedAt = new Date().toISOString();
   const begin = performance.now();
-  const record = (edges: DrainClause, idle: DrainClause, revision: number | undefined): DrainRecord => {
-    const { open, inFlight } = count();
-    return {
-      version,
-      startedAt,
-      durationMs: Math.round(performance.now() - begin),
-      ...(revision && { revision }),
-      edges,
-      idle,
-      idleConnections: open - inFlight,
-      cutRequests: inFlight,
-      ...(forced !== undefined && { reason: forced }),
-    };
-  };
+  const record = (
+    edges: DrainClause,
+    idle: DrainClause,
+    { open, inFlight }: ConnectionCount,
+    revision: number | undefined,
+  ): DrainRecord => ({
+    version,
+    startedAt,
+    durationMs: Math.round(performance.now() - begin),
+    ...(revision && { revision }),
+    edges,
+    idle,
+    idleConnections: open - inFlight,
+    cutRequests: inFlight,
+    ...(forced !== undefined && { reason: forced }),
+  });
 
   options.onProgress("withdrawal", count());
   const revision = await withdraw(options);
-  if (forced !== undefined) return record("forced", "forced", revision);
+  if (forced !== undefined) return record("forced", "forced", count(), revision);
 
   options.onProgress("edges", count());
   if (revision !== undefined) await sleep(options.pauseMs, undefined, { signal }).catch(() => signal.throwIfAborted());
 
   const edges = revision === undefined ? "timeout" : "paused";
-  return record(edges, await untilIdle(options), revision);
+  const [idle, last] = await untilIdle(options);
+  return record(edges, idle, last, revision);
 }
 
 /** The revision of the withdrawal, or undefined where the bus did not take it within its bound. */
@@ -72,15 +75,19 @@ async function withdraw(options: DrainOptions): Promise<number | undefined> {
   }
 }
 
-/** Two quiet looks in a row: a request may just be between the queue and the app. */
-async function untilIdle({ count, timeoutMs, signal, onProgress }: DrainOptions): Promise<DrainClause> {
+/**
+ * Two quiet looks in a row: a request may just be between the queue and the app.
+ * @returns what ended the wait, and the look that did
+ */
+async function untilIdle(options: DrainOptions): Promise<["idle" | "timeout", ConnectionCount]> {
+  const { count, timeoutMs, signal, onProgress } = options;
   const end = performance.now() + timeoutMs;
   for (let quiet = 0; ; ) {
     signal.throwIfAborted();
     const now = count();
     quiet = now.inFlight === 0 ? quiet + 1 : 0;
-    if (quiet === 2) return "idle";
-    if (performance.now() >= end) return "timeout";
+    if (quiet === 2) return ["idle", now];
+    if (performance.now() >= end) return ["timeout", now];
     onProgress("requests", now);
     await sleep(SAMPLE_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
   }

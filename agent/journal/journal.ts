@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { JournalCorruptError, JournalUnwritableError } from "../../protocol/index.ts";
@@ -14,6 +15,8 @@ export class Journal {
     private content: JournalContent,
     /** Why an earlier journal was set aside, if one was. */
     readonly corrupt: JournalCorruptError | null,
+    /** There was no journal that could be read: what it says does not tell what runs on this host. */
+    readonly lost: boolean,
   ) {}
 
   /** Reads the journal. One that can't be understood is set aside, and an empty one takes its place. */
@@ -24,15 +27,16 @@ export class Journal {
     try {
       text = readFileSync(path, "utf8");
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return new Journal(path, empty, null);
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return new Journal(path, empty, null, true);
       throw error;
     }
     try {
-      return new Journal(path, journalSchema.parse(JSON.parse(text)), null);
+      return new Journal(path, journalSchema.parse(JSON.parse(text)), null, false);
     } catch (error) {
-      const aside = `${path}.corrupt-${new Date().toISOString().replaceAll(":", "")}`;
+      const when = new Date().toISOString().replaceAll(":", "");
+      const aside = `${path}.corrupt-${when}-${randomBytes(3).toString("hex")}`;
       renameSync(path, aside);
-      return new Journal(path, empty, new JournalCorruptError(firstLine(error), aside));
+      return new Journal(path, empty, new JournalCorruptError(firstLine(error), aside), true);
     }
   }
 
@@ -42,6 +46,14 @@ export class Journal {
       () => this.content.slots[name] ?? emptySlotJournal(),
       (next) => this.write({ ...this.content, slots: { ...this.content.slots, [name]: next } }),
     );
+  }
+
+  /** Whether any slot holds a version, or is about to. */
+  names(version: string): boolean {
+    return Object.values(this.content.slots).some(({ resident, order }) => {
+      const coming = order?.outcome === "pending" && order.order.action === "install" ? order.order.release : null;
+      return resident?.release.version === version || coming?.version === version;
+    });
   }
 
   private write(next: JournalContent): void {
@@ -68,6 +80,16 @@ export class SlotRecord {
   /** @throws JournalUnwritableError; then nothing has changed, in memory or on the disk. */
   update(change: Partial<SlotJournal>): void {
     this.write({ ...this.read(), ...change });
+  }
+
+  /** Writes down what only eases the next start: a full disk must not keep a slot from ending its workers. */
+  note(change: Partial<SlotJournal>, onLost: (error: JournalUnwritableError) => void): void {
+    try {
+      this.update(change);
+    } catch (error) {
+      if (!(error instanceof JournalUnwritableError)) throw error;
+      onLost(error);
+    }
   }
 }
 

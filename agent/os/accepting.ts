@@ -3,26 +3,25 @@ import { descriptors } from "./process.ts";
 
 /**
  * Whether a process waits for connections on a listening socket, as the kernel sees it: one of its epoll sets holds that socket
- * (/proc/PID/fdinfo, proc(5)). Node, Go, nginx, uvicorn and the like wait that way.
+ * (/proc/PID/fdinfo, proc(5)). Node, Go, nginx, uvicorn and the like wait that way. A process that waits by select or in a
+ * blocking accept can't be told from one that does not wait.
  * @param inode of the listening socket
- * @returns "no-epoll" where the process waits in another way (select, a blocking accept), so that this tells nothing.
  */
-export function isAccepting(pid: number, inode: number): "yes" | "no" | "no-epoll" {
+export function isAccepting(pid: number, inode: number): boolean {
   const open = descriptors(pid);
   const sockets = new Set([...open].filter(([, target]) => target === `socket:[${inode}]`).map(([fd]) => fd));
-  let epolls = 0;
+  if (sockets.size === 0) return false;
   for (const [fd, target] of open) {
     if (target !== "anon_inode:[eventpoll]") continue;
-    epolls++;
     let info: string;
     try {
       info = readFileSync(`/proc/${pid}/fdinfo/${fd}`, "utf8");
     } catch {
       continue;
     }
-    for (const match of info.matchAll(/^tfd:\s*(\d+)/gm)) if (sockets.has(Number(match[1]))) return "yes";
+    for (const match of info.matchAll(/^tfd:\s*(\d+)/gm)) if (sockets.has(Number(match[1]))) return true;
   }
-  return epolls > 0 ? "no" : "no-epoll";
+  return false;
 }
 
 /** The inode of one of our own sockets. */

@@ -15,5 +15,11 @@ export function holdLock(path: string): { release(): void } {
     if (error instanceof NativeError && error.code === "EAGAIN") throw new AgentRunningError(path);
     throw error;
   }
-  return { release: () => closeSync(fd) };
+  let held = true;
+  return {
+    release() {
+      if (held) closeSync(fd);
+      held = false;
+    },
+  };
 }

@@ -20,6 +20,7 @@ interface Stat {
   state: string;
   parent: number;
   group: number;
+  threads: number;
   startTime: number;
 }
 
@@ -33,6 +34,7 @@ export function processStat(pid: number): Stat | null {
       state: fields[0] as string,
       parent: Number(fields[1]),
       group: Number(fields[2]),
+      threads: Number(fields[17]),
       startTime: Number(fields[19]),
     };
   } catch {
@@ -40,10 +42,23 @@ export function processStat(pid: number): Stat | null {
   }
 }
 
-/** The identity of a running process. A zombie counts as gone: it holds nothing any more. */
+/**
+ * The identity of a running process. A zombie counts as gone: it holds nothing any more. But where only the first thread has ended,
+ * the others still hold all that the process has open.
+ */
 export function identify(pid: number): ProcessIdentity | null {
   const stat = processStat(pid);
-  return stat && !"ZX".includes(stat.state) ? { pid, startTime: stat.startTime, bootId: bootId() } : null;
+  if (!stat || ("ZX".includes(stat.state) && stat.threads <= 1)) return null;
+  return { pid, startTime: stat.startTime, bootId: bootId() };
+}
+
+/** Clock ticks per second in what the kernel tells, USER_HZ: 100 on every platform that Node runs on. */
+const TICKS_PER_SECOND = 100;
+
+/** How long ago a process was started, in ms, by the kernel's clock, which nobody can set. */
+export function ageMs(identity: ProcessIdentity): number {
+  const [uptime] = readFileSync("/proc/uptime", "utf8").split(" ");
+  return Math.max(0, (Number(uptime) - identity.startTime / TICKS_PER_SECOND) * 1000);
 }
 
 export function isAlive(identity: ProcessIdentity): boolean {

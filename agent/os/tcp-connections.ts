@@ -18,6 +18,14 @@ export interface TcpConnection {
   unackedBytes: number;
 }
 
+/** How the other end of a connection names this one's address and port: see `TcpConnection.peer`. */
+export function peerName(address: string, port: number): string {
+  const name = Buffer.alloc(18);
+  addressBytes(address).copy(name);
+  name.writeUInt16BE(port, 16);
+  return name.toString("hex");
+}
+
 const ESTABLISHED = 1;
 const CLOSE_WAIT = 8;
 const LISTEN = 10;

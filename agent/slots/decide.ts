@@ -31,17 +31,21 @@ export type Step = "fetch" | "start" | "roll" | "drain" | "undrain" | "stop" | "
  */
 export function decide(view: View): Step {
   if (view.shutdown) return towardsNothing(view, false);
-  const goal = view.pending
-    ? view.pending.action === "install"
-      ? view.pending.release
-      : null
-    : view.resident?.release;
+  const goal = goalOf(view);
   const keep = goal && view.resident?.release.version === goal.version;
   if (keep) return towardsServing(view);
   // The next release is made ready beside the one that serves: only what is whole and verified may take its place.
   if (goal && !view.staged) return "fetch";
   if (view.running || view.resident) return towardsNothing(view, true);
   return goal ? "start" : towardsNothing(view, true);
+}
+
+/** The release that the slot is to hold; null: none. */
+function goalOf({ pending, resident }: View): Resident["release"] | null {
+  if (pending?.action === "install") return pending.release;
+  // An uninstall of what was only on its way leaves what the slot holds.
+  const removed = pending && pending.version === resident?.release.version;
+  return removed ? null : (resident?.release ?? null);
 }
 
 function towardsServing(view: View): Step {

@@ -9,12 +9,19 @@ import {
 } from "../../protocol/index.ts";
 import type { SlotJournal } from "../journal/schema.ts";
 
-/** What to do with a well-formed order: act on it, answer it with the recorded outcome, or refuse it. */
-export type Verdict = { verdict: "accept" } | { verdict: "repeat" } | { verdict: "refuse"; error: SlotdError };
+type Seen = SlotJournal["history"][number];
 
-/** What makes two orders the same order. */
+/** What to do with a well-formed order: act on it, answer it with the recorded outcome, or refuse it. */
+export type Verdict =
+  | { verdict: "accept" }
+  | { verdict: "repeat"; seen: Seen }
+  | { verdict: "refuse"; error: SlotdError };
+
+/** What makes two orders the same order: their content, in whatever order the fields come. */
 export function fingerprint(order: Order): string {
-  return createHash("sha256").update(JSON.stringify(order)).digest("hex");
+  const sorted = (_key: string, value: unknown) =>
+    typeof value === "object" && value !== null ? Object.fromEntries(Object.entries(value).sort()) : value;
+  return createHash("sha256").update(JSON.stringify(order, sorted)).digest("hex");
 }
 
 /** Judges an order against what the slot has seen and holds. Pure: it changes nothing. */
@@ -22,7 +29,7 @@ export function judgeOrder(slot: string, order: Order, journal: SlotJournal): Ve
   const seen = journal.history.find((entry) => entry.id === order.id);
   if (seen) {
     return seen.fingerprint === fingerprint(order)
-      ? { verdict: "repeat" }
+      ? { verdict: "repeat", seen }
       : { verdict: "refuse", error: new OrderConflictError(order.id) };
   }
   if (order.epoch < journal.epoch)

@@ -1,16 +1,16 @@
 import { EventEmitter } from "node:events";
 import type { Order, Progress, WorkerEnd } from "../../protocol/index.ts";
 import { drain } from "../drain/drain.ts";
-import { type ConnectionCount, countConnections } from "../drain/in-flight.ts";
-import type { Resident } from "../journal/schema.ts";
+import type { ConnectionCount } from "../drain/in-flight.ts";
+import type { Resident, SlotJournal } from "../journal/schema.ts";
 import { Listener } from "../os/listener.ts";
-import { tcpConnections } from "../os/tcp-connections.ts";
 import type { InstalledRelease } from "../releases/store.ts";
 import { endTree } from "../workers/end-tree.ts";
 import { Pool } from "../workers/pool.ts";
 import { findLeft, versionInUse } from "./find-left.ts";
 import type { Machine } from "./machine.ts";
 import type { SlotParts } from "./parts.ts";
+import { ReleaseSupply } from "./release-supply.ts";
 import { Superseded } from "./superseded.ts";
 import { untilReady } from "./until-ready.ts";
 
@@ -30,8 +30,7 @@ export class Occupant extends EventEmitter<{ change: [] }> {
   lastEnd: WorkerEnd | null = null;
   /** The drain has come to its end, and nothing was taken back since. */
   drained = false;
-  /** The release that was made ready last. */
-  private staged: InstalledRelease | null = null;
+  private readonly supply: ReleaseSupply;
   private recording = false;
 
   constructor(
@@ -39,6 +38,7 @@ export class Occupant extends EventEmitter<{ change: [] }> {
     private readonly machine: Machine,
   ) {
     super();
+    this.supply = new ReleaseSupply(parts, (progress) => this.setProgress(progress));
     machine.on("change", () => this.register());
   }
 
@@ -56,18 +56,18 @@ export class Occupant extends EventEmitter<{ change: [] }> {
 
   /** Connections on the slot's port; null where no socket is open. */
   countConnections(quietMs = 0): ConnectionCount | null {
-    return this.pool && countConnections(tcpConnections(this.parts.config.bind, this.port), quietMs);
+    return this.pool?.countConnections(quietMs) ?? null;
   }
 
   isStaged(release: Resident["release"]): boolean {
-    return this.staged?.version === release.version && this.staged.sha256 === release.sha256;
+    return this.supply.isReady(release);
   }
 
   /** Makes a release ready: beside what serves, or as the slot's own step where nothing does. */
   async fetch(release: Resident["release"], signal: AbortSignal): Promise<void> {
     const beside = this.pool !== null;
     if (!beside) this.machine.send("fetch");
-    this.staged = await this.obtain(release, signal, () => {
+    await this.supply.prepare(release, this.resident?.release.version, signal, () => {
       if (!beside) this.machine.send("unpack");
     });
   }
@@ -79,7 +79,8 @@ export class Occupant extends EventEmitter<{ change: [] }> {
       const resident = { release, epoch: record.current.epoch, proven: false, ...(workers && { workers }) };
       record.update({ resident });
     }
-    const installed = await this.obtain(release, signal, () => {});
+    if (record.current.stopping) record.update({ stopping: false, workers: [] });
+    const installed = await this.supply.obtain(release, signal);
     this.machine.send("start");
     try {
       this.pool ??= this.openPool(installed, Listener.open(config.bind, this.port));
@@ -105,7 +106,7 @@ export class Occupant extends EventEmitter<{ change: [] }> {
 
   /** Withdraws, and waits until nobody uses the version. The workers run on. */
   async drain({ timeoutMs, withdrawTimeoutMs, forced }: DrainBounds, signal: AbortSignal): Promise<void> {
-    const { config, registrar, record, emit } = this.parts;
+    const { config, registrar, emit } = this.parts;
     const version = this.resident?.release.version ?? "";
     this.drained = false;
     this.machine.send("drain");
@@ -128,7 +129,7 @@ export class Occupant extends EventEmitter<{ change: [] }> {
         }),
     });
     this.drained = true;
-    record.update({ lastDrain });
+    this.note({ lastDrain });
     emit({ kind: "drain", message: `${version} was drained (${lastDrain.idle})`, version, facts: { ...lastDrain } });
   }
 
@@ -146,14 +147,15 @@ export class Occupant extends EventEmitter<{ change: [] }> {
 
   /** Deletes the release's files, unless another slot or the next order needs them. */
   async remove(needed: boolean): Promise<void> {
-    const { record, releases, usedElsewhere, emit } = this.parts;
     const version = this.resident?.release.version;
     this.machine.send("remove");
-    if (version !== undefined && !needed && !usedElsewhere(version)) {
-      await releases.remove(version);
-      emit({ kind: "release", message: `release ${version} was removed`, version });
-    }
-    record.update({ resident: null });
+    if (version !== undefined && !needed) await this.supply.remove(version);
+    this.parts.record.update({ resident: null });
+  }
+
+  /** Deletes a release that was made ready for an order which another one superseded. */
+  discardUnused(): Promise<void> {
+    return this.supply.discard(this.resident?.release.version);
   }
 
   /** Takes up what a new order for the same release says beside it. */
@@ -189,6 +191,8 @@ export class Occupant extends EventEmitter<{ change: [] }> {
       const tree = { slot: this.parts.name, token, leaders: [], only: left.strays };
       await endTree({ ...tree, signal: config.app.stop_signal as NodeJS.Signals }, config.app.stop_grace_ms);
     }
+    // The stop that a crash interrupted has come to its end: whatever is started now is to be taken over again.
+    if (stopping) this.note({ stopping: false, workers: [] });
     if (!resident || !left.listener) return;
     const { version, sha256 } = resident.release;
     const installed = (await this.parts.releases.find(version)) ?? { version, sha256, tree: "/nonexistent" };
@@ -218,34 +222,19 @@ export class Occupant extends EventEmitter<{ change: [] }> {
     if (release) record.update({ resident: { release, epoch: 0, proven: true } });
   }
 
-  /** The release, installed: the one that is there, or fetched and unpacked. */
-  private async obtain(
-    release: Resident["release"],
-    signal: AbortSignal,
-    onUnpack: () => void,
-  ): Promise<InstalledRelease> {
-    const { releases, emit } = this.parts;
-    const { version, sha256 } = release;
-    const there = await releases.find(version);
-    if (there?.sha256 === sha256) return there;
-    const show = (step: string, unit: Progress["unit"]) => (how: { done: number; total: number }) =>
-      this.setProgress({ step, version, unit, ...how });
-    const fetched = await releases.fetch(release, { signal, onProgress: show("fetching", "bytes") });
-    onUnpack();
-    const installed = await releases.unpack(fetched, { signal, onProgress: show("unpacking", "entries") });
-    emit({ kind: "release", message: `release ${version} was installed`, version, facts: { sha256 } });
-    return installed;
-  }
-
   /** Between the two journal writes a crash leaves processes that are to be ended, not taken over. */
   private async endPool(): Promise<void> {
     if (!this.pool) return;
-    this.parts.record.update({ stopping: true });
+    this.note({ stopping: true });
     await this.pool.stop();
     this.pool = null;
     this.drained = false;
-    this.parts.record.update({ stopping: false, workers: [] });
+    this.note({ stopping: false, workers: [] });
     this.register();
+  }
+
+  private note(change: Partial<SlotJournal>): void {
+    this.parts.record.note(change, (err) => this.parts.log.error({ err }, "journal could not be written; going on"));
   }
 
   private openPool(installed: InstalledRelease, listener: Listener): Pool {
@@ -283,13 +272,7 @@ export class Occupant extends EventEmitter<{ change: [] }> {
     setImmediate(() => {
       this.recording = false;
       const workers = this.pool?.workers ?? [];
-      try {
-        this.parts.record.update({
-          workers: workers.map(({ number, identity, startedAt }) => ({ number, identity, startedAt })),
-        });
-      } catch (error) {
-        this.parts.log.error({ err: error }, "workers could not be journalled");
-      }
+      this.note({ workers: workers.map(({ number, identity, startedAt }) => ({ number, identity, startedAt })) });
     });
   }
 

@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import {
+  type ErrorCode,
   type Order,
   type OrderOutcome,
   orderVersion,
@@ -14,6 +15,8 @@ import type { EmitEvent } from "./parts.ts";
 
 /** Outcomes of earlier orders that are kept, so that a repeat is answered. */
 const HISTORY = 32;
+/** Refusals that depend on what the slot held: they are recorded, so that a repeat is not judged by what it holds then. */
+const DEPENDENT: readonly ErrorCode[] = ["DIGEST_MISMATCH", "VERSION_NOT_INSTALLED"];
 
 /** The orders of one slot: which is under way, what became of those before, and why one was refused. */
 export class OrderBook {
@@ -47,10 +50,18 @@ export class OrderBook {
       return null;
     }
     const judged = judgeOrder(this.slot, order, this.record.current);
-    if (judged.verdict === "refuse") this.refuse(judged.error, order);
-    if (judged.verdict !== "accept") return null;
-    this.accept(order);
-    return order;
+    switch (judged.verdict) {
+      case "accept":
+        this.accept(order);
+        return order;
+      case "repeat":
+        if (judged.seen.outcome === "refused") this.refused = judged.seen.error ?? null;
+        this.log.debug({ orderId: order.id, outcome: judged.seen.outcome }, "order was seen before");
+        return null;
+      case "refuse":
+        this.refuse(judged.error, order);
+        return null;
+    }
   }
 
   /** Writes down what became of an order; one that is not under way any more is left as it is. */
@@ -82,8 +93,19 @@ export class OrderBook {
     this.tell(order, "order was accepted");
   }
 
+  private recordRefusal(order: Order, error: WireError): void {
+    const { order: last, history } = this.record.current;
+    const outcome = "refused" as const;
+    const entry = { id: order.id, fingerprint: fingerprint(order), outcome, error };
+    // However many are refused, the order that counts stays known.
+    const current = history.filter(({ id }) => id === last?.order.id);
+    const others = [...history.filter(({ id }) => id !== last?.order.id), entry];
+    this.record.update({ history: [...others.slice(current.length - HISTORY), ...current] });
+  }
+
   private refuse(error: SlotdError, order?: Order): void {
     const wire = { ...error.toWire(), ...(order && { orderId: order.id }), at: new Date().toISOString() };
+    if (order && DEPENDENT.includes(error.code)) this.recordRefusal(order, wire);
     this.refused = wire;
     this.log.warn({ ...wire }, "order was refused");
     this.emit({

@@ -170,7 +170,10 @@ export class Slot extends EventEmitter<{ change: [] }> {
       else if (!pool) this.machine.send("clear");
     } catch (error) {
       this.report(toSlotdError(error));
+      // What was taken over before the error serves on.
+      if (!this.machine.knows("fail")) return;
       this.machine.send("fail");
+      this.tryAgainLater(RETRY_MIN_MS);
     }
   }
 
@@ -230,7 +233,8 @@ export class Slot extends EventEmitter<{ change: [] }> {
         return occupant.remove(install?.release.version === occupant.resident?.release.version);
       case "settle":
         if (install && occupant.resident) await occupant.adjust(install);
-        else this.machine.send("clear");
+        else if (!occupant.resident) this.machine.send("clear");
+        await occupant.discardUnused();
         if (pending) this.orders.finish(pending, "done");
         return;
       case "clear":
@@ -251,26 +255,31 @@ export class Slot extends EventEmitter<{ change: [] }> {
   }
 
   private async onFailure(step: NonNullable<Step>, pending: Order | null, error: SlotdError): Promise<void> {
-    const { machine, occupant } = this;
+    const { machine } = this;
     this.report(error, pending);
     const serves = machine.state === "serving" || machine.state === "draining";
     if (!serves && machine.knows("fail")) machine.send("fail");
     try {
-      if (pending && step !== "drain" && step !== "roll") this.orders.finish(pending, "failed", error);
+      // An order that can't be recorded is not at fault: it is gone on with when the journal can be written again.
+      const fails = step !== "drain" && step !== "roll" && error.code !== "JOURNAL_UNWRITABLE";
+      if (pending && fails) this.orders.finish(pending, "failed", error);
     } catch (unwritable) {
       this.parts.log.error({ err: unwritable }, "order's failure could not be recorded");
     }
     const wait = backoffMs(this.failures++, RETRY_MIN_MS, RETRY_MAX_MS);
-    if (machine.state === "failed" && occupant.resident?.proven && !this.orders.pending) {
-      // It served before, so it is brought back; whatever was in the way may go away.
-      clearTimeout(this.retryTimer);
-      this.retryTimer = setTimeout(() => {
-        this.retry = true;
-        this.wakeup.call();
-      }, wait);
-    } else if (decide(this.view()) === step) {
-      await this.wakeup.wait(wait);
-    }
+    if (this.tryAgainLater(wait)) return;
+    if (decide(this.view()) === step) await this.wakeup.wait(wait);
+  }
+
+  /** What served before is brought back after a failure: whatever was in the way may go away. */
+  private tryAgainLater(waitMs: number): boolean {
+    if (this.machine.state !== "failed" || !this.occupant.resident?.proven || this.orders.pending) return false;
+    clearTimeout(this.retryTimer);
+    this.retryTimer = setTimeout(() => {
+      this.retry = true;
+      this.wakeup.call();
+    }, waitMs);
+    return true;
   }
 
   private report(error: SlotdError, order?: Order | null): void {

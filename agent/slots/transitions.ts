@@ -50,7 +50,15 @@ export const transitions: Record<SlotState, Partial<Record<SlotEvent, SlotState>
   starting: { start: "starting", ready: "serving", stop: "stopping", fail: "failed" },
   serving: { drain: "draining" },
   draining: { drain: "draining", undrain: "serving", stop: "stopping" },
-  stopping: { stop: "stopping", remove: "removing", start: "starting", clear: "empty", fail: "failed" },
+  // An install may be ordered while an uninstall stops what was there.
+  stopping: {
+    stop: "stopping",
+    remove: "removing",
+    fetch: "fetching",
+    start: "starting",
+    clear: "empty",
+    fail: "failed",
+  },
   removing: { remove: "removing", fetch: "fetching", start: "starting", clear: "empty", fail: "failed" },
   failed: {
     fetch: "fetching",

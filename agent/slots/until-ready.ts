@@ -29,7 +29,7 @@ export async function untilReady(
     const now = performance.now();
     readySince = pool.ready >= needed ? (readySince ?? now) : null;
     if (readySince !== null && now - readySince >= config.hold_ms) return;
-    requireHope(pool);
+    requireHope(pool, needed);
     if (now >= deadline) throw timedOut(pool, needed, config.timeout_ms);
     onProgress(Math.min(pool.ready, needed), needed);
     const next = readySince === null ? deadline : Math.min(deadline, readySince + config.hold_ms);
@@ -38,13 +38,14 @@ export async function untilReady(
   }
 }
 
-function requireHope(pool: Pool): void {
+/** @throws where so many workers end again and again that the others are not enough. */
+function requireHope(pool: Pool, needed: number): void {
   const last = pool.ends.at(-1);
   if (!last) return;
   const words = lastWords(logFile(pool.spec, last.worker));
   if (last.reason === "crashed" && CANT_RUN.includes(last.exitCode ?? 0) && /not found|permission denied/i.test(words))
     throw new CommandNotFoundError(pool.spec.app.command[0] ?? "", words);
-  if (pool.worstStreak < HOPELESS_ENDS) return;
+  if (pool.wanted - pool.failing(HOPELESS_ENDS) >= needed) return;
   if (/EADDRINUSE|address already in use/i.test(words)) throw new NotAcceptingError(pool.spec.port, last.ranMs);
   throw new WorkersExitedError(pool.ends.length, describeEnd(last), words);
 }

@@ -1,13 +1,29 @@
 import { request } from "node:http";
+import type { Socket } from "node:net";
 import type { Config } from "../config/schema.ts";
+import { OwnConnections } from "./own-connections.ts";
 
 /** How often an unhealthy slot is probed, so that a start is not slower than the app. */
 const EAGER_INTERVAL_MS = 100;
 
 export type ProbeResult = { ok: true; status: number } | { ok: false; why: string };
 
-/** One GET on a connection of its own. Never throws, and never takes longer than the timeout. */
-export function probe(address: string, port: number, path: string, timeoutMs: number): Promise<ProbeResult> {
+/** A probe's result as a person would say it. */
+export function describeProbe(result: ProbeResult): string {
+  return result.ok ? `answered ${result.status}` : result.why;
+}
+
+/**
+ * One GET on a connection of its own. Never throws, and never takes longer than the timeout.
+ * @param onSocket is given the connection that is being made
+ */
+export function probe(
+  address: string,
+  port: number,
+  path: string,
+  timeoutMs: number,
+  onSocket: (socket: Socket) => void = () => {},
+): Promise<ProbeResult> {
   return new Promise((resolve) => {
     const call = request(
       { host: address, port, path, agent: false, headers: { "user-agent": "slotd-health" } },
@@ -30,6 +46,7 @@ export function probe(address: string, port: number, path: string, timeoutMs: nu
       resolve(result);
     };
     call.once("error", (error) => finish({ ok: false, why: `GET ${path}: ${error.message}` }));
+    call.once("socket", onSocket);
     call.end();
   });
 }
@@ -40,6 +57,8 @@ export class Health {
   /** Enough answers came in a row to say whether it is healthy. */
   known = false;
   last: ProbeResult = { ok: false, why: "none was made yet" };
+  /** The probes' connections, which are nobody's requests. */
+  readonly connections = new OwnConnections();
   private streak = 0;
   private timer: NodeJS.Timeout | undefined;
   private running = false;
@@ -48,6 +67,7 @@ export class Health {
     private readonly address: string,
     private readonly port: number,
     private readonly config: Config["health"],
+    /** After each probe: whether the verdict changed, or is known only now. */
     private readonly onProbe: (changed: boolean) => void,
   ) {}
 
@@ -64,11 +84,11 @@ export class Health {
 
   private async run(): Promise<void> {
     const { path, timeout_ms, interval_ms } = this.config;
-    const result = await probe(this.address, this.port, path, timeout_ms);
+    const result = await probe(this.address, this.port, path, timeout_ms, (socket) => this.connections.add(socket));
     if (!this.running) return;
-    const was = this.healthy;
+    const { healthy, known } = this;
     this.count(result);
-    this.onProbe(was !== this.healthy);
+    this.onProbe(healthy !== this.healthy || known !== this.known);
     if (!this.running) return;
     const wait = this.healthy ? interval_ms : Math.min(EAGER_INTERVAL_MS, interval_ms);
     this.timer = setTimeout(() => void this.run(), wait);
@@ -82,4 +102,10 @@ export class Health {
     this.healthy = false;
     this.known = true;
   }
+}
+
+/** Where a slot's own host reaches it. */
+export function probeAddress(bind: string): string {
+  if (bind === "0.0.0.0") return "127.0.0.1";
+  return bind === "::" ? "::1" : bind;
 }

@@ -4,8 +4,11 @@ import { join } from "node:path";
 
 const TAIL_BYTES = 4096;
 
-/** The last lines of an output file, on one line, for a message. Empty where there are none. */
-export function lastWords(path: string, lines = 3): string {
+/** Lines that tell nobody anything: a stack's frames, lone brackets. */
+const NOISE = /^(at .*|[\]})({[,;]*)?$/;
+
+/** The last lines of an output file that say something, on one line, for a message. Empty where there are none. */
+export function lastWords(path: string, lines = 8): string {
   try {
     const fd = openSync(path, "r");
     try {
@@ -16,7 +19,7 @@ export function lastWords(path: string, lines = 3): string {
         .toString("utf8")
         .split("\n")
         .map((line) => line.trim())
-        .filter(Boolean)
+        .filter((line) => !NOISE.test(line))
         .slice(-lines)
         .join(" | ")
         .slice(-600);

@@ -1,38 +1,32 @@
 import { EventEmitter } from "node:events";
 import type { Logger } from "pino";
-import { CommandNotFoundError, StopFailedError, toSlotdError, type WorkerEnd } from "../../protocol/index.ts";
+import { NotReadyError, type WorkerEnd, WorkersExitedError } from "../../protocol/index.ts";
 import type { Config } from "../config/schema.ts";
+import { type ConnectionCount, countConnections } from "../drain/in-flight.ts";
 import { abortable } from "../os/abortable.ts";
-import { isAccepting, socketInode } from "../os/accepting.ts";
+import { socketInode } from "../os/accepting.ts";
 import type { Listener } from "../os/listener.ts";
-import { portOwner } from "../os/port-owner.ts";
-import { allPids, type ProcessIdentity, processStat } from "../os/process.ts";
+import { tcpConnections } from "../os/tcp-connections.ts";
 import { backoffMs } from "./backoff.ts";
-import { endTree, signalExactly } from "./end-tree.ts";
-import { Health } from "./health.ts";
+import { endAll } from "./end-all.ts";
+import { describeProbe, Health, probeAddress } from "./health.ts";
+import { Lookout } from "./lookout.ts";
+import { lastWords } from "./output.ts";
+import { untilPortFree } from "./port-free.ts";
+import { type Seat, Seats } from "./seat.ts";
 import { logFile, type WorkerSpec } from "./spec.ts";
-import { stragglers } from "./stragglers.ts";
-import { Worker } from "./worker.ts";
+import { Sweeper } from "./sweeper.ts";
+import { describeEnd, Worker } from "./worker.ts";
 
-/** How often workers are looked at: ones that are not known to accept yet; adopted ones; adopted ones that were told to end. */
-const LOOK_MS = 50;
-const IDLE_LOOK_MS = 500;
-const ENDING_LOOK_MS = 10;
 /** A worker that ran this long is not in a restart loop. */
 const SETTLED_MS = 60_000;
-
-interface Seat {
-  worker: Worker | null;
-  /** Ends in a row without having settled. */
-  failures: number;
-  restarts: number;
-  timer: NodeJS.Timeout | undefined;
-}
+/** How long a roll waits for one worker to accept, unless it is told otherwise. */
+const ROLL_TIMEOUT_MS = 60_000;
 
 interface PoolEvents {
   /** The number of living or ready workers may have changed. */
   change: [];
-  /** A worker was started, and with it the list of identities changed. */
+  /** A worker was started, or took a seat over, and with it the list of identities changed. */
   started: [worker: Worker];
   ended: [end: WorkerEnd];
 }
@@ -44,11 +38,13 @@ interface PoolEvents {
 export class Pool extends EventEmitter<PoolEvents> {
   readonly health: Health;
   readonly ends: WorkerEnd[] = [];
-  /** Set once the workers are being ended: none is started again. */
-  private stopping = false;
-  private readonly seats: Seat[] = [];
-  private looking: NodeJS.Timeout | undefined;
-  private readonly inode: number;
+  /** Set once the workers are being ended, or let go of: none is started again. */
+  private over: "no" | "stopped" | "abandoned" = "no";
+  private readonly seats = new Seats();
+  /** Every living worker: those in the seats, those that are to relieve one, and those that were told to leave. */
+  private readonly living = new Set<Worker>();
+  private readonly sweeper: Sweeper;
+  private readonly lookout: Lookout;
 
   constructor(
     readonly spec: WorkerSpec,
@@ -59,12 +55,16 @@ export class Pool extends EventEmitter<PoolEvents> {
     private readonly log: Logger,
   ) {
     super();
-    this.inode = socketInode(listener.fd);
+    this.sweeper = new Sweeper(spec, this.living, log);
+    const isHealthy = () => this.health.healthy;
+    this.lookout = new Lookout(this.living, socketInode(listener.fd), isHealthy, () => this.emit("change"));
     this.health = new Health(probeAddress(bind), spec.port, health, (changed) => {
-      if (changed) this.log.info({ healthy: this.health.healthy, probe: this.health.last }, "health changed");
+      if (!changed) return;
+      log.info({ healthy: this.health.healthy, probe: this.health.last }, "health changed");
+      // Who can't be seen to accept is known by the probe: the two are told in one go.
+      this.lookout.look();
       this.emit("change");
     });
-    for (let i = 0; i < wantedCount; i++) this.seats.push(emptySeat());
   }
 
   get wanted(): number {
@@ -72,7 +72,7 @@ export class Pool extends EventEmitter<PoolEvents> {
   }
 
   get workers(): Worker[] {
-    return this.seats.flatMap((seat) => (seat.worker?.alive ? [seat.worker] : []));
+    return this.seats.workers;
   }
 
   get alive(): number {
@@ -84,59 +84,79 @@ export class Pool extends EventEmitter<PoolEvents> {
   }
 
   get restarts(): number {
-    return this.seats.reduce((sum, seat) => sum + seat.restarts, 0);
+    return this.seats.restarts;
   }
 
-  /** The most ends in a row that one worker had. */
-  get worstStreak(): number {
-    return Math.max(0, ...this.seats.map((seat) => seat.failures));
+  /** How many workers have ended at least so often in a row. */
+  failing(ends: number): number {
+    return this.seats.failing(ends);
+  }
+
+  /** How many of the workers have not ended that often in a row. */
+  endedLessThan(times: number): number {
+    return this.seats.first(this.wantedCount).filter((seat) => seat.failures < times).length;
   }
 
   restartsOf(number: number): number {
-    return this.seats[number]?.restarts ?? 0;
+    return this.seats.restartsOf(number);
   }
 
-  /** Takes over living workers of an earlier agent, each into the seat that it had. */
+  /** Connections on the slot's port, but for the agent's own probes. */
+  countConnections(quietMs: number): ConnectionCount {
+    const all = tcpConnections(this.bind, this.spec.port).filter(({ peer }) => !this.health.connections.has(peer));
+    return countConnections(all, quietMs);
+  }
+
+  /**
+   * Takes over living workers of an earlier agent, each into the seat that it had. Nothing is said of it before `start`: until then
+   * nobody knows what they serve, and what is said goes into the serverset.
+   */
   adopt(workers: readonly Worker[]): void {
-    for (const worker of workers) this.seat(worker.number, worker);
+    for (const worker of workers) this.sit(this.seats.at(worker.number), worker);
   }
 
-  /** Starts what is missing, and watches over all of it from now on. */
+  /**
+   * Starts what is missing, and watches over all of it from now on.
+   * @throws CommandNotFoundError and the like, where no worker runs; else what could not be started is tried again and again.
+   */
   async start(): Promise<void> {
-    this.look();
+    this.lookout.look();
     this.health.start();
-    const missing = this.seats.flatMap((seat, number) => (seat.worker ? [] : [number]));
-    for (const number of missing) await this.fill(number);
+    await this.settle();
   }
 
   /** Changes how many workers there are to be; the ones with the highest numbers leave first. */
   async resize(wanted: number): Promise<void> {
     this.wantedCount = wanted;
-    for (const seat of this.seats.slice(wanted)) {
-      clearTimeout(seat.timer);
-      if (seat.worker) void this.retire(seat.worker);
-    }
-    while (this.seats.length < wanted) this.seats.push(emptySeat());
-    for (let number = 0; number < wanted; number++) if (!this.seats[number]?.worker) await this.fill(number);
+    await this.settle();
     this.emit("change");
   }
 
   /**
    * Replaces the workers one at a time: the next one is up and accepting before the old one is told to end, so that there are never
    * fewer ready ones than before.
+   * @throws WorkersExitedError or NotReadyError where the next one does not come up; the old one serves on.
    */
-  async roll(signal: AbortSignal, onProgress: (done: number, total: number) => void): Promise<void> {
-    const old = this.seats.flatMap((seat, number) => (seat.worker ? [{ number, worker: seat.worker }] : []));
-    for (const [done, { number, worker }] of old.entries()) {
+  async roll(
+    signal: AbortSignal,
+    onProgress: (done: number, total: number) => void,
+    timeoutMs = ROLL_TIMEOUT_MS,
+  ): Promise<void> {
+    const old = this.seats.workers;
+    for (const [done, worker] of old.entries()) {
       onProgress(done, old.length);
-      const seat = this.seats[number] as Seat;
+      const seat = this.seats.at(worker.number);
       if (!worker.alive || seat.worker !== worker) continue;
-      const next = await Worker.spawn(this.spec, number, this.listener.fd);
-      this.seat(number, next);
-      seat.restarts++;
-      await this.until(() => next.accepting || !next.alive, signal);
-      await abortable(this.retire(worker), signal);
-      await this.until(() => (seat.worker?.accepting ?? false) && this.health.healthy, signal);
+      const bounded = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+      try {
+        await this.relieve(seat, bounded);
+        await abortable(this.retire(worker), signal);
+        await this.until(() => (seat.worker?.accepting ?? false) && this.health.healthy, bounded);
+      } catch (error) {
+        signal.throwIfAborted();
+        if ((error as Error).name !== "TimeoutError") throw error;
+        throw new NotReadyError(this.ready, this.wanted, timeoutMs, describeProbe(this.health.last));
+      }
     }
   }
 
@@ -146,138 +166,132 @@ export class Pool extends EventEmitter<PoolEvents> {
    * @throws StopFailedError naming what is left.
    */
   async stop(): Promise<void> {
-    const leaders = this.halt();
-    for (const worker of this.workers) worker.signal(this.spec.app.stop_signal as NodeJS.Signals);
-    // Descendants that left their worker's process group are told as well.
-    for (const identity of stragglers(this.spec.token, leaders)) {
-      if (!leaders.some((leader) => leader.pid === processStat(identity.pid)?.group))
-        signalExactly(identity, this.spec.app.stop_signal as NodeJS.Signals);
-    }
-    this.look();
-    // No new connection is taken from now on; those that were accepted live on in the workers.
-    this.listener.close();
-    const { slot, token, app } = this.spec;
-    const graceEnd = performance.now() + app.stop_grace_ms;
-    const grace = AbortSignal.timeout(app.stop_grace_ms);
-    await abortable(Promise.all(this.workers.map((worker) => worker.whenEnded())), grace).catch(() => {
-      for (const worker of this.workers) worker.signal("SIGKILL");
+    this.halt("stopped");
+    await endAll(this.spec, this.living, this.sweeper.stop(), () => {
+      this.lookout.look();
+      // No new connection is taken from now on; those that were accepted live on in the workers.
+      this.listener.close();
     });
-    await endTree({ slot, token, leaders }, graceEnd - performance.now());
-    for (const worker of this.workers) worker.observe();
-    await Promise.all(this.workers.map((worker) => worker.whenEnded()));
-    clearTimeout(this.looking);
-    this.verifyPortFree();
+    this.lookout.stop();
+    await untilPortFree(this.spec.slot, this.bind, this.spec.port);
   }
 
   /** Lets go without touching a worker: another agent will adopt them. */
   abandon(): void {
-    this.halt();
-    clearTimeout(this.looking);
+    this.halt("abandoned");
+    this.lookout.stop();
     this.listener.close();
+  }
+
+  private get stopSignal(): NodeJS.Signals {
+    return this.spec.app.stop_signal as NodeJS.Signals;
+  }
+
+  /** Brings up the next worker of a seat beside the one that sits there. */
+  private async relieve(seat: Seat, signal: AbortSignal): Promise<void> {
+    const relief = await Worker.spawn(this.spec, seat.number, this.listener.fd);
+    seat.relief = relief;
+    this.admit(seat, relief);
+    try {
+      await this.until(() => relief.accepting || !relief.alive, signal);
+      if (!relief.alive) {
+        const end = await relief.whenEnded();
+        throw new WorkersExitedError(1, describeEnd(end), lastWords(logFile(this.spec, seat.number)));
+      }
+      seat.worker = relief;
+      seat.restarts++;
+      this.emit("started", relief);
+    } finally {
+      if (seat.relief === relief) seat.relief = null;
+      if (seat.worker !== relief) void this.retire(relief);
+    }
   }
 
   /** Ends one worker: the stop signal, a grace, SIGKILL. */
   private async retire(worker: Worker): Promise<void> {
-    worker.signal(this.spec.app.stop_signal as NodeJS.Signals);
+    worker.signal(this.stopSignal);
     const kill = setTimeout(() => worker.signal("SIGKILL"), this.spec.app.stop_grace_ms);
     await worker.whenEnded();
     clearTimeout(kill);
   }
 
-  private halt(): ProcessIdentity[] {
-    this.stopping = true;
+  private halt(how: "stopped" | "abandoned"): void {
+    this.over = how;
     this.health.stop();
-    for (const seat of this.seats) clearTimeout(seat.timer);
-    return this.workers.map((worker) => worker.identity);
+    this.seats.stop();
   }
 
-  private verifyPortFree(): void {
-    const owner = portOwner(this.bind, this.spec.port);
-    if (owner)
-      throw new StopFailedError(
-        this.spec.slot,
-        `port ${this.spec.port} is still held by process ${owner.pid} (${owner.command})`,
-      );
-  }
-
-  private async fill(number: number): Promise<void> {
-    try {
-      this.seat(number, await Worker.spawn(this.spec, number, this.listener.fd));
-    } catch (error) {
-      const why = (error as NodeJS.ErrnoException).code ?? String(error);
-      if (why === "ENOENT" || why === "EACCES" || why === "ENOTDIR")
-        throw new CommandNotFoundError(this.spec.app.command[0] ?? "", `working directory or shell: ${why}`);
-      throw toSlotdError(error);
+  /** Lets those leave that are not wanted, and starts what is missing. */
+  private async settle(): Promise<void> {
+    for (const { timer, worker } of this.seats.from(this.wantedCount)) {
+      clearTimeout(timer);
+      if (worker) void this.retire(worker);
+    }
+    for (const seat of this.seats.first(this.wantedCount)) {
+      if (seat.worker) continue;
+      try {
+        await this.fill(seat);
+      } catch (error) {
+        if (this.alive === 0) throw error;
+        this.onFillFailed(seat, error);
+      }
     }
   }
 
-  private seat(number: number, worker: Worker): void {
-    while (this.seats.length <= number) this.seats.push(emptySeat());
-    const seat = this.seats[number] as Seat;
+  private async fill(seat: Seat): Promise<void> {
+    this.sit(seat, await Worker.spawn(this.spec, seat.number, this.listener.fd));
+  }
+
+  private sit(seat: Seat, worker: Worker): void {
     seat.worker = worker;
+    this.admit(seat, worker);
+  }
+
+  private admit(seat: Seat, worker: Worker): void {
+    const { number, pid, adopted } = worker;
+    this.living.add(worker);
     void worker.whenEnded().then((end) => this.onEnded(seat, worker, end));
-    this.log.info({ worker: number, pid: worker.pid }, worker.adopted ? "worker was taken over" : "worker was started");
+    this.log.info({ worker: number, pid }, adopted ? "worker was taken over" : "worker was started");
     this.emit("started", worker);
+    if (adopted) return;
     this.emit("change");
-    this.look();
+    // It was being started when the end of all was called for.
+    if (this.over === "stopped") worker.signal(this.stopSignal);
+    this.lookout.look();
   }
 
   private onEnded(seat: Seat, worker: Worker, end: WorkerEnd): void {
+    this.living.delete(worker);
     this.ends.push(end);
     if (this.ends.length > 100) this.ends.shift();
     const expected = end.reason === "stopped" || end.reason === "killed";
     this.log[expected ? "info" : "warn"]({ ...end, logFile: logFile(this.spec, worker.number) }, "worker ended");
     this.emit("ended", end);
     if (seat.worker === worker) {
-      seat.worker = null;
+      seat.worker = seat.relief?.alive ? seat.relief : null;
       seat.failures = expected || end.ranMs > SETTLED_MS ? 0 : seat.failures + 1;
-      if (!this.stopping && worker.number < this.wantedCount) this.refill(seat, worker.number);
+      if (!seat.worker) this.refill(seat);
     }
+    this.sweeper.add(worker);
     this.emit("change");
   }
 
-  private refill(seat: Seat, number: number): void {
+  private refill(seat: Seat): void {
+    if (this.over !== "no" || seat.number >= this.wantedCount) return;
     const { restart_backoff_min_ms, restart_backoff_max_ms } = this.spec.app;
     const wait = seat.failures === 0 ? 0 : backoffMs(seat.failures - 1, restart_backoff_min_ms, restart_backoff_max_ms);
-    seat.timer = setTimeout(async () => {
-      if (this.stopping || seat.worker) return;
+    clearTimeout(seat.timer);
+    seat.timer = setTimeout(() => {
+      if (this.over !== "no" || seat.worker || seat.number >= this.wantedCount) return;
       seat.restarts++;
-      try {
-        await this.fill(number);
-      } catch (error) {
-        this.log.error({ err: error, worker: number }, "worker could not be started");
-        seat.failures++;
-        if (!this.stopping) this.refill(seat, number);
-      }
+      this.fill(seat).catch((error) => this.onFillFailed(seat, error));
     }, wait);
   }
 
-  /** Looks at the workers: often while one is not known to accept, else now and then for the ends of adopted ones. */
-  private look(): void {
-    clearTimeout(this.looking);
-    let unsure = false;
-    let changed = false;
-    for (const worker of this.workers) {
-      worker.observe();
-      if (!worker.alive || worker.accepting) continue;
-      worker.accepting = this.accepts(worker);
-      changed ||= worker.accepting;
-      unsure ||= !worker.accepting;
-    }
-    if (changed) this.emit("change");
-    const adopted = this.workers.filter((worker) => worker.adopted);
-    const next = adopted.some((worker) => worker.stopping) ? ENDING_LOOK_MS : unsure ? LOOK_MS : IDLE_LOOK_MS;
-    if (unsure || adopted.length > 0) this.looking = setTimeout(() => this.look(), next);
-  }
-
-  private accepts(worker: Worker): boolean {
-    const own = isAccepting(worker.pid, this.inode);
-    if (own === "yes") return true;
-    const group = allPids().filter((pid) => pid !== worker.pid && processStat(pid)?.group === worker.pid);
-    const all = [own, ...group.map((pid) => isAccepting(pid, this.inode))];
-    if (all.includes("yes")) return true;
-    // It waits in a way that can't be seen; then the slot's probe has to do.
-    return all.every((answer) => answer === "no-epoll") && this.health.healthy;
+  private onFillFailed(seat: Seat, error: unknown): void {
+    this.log.error({ err: error, worker: seat.number }, "worker could not be started");
+    seat.failures++;
+    this.refill(seat);
   }
 
   private async until(done: () => boolean, signal: AbortSignal): Promise<void> {
@@ -285,14 +299,4 @@ export class Pool extends EventEmitter<PoolEvents> {
       await abortable(new Promise<void>((resolve) => this.once("change", () => resolve())), signal);
     }
   }
-}
-
-function emptySeat(): Seat {
-  return { worker: null, failures: 0, restarts: 0, timer: undefined };
-}
-
-/** Where a slot's own host reaches it. */
-export function probeAddress(bind: string): string {
-  if (bind === "0.0.0.0") return "127.0.0.1";
-  return bind === "::" ? "::1" : bind;
 }

@@ -6,18 +6,34 @@ import { TOKEN_VARIABLE } from "./spec.ts";
  * title may have overwritten the environment that the token is read from).
  */
 export function stragglers(token: string, leaders: readonly ProcessIdentity[]): ProcessIdentity[] {
-  const found = new Map(findByToken(TOKEN_VARIABLE, token).map(({ identity }) => [identity.pid, identity]));
+  const found = findByToken(TOKEN_VARIABLE, token).map(({ identity }) => identity);
+  return distinct([...found, ...groupsOf(leaders)]);
+}
+
+/**
+ * What workers that ended left of their trees: members of their process groups, and processes that inherited a worker's own LISTEN_PID
+ * with the slot's token.
+ * @param living pids of the slot's workers that run, which are never part of it
+ */
+export function leftOf(token: string, ended: readonly ProcessIdentity[], living: readonly number[]): ProcessIdentity[] {
+  const pids = new Set(ended.map(({ pid }) => String(pid)));
+  const heirs = findByToken(TOKEN_VARIABLE, token).filter(({ env }) => pids.has(env.get("LISTEN_PID") ?? ""));
+  const safe = (pid: number) => !living.includes(pid) && !living.includes(processStat(pid)?.group ?? 0);
+  return distinct([...heirs.map(({ identity }) => identity), ...groupsOf(ended)]).filter(({ pid }) => safe(pid));
+}
+
+/** The living members of processes' groups. */
+function groupsOf(leaders: readonly ProcessIdentity[]): ProcessIdentity[] {
   // A group's id is not given away while it has members, unless its leader's pid now belongs to somebody else.
   const groups = new Set(
     leaders
       .filter((leader) => (processStat(leader.pid)?.startTime ?? leader.startTime) === leader.startTime)
       .map((l) => l.pid),
   );
-  for (const pid of allPids()) {
-    const stat = processStat(pid);
-    if (!stat || !groups.has(stat.group)) continue;
-    const identity = identify(pid);
-    if (identity) found.set(pid, identity);
-  }
-  return [...found.values()];
+  const members = allPids().filter((pid) => groups.has(processStat(pid)?.group ?? 0));
+  return members.flatMap((pid) => identify(pid) ?? []);
+}
+
+function distinct(found: readonly ProcessIdentity[]): ProcessIdentity[] {
+  return [...new Map(found.map((identity) => [identity.pid, identity])).values()];
 }

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
-import type { WorkerEnd } from "../../protocol/index.ts";
-import { identify, isAlive, type ProcessIdentity } from "../os/process.ts";
+import { CommandNotFoundError, toSlotdError, type WorkerEnd } from "../../protocol/index.ts";
+import { ageMs, identify, isAlive, type ProcessIdentity } from "../os/process.ts";
 import { logFile, type WorkerSpec, workerEnvironment, workingDirectory } from "./spec.ts";
 
 /** Sets LISTEN_PID to the worker's own pid, which only the worker can know, and becomes the worker. */
@@ -14,6 +14,7 @@ export class Worker {
   /** When the agent asked it to end, if it did. */
   private asked: "stopped" | "killed" | undefined;
   private end: WorkerEnd | undefined;
+  private readonly begun: number;
   private resolveEnded!: (end: WorkerEnd) => void;
   private readonly hasEnded = new Promise<WorkerEnd>((resolve) => {
     this.resolveEnded = resolve;
@@ -26,9 +27,12 @@ export class Worker {
     /** Wall-clock ms. */
     readonly startedAt: number,
     readonly adopted: boolean,
-  ) {}
+  ) {
+    // The wall clock may jump while it runs.
+    this.begun = performance.now() - (adopted ? ageMs(identity) : 0);
+  }
 
-  /** @throws the spawn's error, for example EACCES or EAGAIN. */
+  /** @throws CommandNotFoundError, or the spawn's error, for example EAGAIN. */
   static async spawn(spec: WorkerSpec, number: number, listenerFd: number): Promise<Worker> {
     const output = openSync(logFile(spec, number), "a", 0o640);
     let child: ChildProcess;
@@ -47,7 +51,7 @@ export class Worker {
     );
     await new Promise((resolve, reject) => {
       child.once("spawn", resolve);
-      child.once("error", reject);
+      child.once("error", (error) => reject(spawnError(spec, error)));
     });
     const pid = child.pid as number;
     // Null where it ended at once: the exit is on its way, and nothing will be signalled.
@@ -104,11 +108,16 @@ export class Worker {
       reason: this.asked ?? reason,
       exitCode,
       signal,
-      ranMs: Math.max(0, Date.now() - this.startedAt),
+      ranMs: Math.round(performance.now() - this.begun),
       at: new Date().toISOString(),
     };
     this.resolveEnded(this.end);
   }
+}
+
+function spawnError(spec: WorkerSpec, error: NodeJS.ErrnoException) {
+  if (!["ENOENT", "EACCES", "ENOTDIR"].includes(error.code ?? "")) return toSlotdError(error);
+  return new CommandNotFoundError(spec.app.command[0] ?? "", `working directory or shell: ${error.code}`);
 }
 
 /** An end as a person would say it. */

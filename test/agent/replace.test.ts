@@ -1,24 +1,14 @@
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, it } from "node:test";
-import { Host, leftProcesses } from "../support/host.ts";
-import { type NatsServer, startNats } from "../support/nats-server.ts";
+import { describe, it } from "node:test";
+import { useHosts } from "../support/hosts.ts";
 import { makeRelease } from "../support/release.ts";
 import { until } from "../support/until.ts";
 
 describe("replacing versions on one host", () => {
-  let nats: NatsServer;
-  let host: Host;
-  before(async () => {
-    nats = await startNats();
-  });
-  after(() => nats.stop());
-  afterEach(async () => {
-    await host.close();
-    assert.deepEqual(leftProcesses(host.state), []);
-  });
+  const hosts = useHosts();
 
   it("keeps B's processes, port and registration while C takes A's place", async () => {
-    host = await Host.start({ nats: nats.url });
+    const host = await hosts.start();
     const [a, b, c] = await Promise.all(
       ["1.0.0", "2.0.0", "3.0.0"].map((version) => makeRelease(host.archives, version, { app: "app.mjs" })),
     );
@@ -44,7 +34,7 @@ describe("replacing versions on one host", () => {
   });
 
   it("gives a worker the environment that it was promised", async () => {
-    host = await Host.start({ nats: nats.url, settings: { app: { environment: { COLOUR: "blue" } } } });
+    const host = await hosts.start({ app: { environment: { COLOUR: "blue" } } });
     await host.installed("b", await makeRelease(host.archives, "7", { app: "app.mjs" }));
     const { env, pid } = await host.get("b");
     assert.equal(env.COLOUR, "blue");
@@ -56,7 +46,7 @@ describe("replacing versions on one host", () => {
   });
 
   it("withdraws, drains and removes a version on an uninstall, and leaves the port free", async () => {
-    host = await Host.start({ nats: nats.url });
+    const host = await hosts.start();
     await host.installed("a", await makeRelease(host.archives, "1", { app: "app.mjs" }));
     const slow = host.get("a", "/slow?ms=800");
     await host.untilSlot("a", "has a request in flight", (slot) => slot.connections?.inFlight === 1);

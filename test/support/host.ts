@@ -3,6 +3,7 @@ import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync,
 import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Kvm } from "@nats-io/kv";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
@@ -22,6 +23,10 @@ import { freePorts } from "./ports.ts";
 import { until } from "./until.ts";
 
 const AGENT = fileURLToPath(new URL("../../agent/main.js", import.meta.url));
+/** Node's own options, as the program's first line gives them to whoever starts it by name. */
+const NODE_OPTIONS = (readFileSync(AGENT, "utf8").split("\n")[0] ?? "")
+  .split(" ")
+  .filter((word) => word.startsWith("--"));
 
 /** Parts of the configuration file that a test sets; tables are merged with the defaults of `Host`. */
 export type Settings = Record<string, unknown>;
@@ -34,6 +39,8 @@ export interface HostOptions {
   name?: string;
   /** The Node that runs the agent. */
   node?: string;
+  /** Options of that Node, for example a module to import first. */
+  nodeOptions?: string[];
 }
 
 /** Hosts have names of their own, so that several may share a bus; orders have ids and epochs of their own. */
@@ -133,10 +140,14 @@ export class Host {
     const out = openSync(this.logFile, "a");
     try {
       const node = this.options.node ?? process.execPath;
-      this.agent = spawn(node, [AGENT, "--config", this.configFile], {
-        stdio: ["ignore", out, out],
-        cwd: this.directory,
-      });
+      this.agent = spawn(
+        node,
+        [...NODE_OPTIONS, ...(this.options.nodeOptions ?? []), AGENT, "--config", this.configFile],
+        {
+          stdio: ["ignore", out, out],
+          cwd: this.directory,
+        },
+      );
     } finally {
       closeSync(out);
     }
@@ -224,13 +235,18 @@ export class Host {
   // --- the bus
 
   async bus(): Promise<NatsConnection> {
-    this.nc ??= await connect({ servers: this.options.nats });
-    return this.nc;
+    this.nc ??= await connect({ servers: this.options.nats, maxReconnectAttempts: -1, reconnectTimeWait: 50 });
+    const { nc } = this;
+    // What is asked while it reconnects would be lost.
+    const answers = () => Promise.race([nc.flush().then(() => true), sleep(200, false, { ref: false })]);
+    await until("the test's own connection to the bus is up", answers);
+    return nc;
   }
 
   async put(bucket: string, key: string, value: string): Promise<number> {
     const kv = await new Kvm(await this.bus()).open(bucket);
-    return kv.put(key, value);
+    // The agent that makes the bucket may have answered before it had.
+    return until(`the bucket ${bucket} takes a value`, () => kv.put(key, value), { timeoutMs: 5_000 });
   }
 
   /** The slot's member of the serverset, or null. */
@@ -280,22 +296,28 @@ export class Host {
   }
 
   url(slot: string, path = "/"): string {
-    return `http://${this.bind}:${this.ports[slot]}${path}`;
+    return `http://${this.address.includes(":") ? `[${this.address}]` : this.address}:${this.ports[slot]}${path}`;
+  }
+
+  /** Where the slots are reached from this machine. */
+  get address(): string {
+    return { "0.0.0.0": "127.0.0.1", "::": "::1" }[this.bind] ?? this.bind;
   }
 
   /** Ends all that was started here, also after a failure, and removes the directory. */
   async close(): Promise<void> {
     await this.nc?.close();
     await this.endAgent("SIGKILL");
-    // The workers outlive the agent: end them by the token that only they carry.
-    for (const pid of leftProcesses(this.state)) {
-      try {
-        process.kill(pid, "SIGKILL");
-      } catch {
-        // Ended since.
-      }
+    // The workers outlive the agent: end them by the token that only they carry, and see that they are gone.
+    const none = () => {
+      for (const pid of leftProcesses(this.state)) kill(pid);
+      return leftProcesses(this.state).length === 0;
+    };
+    try {
+      await until(`no process of host ${this.name} is left`, none);
+    } finally {
+      rmSync(this.directory, { recursive: true, force: true });
     }
-    rmSync(this.directory, { recursive: true, force: true });
   }
 
   private call(method: string, path: string, body?: unknown): Promise<{ status: number; text: string }> {
@@ -315,6 +337,14 @@ export class Host {
   }
 }
 
+function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // Ended since.
+  }
+}
+
 /** The living processes that carry the token of an agent's state directory. */
 export function leftProcesses(state: string): number[] {
   let token: string;
@@ -326,7 +356,8 @@ export function leftProcesses(state: string): number[] {
   return pidsWithEnvironment(`SLOTD_TOKEN=${token}`);
 }
 
-function pidsWithEnvironment(needle: string): number[] {
+/** The living processes with these bytes in their environment. */
+export function pidsWithEnvironment(needle: string): number[] {
   const found: number[] = [];
   for (const name of readdirSync("/proc").filter((entry) => /^\d+$/.test(entry))) {
     try {

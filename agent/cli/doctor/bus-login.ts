@@ -1,15 +1,9 @@
-import { accessSync, constants, readFileSync } from "node:fs";
+import { accessSync, constants } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { jetstreamManager } from "@nats-io/jetstream";
-import {
-  type Authenticator,
-  type ConnectionOptions,
-  connect,
-  credsAuthenticator,
-  tokenAuthenticator,
-  usernamePasswordAuthenticator,
-} from "@nats-io/transport-node";
+import { connect } from "@nats-io/transport-node";
 import { redact } from "../../../protocol/index.ts";
+import { loginOptions } from "../../bus/login.ts";
 import type { Config } from "../../config/schema.ts";
 import { type Check, fail, ok, reason, warn } from "./check.ts";
 
@@ -32,7 +26,7 @@ export async function checkLogin(config: Config["nats"], timeoutMs = 2_000): Pro
 
 async function tryLogin(config: Config["nats"], timeoutMs: number): Promise<Check> {
   try {
-    const nc = await connect(options(config, timeoutMs));
+    const nc = await connect({ ...loginOptions(config), name: "slotctl doctor", reconnect: false, timeout: timeoutMs });
     try {
       const who = nc.info?.version ? `nats-server ${nc.info.version}` : "the server";
       const { streams, limits } = await (await jetstreamManager(nc, { timeout: timeoutMs / 2 })).getAccountInfo();
@@ -58,33 +52,6 @@ async function tryLogin(config: Config["nats"], timeoutMs: number): Promise<Chec
 
 function tooLate(timeoutMs: number): Check {
   return fail(name, `no answer within ${timeoutMs} ms`, "look at the server's log and load");
-}
-
-function options(config: Config["nats"], timeoutMs: number): ConnectionOptions {
-  const { servers, tls } = config;
-  return {
-    servers: [...servers],
-    name: "slotctl doctor",
-    reconnect: false,
-    timeout: timeoutMs,
-    authenticator: authenticators(config),
-    ...(tls && {
-      tls: {
-        ...(tls.ca_file && { caFile: tls.ca_file }),
-        ...(tls.cert_file && { certFile: tls.cert_file }),
-        ...(tls.key_file && { keyFile: tls.key_file }),
-      },
-    }),
-  };
-}
-
-function authenticators({ credentials_file, user, password_file, token_file }: Config["nats"]): Authenticator[] {
-  const secret = (path: string) => readFileSync(path, "utf8").trim();
-  return [
-    ...(credentials_file ? [credsAuthenticator(readFileSync(credentials_file))] : []),
-    ...(user && password_file ? [usernamePasswordAuthenticator(user, secret(password_file))] : []),
-    ...(token_file ? [tokenAuthenticator(secret(token_file))] : []),
-  ];
 }
 
 function secretFiles({ credentials_file, password_file, token_file, tls }: Config["nats"]): string[] {

@@ -1,0 +1,119 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import fc from "fast-check";
+import { type DrainOptions, drain } from "../../../agent/drain/drain.ts";
+
+/** Idle connections that stay open all the time. */
+const KEPT = 3;
+
+/** A drain that looks at these numbers of requests in flight, one after another, and stays with the last. */
+function start(inFlight: readonly number[], over: Partial<DrainOptions> = {}) {
+  const looks: number[] = [];
+  const steps: string[] = [];
+  const abort = new AbortController();
+  const done = drain({
+    version: "1",
+    withdraw: async () => 7,
+    count() {
+      const now = inFlight[Math.min(looks.length, inFlight.length - 1)] as number;
+      looks.push(now);
+      return { open: now + KEPT, inFlight: now };
+    },
+    pauseMs: 0,
+    timeoutMs: 10_000,
+    signal: abort.signal,
+    onProgress: (waitingFor) => {
+      if (steps.at(-1) !== waitingFor) steps.push(waitingFor);
+    },
+    ...over,
+  });
+  return { done, looks, steps, abort };
+}
+
+/** A withdrawal that the bus never takes. */
+const never = (signal: AbortSignal) =>
+  new Promise<number>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+
+describe("a drain", () => {
+  // A withdrawal that waits holds nothing by itself; in the agent, the bus and the control socket do.
+  let running: NodeJS.Timeout;
+  before(() => {
+    running = setInterval(() => {}, 1_000);
+  });
+  after(() => clearInterval(running));
+
+  it("ends as idle after two quiet looks in a row, and not before", async () => {
+    const sequences = fc.array(fc.nat(2), { minLength: 1, maxLength: 8 }).map((counts) => [0, 0, ...counts, 0, 0, 2]);
+    const check = async (counts: number[]) => {
+      const { done, looks } = start(counts);
+      const record = await done;
+      assert.deepEqual([record.idle, record.edges, record.cutRequests], ["idle", "paused", 0]);
+      // The first two looks are for the first two steps.
+      const untilIdle = looks.slice(2);
+      assert.deepEqual(untilIdle.slice(-2), [0, 0]);
+      const before = untilIdle.slice(0, -1);
+      for (let i = 1; i < before.length; i++) assert(before[i] !== 0 || before[i - 1] !== 0, `ended late: ${looks}`);
+    };
+    // In parallel: each takes as long as its looks.
+    await Promise.all(fc.sample(sequences, { numRuns: 60 }).map(check));
+  });
+
+  it("ends as timed out when requests never cease, and counts those that are cut", async () => {
+    const { done } = start([4], { timeoutMs: 120 });
+    const { idle, cutRequests, idleConnections, durationMs, revision } = await done;
+    assert.deepEqual([idle, cutRequests, idleConnections, revision], ["timeout", 4, KEPT, 7]);
+    assert(durationMs >= 120 && durationMs < 5_000);
+  });
+
+  it("tells what it waits for, in order", async () => {
+    const { done, steps } = start([1, 1, 1, 0]);
+    await done;
+    assert.deepEqual(steps, ["withdrawal", "edges", "requests"]);
+  });
+
+  it("lets the readers of the serverset have their pause", async () => {
+    const { durationMs } = await start([0], { pauseMs: 150 }).done;
+    assert(durationMs >= 150);
+  });
+
+  it("waits for a bus that is away for as long as it takes, where no bound was given", async () => {
+    let take: (revision: number) => void = () => {};
+    const withdrawal = new Promise<number>((resolve) => {
+      take = resolve;
+    });
+    const { done, steps } = start([0], { withdraw: () => withdrawal, timeoutMs: 0 });
+    const first = await Promise.race([done, new Promise((resolve) => setTimeout(resolve, 150, "waiting"))]);
+    assert.equal(first, "waiting");
+    assert.deepEqual(steps, ["withdrawal"]);
+    take(9);
+    assert.equal((await done).revision, 9);
+  });
+
+  it("goes on without the bus at its bound, with no revision and no pause, and says so", async () => {
+    const record = await start([0], { withdraw: never, withdrawTimeoutMs: 50, pauseMs: 60_000 }).done;
+    assert.deepEqual([record.edges, record.idle, "revision" in record], ["timeout", "idle", false]);
+  });
+
+  it("waits for nothing where it is forced, and carries the reason", async () => {
+    const record = await start([5], { forced: "it is on fire", pauseMs: 60_000, timeoutMs: 60_000 }).done;
+    assert.deepEqual(
+      [record.edges, record.idle, record.cutRequests, record.reason],
+      ["forced", "forced", 5, "it is on fire"],
+    );
+  });
+
+  it("ends with the signal's reason wherever it stands when it is taken back", async () => {
+    const places: Partial<DrainOptions>[] = [{ withdraw: never }, { pauseMs: 60_000 }, {}];
+    for (const place of places) {
+      const { done, abort } = start([1], place);
+      const reason = new Error("taken back");
+      setImmediate(() => abort.abort(reason));
+      await assert.rejects(done, reason);
+    }
+  });
+
+  it("passes on a withdrawal that failed for another reason", async () => {
+    const broken = new Error("broken");
+    await assert.rejects(start([0], { withdraw: () => Promise.reject(broken), withdrawTimeoutMs: 1_000 }).done, broken);
+  });
+});

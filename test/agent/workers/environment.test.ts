@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { parseConfig } from "../../../agent/config/load.ts";
+import { backoffMs } from "../../../agent/workers/backoff.ts";
+import { workerEnvironment } from "../../../agent/workers/spec.ts";
+
+describe("what a worker is started with", () => {
+  const { app } = parseConfig(
+    'service = "web"\n[app]\ncommand = ["x"]\nenvironment = { COLOUR = "blue", PATH = "/app" }',
+  );
+  const spec = {
+    service: "web",
+    slot: "b",
+    version: "7",
+    tree: "/releases/7",
+    port: 8001,
+    token: "word.b",
+    app,
+    logDirectory: "/logs",
+  };
+
+  it("is the agent's environment, then the configured one, then what is promised", () => {
+    const env = workerEnvironment(spec, 3, { HOME: "/root", PATH: "/bin", PORT: "1", SLOTD_SLOT: "z", COLOUR: "red" });
+    assert.deepEqual(env, {
+      HOME: "/root",
+      PATH: "/app",
+      COLOUR: "blue",
+      PORT: "8001",
+      SLOTD_SERVICE: "web",
+      SLOTD_SLOT: "b",
+      SLOTD_VERSION: "7",
+      SLOTD_WORKER: "3",
+      SLOTD_TOKEN: "word.b",
+      LISTEN_FDS: "1",
+      LISTEN_FDNAMES: "http",
+    });
+  });
+
+  it("is nothing of what a service manager told the agent alone", () => {
+    const told = {
+      NOTIFY_SOCKET: "/run/n",
+      WATCHDOG_USEC: "1",
+      WATCHDOG_PID: "2",
+      LISTEN_PID: "3",
+      INVOCATION_ID: "x",
+    };
+    const env = workerEnvironment(spec, 0, told);
+    for (const name of Object.keys(told)) assert.equal(env[name], undefined);
+  });
+});
+
+describe("the wait before a worker is started again", () => {
+  const bounds = fc
+    .tuple(fc.integer({ min: 1, max: 60_000 }), fc.integer({ min: 1, max: 3_600_000 }))
+    .map(([min, more]) => ({ min, max: min + more }));
+  const chance = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
+
+  it("is between half and all of a time that doubles up to its bound", () => {
+    fc.assert(
+      fc.property(fc.nat(1_000), bounds, chance, (attempt, { min, max }, random) => {
+        const wait = backoffMs(attempt, min, max, () => random);
+        const full = Math.min(max, min * 2 ** Math.min(attempt, 30));
+        assert(wait >= Math.floor(full / 2) && wait <= full, `${wait} of ${full}`);
+      }),
+    );
+  });
+
+  it("is never shorter after more tries, with the same luck", () => {
+    fc.assert(
+      fc.property(fc.nat(100), bounds, chance, (attempt, { min, max }, random) => {
+        const [first, next] = [attempt, attempt + 1].map((n) => backoffMs(n, min, max, () => random));
+        assert((next as number) >= (first as number));
+      }),
+    );
+  });
+});

@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { promisify } from "node:util";
+import { repository } from "../support/release.ts";
+import { buildPackage, packageVersion } from "../support/systemd-package.ts";
+
+const run = promisify(execFile);
+let deb: string;
+let unpacked: string;
+
+before(async () => {
+  deb = await buildPackage();
+  unpacked = mkdtempSync(join(tmpdir(), "slotd-deb-"));
+  await run("dpkg-deb", ["--raw-extract", deb, unpacked]);
+});
+
+after(() => rmSync(unpacked, { recursive: true, force: true }));
+
+const script = (...args: string[]) => run(join(repository, "scripts/package"), args);
+const programs = { slotd: 8, slotctl: 1, "slotd-controller": 1 };
+
+test("the same sources give the same bytes, and the last line says what was built", async () => {
+  const again = mkdtempSync(join(tmpdir(), "slotd-deb-again-"));
+  try {
+    const { stdout } = await script("--json", "--out", again);
+    const built = JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "");
+    assert.equal(built.version, packageVersion);
+    assert.equal(built.package, join(again, `slotd_${built.version}_${built.arch}.deb`));
+    const bytes = readFileSync(built.package);
+    assert.equal(built.bytes, bytes.length);
+    assert.ok(bytes.equals(readFileSync(deb)), "two builds are equal");
+  } finally {
+    rmSync(again, { recursive: true, force: true });
+  }
+});
+
+test("wrong usage ends with 2", async () => {
+  for (const args of [["--no-such"], ["--version"], ["--version", "1 2"], ["--version", "../x"]])
+    await assert.rejects(script(...args), { code: 2 });
+});
+
+test("everything belongs to root, and only root may write", async () => {
+  const { stdout } = await run("dpkg-deb", ["--contents", deb]);
+  for (const line of stdout.trimEnd().split("\n")) {
+    const [mode = "", owner] = line.split(/\s+/);
+    assert.equal(owner, "root/root", line);
+    assert.match(mode, /^([d-])rw[x-]r-[x-]r-[x-]$/, line);
+  }
+});
+
+test("the control file names what is needed, and the sums are those of the files", async () => {
+  const { stdout } = await run("dpkg-deb", ["--field", deb]);
+  assert.match(stdout, new RegExp(`^Package: slotd\nVersion: ${packageVersion}\n`));
+  assert.match(stdout, /^Depends: .*systemd \(>= 252\)/m);
+  await run("md5sum", ["--check", "--quiet", "DEBIAN/md5sums"], { cwd: unpacked });
+  for (const name of ["postinst", "prerm", "postrm"]) {
+    const text = readFileSync(join(unpacked, "DEBIAN", name), "utf8");
+    assert.match(text, /^set -e$/m);
+    await run("sh", ["-n", join(unpacked, "DEBIAN", name)]);
+  }
+});
+
+test("what is bundled is named with its licence", () => {
+  const copyright = readFileSync(join(unpacked, "usr/share/doc/slotd/copyright"), "utf8");
+  for (const name of ["zod", "pino", "@nats-io/transport-node", "koffi", "Node.js"])
+    assert.match(copyright, new RegExp(`^Comment: ${name}( |$)`, "m"));
+});
+
+test("man pages have no faults, and every key of docs/config.md is in slotd.toml(5)", async () => {
+  const pages = { ...programs, "slotd.toml": 5 };
+  for (const [name, section] of Object.entries(pages)) {
+    const page = join(unpacked, `usr/share/man/man${section}/${name}.${section}.gz`);
+    assert.ok(existsSync(page), page);
+    if (existsSync("/usr/bin/man")) {
+      const { stderr } = await run("man", ["--warnings", "--local-file", page], {
+        env: { ...process.env, LC_ALL: "C.UTF-8" },
+      });
+      assert.equal(stderr, "");
+    }
+  }
+  const keys = readFileSync(join(repository, "docs/config.md"), "utf8").matchAll(
+    /^\| (`[a-z_]+`(?:, `[a-z_]+`)*) \|/gm,
+  );
+  const page = (await run("zcat", [join(unpacked, "usr/share/man/man5/slotd.toml.5.gz")])).stdout;
+  for (const [, names = ""] of keys)
+    for (const name of names.replaceAll("`", "").split(", ")) assert.match(page, new RegExp(`\\\\fB${name}\\\\fR`));
+});
+
+test("completions are sound, and know every verb; so do the man pages", async () => {
+  const bash = join(unpacked, "usr/share/bash-completion/completions");
+  const zsh = join(unpacked, "usr/share/zsh/vendor-completions");
+  assert.deepEqual(readdirSync(zsh).sort(), ["_slotctl", "_slotd", "_slotd-controller"]);
+  for (const [program, section] of Object.entries(programs)) {
+    await run("bash", ["-n", join(bash, program)]);
+    const { stdout } = await run(join(unpacked, "usr/lib/slotd/bin/node"), [
+      join(unpacked, `usr/lib/slotd/${program}.js`),
+      "--help",
+    ]);
+    const verbs = [...stdout.matchAll(/^ {2}([a-z]+)(?: [[<].*?)? {2}/gm)].map(([, verb = ""]) => verb);
+    const options = [...stdout.matchAll(/^ {2}(?:-\w, )?(--[a-z-]+)/gm)].map(([, option = ""]) => option);
+    assert.ok(options.length > 2, stdout);
+    const page = (await run("zcat", [join(unpacked, `usr/share/man/man${section}/${program}.${section}.gz`)])).stdout;
+    for (const word of [...verbs, ...options]) {
+      for (const file of [join(bash, program), join(zsh, `_${program}`)])
+        assert.match(readFileSync(file, "utf8"), new RegExp(`(^|[^a-z-])${word}([^a-z-]|$)`), `${word} in ${file}`);
+      if (word !== "help")
+        assert.match(page.replaceAll("\\-", "-"), new RegExp(`(^|[^a-z-])${word}([^a-z-]|$)`, "m"), word);
+    }
+  }
+});
+
+test("the unit is no more exposed than systemd/README.md states", async () => {
+  const unit = join(repository, "systemd/slotd@.service");
+  const { stdout } = await run("systemd-analyze", ["security", "--offline=yes", "--no-pager", "--threshold=40", unit]);
+  const stated = /says (\d\.\d) \(OK\)/.exec(readFileSync(join(repository, "systemd/README.md"), "utf8"))?.[1];
+  assert.equal(/Overall exposure level for \S+: (\d\.\d) OK/.exec(stdout)?.[1], stated);
+});
