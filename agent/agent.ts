@@ -27,7 +27,9 @@ import { Journal } from "./journal/journal.ts";
 import { instanceToken } from "./journal/token.ts";
 import { holdLock } from "./os/lock.ts";
 import { bootId } from "./os/process.ts";
+import type { ServiceManager } from "./os/service-manager.ts";
 import { ReleaseStore } from "./releases/store.ts";
+import { storeName } from "./slots/parts.ts";
 import { Registrar } from "./slots/registrar.ts";
 import { Slot } from "./slots/slot.ts";
 import { slotStatus } from "./slots/status.ts";
@@ -66,6 +68,8 @@ export class Agent {
   constructor(
     readonly config: Config,
     private readonly log: Logger,
+    /** Is told that the agent works, whenever it has looked at all of its slots. */
+    private readonly manager: ServiceManager,
   ) {
     const { service, host, state_directory: state } = config;
     this.logDirectory = join(state, "logs");
@@ -78,6 +82,7 @@ export class Agent {
     this.statusPublisher = new KeyPublisher(this.bus, buckets.hosts, keys.host(service, host), log);
     this.releases = new ReleaseStore(join(state, "releases"), releaseBounds(config), objectSource(this.bus));
     this.slots = new Map(Object.keys(config.slots).map((name) => [name, this.slot(name, journal, token)]));
+    manager.forgetExcept([...this.slots.keys()].map(storeName));
     const take = (slot: string, text: string) => this.slots.get(slot)?.take(text);
     this.orders = new OrderWatch(this.bus, service, host, [...this.slots.keys()], take, log);
     if (journal.corrupt) this.fault(journal.corrupt, "journal was set aside");
@@ -157,6 +162,7 @@ export class Agent {
       record: journal.slot(name),
       journalLost: journal.lost,
       releases: this.releases,
+      manager: this.manager,
       token: `${token}.${name}`,
       logDirectory: this.logDirectory,
       usedElsewhere: (version) => [...this.slots.values()].some((other) => other !== slot && other.uses(version)),
@@ -206,7 +212,9 @@ export class Agent {
     clearTimeout(this.statusSoon);
     this.statusSoon = undefined;
     this.lastStatusAt = performance.now();
-    this.statusPublisher.set(JSON.stringify(this.status()));
+    const status = this.status();
+    this.statusPublisher.set(JSON.stringify(status));
+    this.manager.beat(summary(status));
   }
 
   /** Does something now and then again, never twice at once; a failure is logged and is no reason to stop. */
@@ -246,6 +254,15 @@ export class Agent {
     await this.bus.stop();
     this.lock.release();
   }
+}
+
+/** The slots in a line, for `systemctl status`. */
+function summary({ slots, bus }: HostStatus): string {
+  const each = Object.values(slots).map(({ slot, state, version, workers }) => {
+    const what = version === null ? "" : ` ${version} (${workers.ready}/${workers.wanted})`;
+    return `${slot}: ${state}${what}`;
+  });
+  return [...each, bus.connected ? "bus connected" : "bus away"].join(", ");
 }
 
 function openState(state: string, logDirectory: string) {

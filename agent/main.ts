@@ -7,6 +7,7 @@ import { serveOnBus } from "./bus/micro-service.ts";
 import { loadConfig } from "./config/load.ts";
 import { Api } from "./control/api.ts";
 import { ControlServer } from "./control/server.ts";
+import { ServiceManager } from "./os/service-manager.ts";
 import { agentVersion } from "./version.ts";
 
 const command = new Command("slotd")
@@ -33,13 +34,15 @@ try {
     { level: config.logs.level, base: { service: config.service }, timestamp: pino.stdTimeFunctions.isoTime },
     options.pretty ? (await import("pino-pretty")).default({ sync: true }) : pino.destination({ sync: true }),
   );
-  const agent = new Agent(config, log);
+  const manager = new ServiceManager(process.env, process.pid, (err) => log.warn({ err }, "systemd could not be told"));
+  const agent = new Agent(config, log, manager);
   const api = new Api(agent);
   const control = new ControlServer(config.control, api, log);
   const start = async () => {
     await control.listen();
     serveOnBus(agent.bus, api, config, agentVersion, log);
     await agent.start();
+    manager.ready(`agent ${agentVersion} was started`);
     log.info({ agentVersion, pid: process.pid }, "agent started");
   };
   const started = start();
@@ -48,6 +51,7 @@ try {
   let signals = 0;
   const end = async (signal: NodeJS.Signals) => {
     log.info({ signal }, "agent was told to end");
+    manager.stopping();
     await started;
     await agent.stop(++signals === 1 ? "graceful" : "forced");
     await control.close();
@@ -55,12 +59,14 @@ try {
   };
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => void end(signal));
   // For whoever wants to start another agent in this one's place: the workers stay.
-  process.once("SIGUSR2", async () => {
+  const leave = async () => {
     await started;
     await agent.leave();
     await control.close();
     process.exit(0);
-  });
+  };
+  // SIGHUP is a reload: systemd starts the next agent at once, which reads the configuration anew.
+  for (const signal of ["SIGUSR2", "SIGHUP"] as const) process.once(signal, () => void leave());
   await started;
 } catch (error) {
   fail(toSlotdError(error));

@@ -88,8 +88,8 @@ export const slotStatusSchema = z.object({
   refused: wireErrorSchema.nullable(),
   lastDrain: drainRecordSchema.nullable(),
   lastEnd: workerEndSchema.nullable(),
-  /** Where the listening socket came from. */
-  socket: z.enum(["none", "opened", "adopted"]),
+  /** Where the listening socket came from: bound anew, from a living worker, or from the service manager's store. */
+  socket: z.enum(["none", "opened", "adopted", "stored"]),
 });
 export type SlotStatus = z.infer<typeof slotStatusSchema>;
 

@@ -17,6 +17,7 @@ const native = {
   send: lib.func("int64_t send(int fd, const uint8_t *data, size_t len, int flags)"),
   recv: lib.func("int64_t recv(int fd, _Out_ uint8_t *data, size_t len, int flags)"),
   flock: lib.func("int flock(int fd, int operation)"),
+  fcntl: lib.func("int fcntl(int fd, int command, int argument)"),
   close: lib.func("int close(int fd)"),
   syscall3: lib.func("syscall", "long", ["long", "long", "long", "long"]),
 };
@@ -36,6 +37,8 @@ export const SO_ACCEPTCONN = 30;
 export const IPPROTO_IPV6 = 41;
 export const IPV6_V6ONLY = 26;
 export const LOCK_EX_NB = 2 | 4;
+const F_SETFD = 2;
+const FD_CLOEXEC = 1;
 /** x86-64 and arm64 share the numbers of these newer calls. */
 const SYS_pidfd_open = 434;
 const SYS_pidfd_getfd = 438;
@@ -104,6 +107,11 @@ export function recv(fd: number, into: Buffer): number {
 /** Takes a lock on an open file, or throws EWOULDBLOCK (EAGAIN). The kernel drops it with the last descriptor. */
 export function lockFile(fd: number): void {
   checked("flock", native.flock(fd, LOCK_EX_NB));
+}
+
+/** Keeps a descriptor from the programs that this process starts. */
+export function setCloseOnExec(fd: number): void {
+  checked("fcntl", native.fcntl(fd, F_SETFD, FD_CLOEXEC));
 }
 
 export function close(fd: number): void {

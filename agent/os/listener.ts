@@ -16,7 +16,7 @@ export class Listener {
 
   private constructor(
     readonly fd: number,
-    readonly origin: "opened" | "adopted",
+    readonly origin: "opened" | "adopted" | "stored",
   ) {}
 
   /** @throws PortTakenError naming the process that listens there already. */
@@ -46,9 +46,19 @@ export class Listener {
     } catch {
       return null;
     }
+    return Listener.check(fd, port, "adopted");
+  }
+
+  /** The socket back from the service manager, which kept it; null, and closed, where it is not a listening one on this port. */
+  static fromStore(fd: number, port: number): Listener | null {
+    libc.setCloseOnExec(fd);
+    return Listener.check(fd, port, "stored");
+  }
+
+  private static check(fd: number, port: number, origin: "adopted" | "stored"): Listener | null {
     try {
       const listening = libc.getsockoptInt(fd, libc.SOL_SOCKET, libc.SO_ACCEPTCONN) === 1;
-      if (listening && portOf(libc.getsockname(fd)) === port) return new Listener(fd, "adopted");
+      if (listening && portOf(libc.getsockname(fd)) === port) return new Listener(fd, origin);
     } catch {
       // Not a socket at all.
     }

@@ -1,4 +1,5 @@
 import type { SlotJournal } from "../journal/schema.ts";
+import { socketInode } from "../os/accepting.ts";
 import { Listener } from "../os/listener.ts";
 import { descriptors, findByToken, isAlive, type ProcessIdentity, processStat } from "../os/process.ts";
 import { listenerInode } from "../os/tcp-connections.ts";
@@ -10,7 +11,7 @@ export interface Left {
   workers: Worker[];
   /** Processes of the slot that belong to none of them. */
   strays: ProcessIdentity[];
-  /** The socket that the workers share, taken back from one of them. */
+  /** The socket that the workers share. */
   listener: Listener | null;
 }
 
@@ -38,12 +39,14 @@ export function versionInUse(token: string): string | null {
  * What an earlier agent left running of a slot. A process belongs to the slot only if it carries the slot's token; it is a worker
  * only if it leads a process group and is of the version that the slot holds.
  * @param version null where no worker is to be taken over
+ * @param stored the slot's socket, where the service manager kept it
  */
 export function findLeft(
   token: string,
   version: string | null,
   address: { bind: string; port: number },
   journalled: SlotJournal["workers"],
+  stored: Listener | null,
 ): Left {
   const workers = new Map<number, Worker>();
   const others: Found[] = [];
@@ -61,10 +64,17 @@ export function findLeft(
   const leaders = new Set([...workers.values()].map((worker) => worker.pid));
   // A worker's own children are part of it.
   const strays = others.filter(({ group }) => !leaders.has(group)).map(({ identity }) => identity);
-  const listener = takeBack(leaders, address.bind, address.port);
+  const listener = holdsIt(leaders, stored) ? stored : takeBack(leaders, address.bind, address.port);
   if (listener) return { workers: [...workers.values()], strays, listener };
   // Without the socket a worker serves nobody.
   return { workers: [], strays: [...strays, ...[...workers.values()].map((worker) => worker.identity)], listener };
+}
+
+/** Whether the workers share the socket that the service manager kept. */
+function holdsIt(pids: Iterable<number>, stored: Listener | null): boolean {
+  if (!stored) return false;
+  const target = `socket:[${socketInode(stored.fd)}]`;
+  return [...pids].some((pid) => [...descriptors(pid).values()].includes(target));
 }
 
 function takeBack(pids: Iterable<number>, bind: string, port: number): Listener | null {

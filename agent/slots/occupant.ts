@@ -9,7 +9,7 @@ import { endTree } from "../workers/end-tree.ts";
 import { Pool } from "../workers/pool.ts";
 import { findLeft, versionInUse } from "./find-left.ts";
 import type { Machine } from "./machine.ts";
-import type { SlotParts } from "./parts.ts";
+import { type SlotParts, storeName } from "./parts.ts";
 import { ReleaseSupply } from "./release-supply.ts";
 import { Superseded } from "./superseded.ts";
 import { untilReady } from "./until-ready.ts";
@@ -32,6 +32,8 @@ export class Occupant extends EventEmitter<{ change: [] }> {
   drained = false;
   private readonly supply: ReleaseSupply;
   private recording = false;
+  /** The slot's socket, kept by the service manager while no worker had it. */
+  private kept: Listener | null = null;
 
   constructor(
     private readonly parts: SlotParts,
@@ -83,7 +85,8 @@ export class Occupant extends EventEmitter<{ change: [] }> {
     const installed = await this.supply.obtain(release, signal);
     this.machine.send("start");
     try {
-      this.pool ??= this.openPool(installed, Listener.open(config.bind, this.port));
+      this.pool ??= this.openPool(installed, this.kept ?? Listener.open(config.bind, this.port));
+      this.kept = null;
       await this.pool.start();
       await untilReady(this.pool, config.readiness, signal, (done, total) =>
         this.setProgress({ step: "starting", version: release.version, done, total, unit: "workers" }),
@@ -180,11 +183,13 @@ export class Occupant extends EventEmitter<{ change: [] }> {
     if (journalLost) await this.recallResident();
     const { resident } = this;
     const { stopping, workers } = record.current;
+    const stored = this.takeStored();
     const left = findLeft(
       token,
       stopping ? null : (resident?.release.version ?? null),
       { bind: config.bind, port: this.port },
       workers,
+      stored,
     );
     if (left.strays.length > 0) {
       log.warn({ pids: left.strays.map(({ pid }) => pid) }, "processes of an earlier agent are being ended");
@@ -193,7 +198,13 @@ export class Occupant extends EventEmitter<{ change: [] }> {
     }
     // The stop that a crash interrupted has come to its end: whatever is started now is to be taken over again.
     if (stopping) this.note({ stopping: false, workers: [] });
-    if (!resident || !left.listener) return;
+    if (!resident || !left.listener) {
+      // Nobody holds the socket but its queue may hold connections: the next workers get it.
+      if (resident && stored) this.kept = stored;
+      else stored?.close();
+      return;
+    }
+    if (stored !== left.listener) stored?.close();
     const { version, sha256 } = resident.release;
     const installed = (await this.parts.releases.find(version)) ?? { version, sha256, tree: "/nonexistent" };
     this.pool = this.openPool(installed, left.listener);
@@ -202,6 +213,23 @@ export class Occupant extends EventEmitter<{ change: [] }> {
     const message = `${left.workers.length} workers of an earlier agent were taken over`;
     this.parts.emit({ kind: "worker", message, version });
     await this.pool.start();
+  }
+
+  /** The slot's socket, as the service manager kept it; null where it did not, or keeps another one. */
+  private takeStored(): Listener | null {
+    const { manager, log } = this.parts;
+    const fd = manager.take(this.storeName);
+    if (fd === null) return null;
+    const listener = Listener.fromStore(fd, this.port);
+    if (!listener) {
+      manager.forget(this.storeName);
+      log.warn({ port: this.port }, "the service manager kept a socket that is not this slot's; it was let go");
+    }
+    return listener;
+  }
+
+  private get storeName(): string {
+    return storeName(this.parts.name);
   }
 
   setProgress(progress: Progress | null): void {
@@ -226,6 +254,8 @@ export class Occupant extends EventEmitter<{ change: [] }> {
   private async endPool(): Promise<void> {
     if (!this.pool) return;
     this.note({ stopping: true });
+    // The port is free only when nobody keeps the socket.
+    this.parts.manager.forget(this.storeName);
     await this.pool.stop();
     this.pool = null;
     this.drained = false;
@@ -243,6 +273,7 @@ export class Occupant extends EventEmitter<{ change: [] }> {
     const { version, tree } = installed;
     const spec = { service, slot, version, tree, port: this.port, token, app, logDirectory };
     const pool = new Pool(spec, listener, this.wantedWorkers, config.bind, config.health, log);
+    this.parts.manager.store(this.storeName, listener.fd);
     pool.on("change", () => {
       this.register();
       this.emit("change");

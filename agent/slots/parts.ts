@@ -2,11 +2,17 @@ import type { Logger } from "pino";
 import type { Event } from "../../protocol/index.ts";
 import type { Config } from "../config/schema.ts";
 import type { SlotRecord } from "../journal/journal.ts";
+import type { ServiceManager } from "../os/service-manager.ts";
 import type { ReleaseStore } from "../releases/store.ts";
 import type { Registrar } from "./registrar.ts";
 
 /** Says that something happened, for people and audits. */
 export type EmitEvent = (event: Pick<Event, "kind" | "message"> & Partial<Event>) => void;
+
+/** Under which name the service manager keeps a slot's socket. */
+export function storeName(slot: string): string {
+  return `slot-${slot}`;
+}
 
 /** What a slot is made with. */
 export interface SlotParts {
@@ -20,6 +26,8 @@ export interface SlotParts {
   /** Marks the slot's processes. */
   token: string;
   logDirectory: string;
+  /** Keeps the slot's socket over the agent's end. */
+  manager: Pick<ServiceManager, "store" | "forget" | "take">;
   /** Whether another slot of the host needs that version's files. */
   usedElsewhere(version: string): boolean;
   emit: EmitEvent;
