@@ -88,9 +88,19 @@ export class Agent {
     if (journal.corrupt) this.fault(journal.corrupt, "journal was set aside");
   }
 
-  /** Starts all parts. Neither the bus nor a slot is waited for. */
-  async start(): Promise<void> {
+  /** Finds out what there is: what an earlier agent left unfinished, and the workers that it left. Before that the status says nothing. */
+  async takeOver(): Promise<void> {
     await this.sweep();
+    await Promise.all([...this.slots.values()].map((slot) => slot.begin()));
+  }
+
+  /** Rejects where a slot's reconciler failed, which only a new agent can mend. */
+  async unbroken(): Promise<void> {
+    await this.running;
+  }
+
+  /** Starts all parts. Neither the bus nor a slot is waited for. */
+  start(): void {
     this.emit({ slot: "-", kind: "agent", message: `agent ${agentVersion} was started` });
     this.running = Promise.all([...this.slots.values()].map((slot) => slot.run()));
     this.running.catch((error) => this.log.fatal({ err: error }, "slot's reconciler ended"));

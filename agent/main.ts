@@ -16,10 +16,7 @@ const command = new Command("slotd")
   .requiredOption("-c, --config <file>", "configuration file (TOML)")
   .option("--check-config", "check the configuration and end")
   .option("--pretty", "log for people rather than as JSON")
-  .addHelpText(
-    "after",
-    "\nExamples:\n  slotd --config /etc/slotd/web.toml --check-config\n  slotd --config /etc/slotd/web.toml\n",
-  )
+  .addHelpText("after", "\nExamples:\n  slotd --config /etc/slotd/web.toml --check-config\n")
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 command.parse();
 const options = command.opts<{ config: string; checkConfig?: boolean; pretty?: boolean }>();
@@ -39,15 +36,17 @@ try {
   const api = new Api(agent);
   const control = new ControlServer(config.control, api, log);
   const start = async () => {
+    await agent.takeOver();
     await control.listen();
     serveOnBus(agent.bus, api, config, agentVersion, log);
-    await agent.start();
+    agent.start();
+    agent.unbroken().catch(() => process.exit(1));
     manager.ready(`agent ${agentVersion} was started`);
     log.info({ agentVersion, pid: process.pid }, "agent started");
   };
   const started = start();
 
-  // Signals are heard from the first moment on, and acted on when all is up. The first one drains and stops; a second one does not wait for requests.
+  // Heard from the first moment on, and acted on when all is up. The first drains and stops; a second does not wait for requests.
   let signals = 0;
   const end = async (signal: NodeJS.Signals) => {
     log.info({ signal }, "agent was told to end");

@@ -101,9 +101,10 @@ export class Occupant extends EventEmitter<{ change: [] }> {
 
   /** Replaces the workers one by one. */
   async roll(signal: AbortSignal): Promise<void> {
-    await this.pool?.roll(signal, (done, total) =>
-      this.setProgress({ step: "restarting", done, total, unit: "workers", ...this.versionFact() }),
-    );
+    const { timeout_ms } = this.parts.config.readiness;
+    const onProgress = (done: number, total: number) =>
+      this.setProgress({ step: "restarting", done, total, unit: "workers", ...this.versionFact() });
+    await this.pool?.roll(signal, onProgress, timeout_ms);
     this.parts.emit({ kind: "worker", message: "all workers were restarted", ...this.versionFact() });
   }
 

@@ -145,9 +145,8 @@ export class Slot extends EventEmitter<{ change: [] }> {
     this.wakeup.call();
   }
 
-  /** Takes over what an earlier agent left, then reconciles until it is shut down. */
+  /** Reconciles until it is shut down. */
   async run(): Promise<void> {
-    await this.begin();
     while (this.ending !== "left") {
       const step = decide(this.view());
       if (step !== null) {
@@ -160,7 +159,8 @@ export class Slot extends EventEmitter<{ change: [] }> {
     clearTimeout(this.retryTimer);
   }
 
-  private async begin(): Promise<void> {
+  /** Takes over what an earlier agent left. Only then does the state say what there is. */
+  async begin(): Promise<void> {
     const last = this.journal.order;
     this.lastError = last?.error ?? null;
     try {

@@ -20,9 +20,6 @@ import { describeEnd, Worker } from "./worker.ts";
 
 /** A worker that ran this long is not in a restart loop. */
 const SETTLED_MS = 60_000;
-/** How long a roll waits for one worker to accept, unless it is told otherwise. */
-const ROLL_TIMEOUT_MS = 60_000;
-
 interface PoolEvents {
   /** The number of living or ready workers may have changed. */
   change: [];
@@ -92,11 +89,6 @@ export class Pool extends EventEmitter<PoolEvents> {
     return this.seats.failing(ends);
   }
 
-  /** How many of the workers have not ended that often in a row. */
-  endedLessThan(times: number): number {
-    return this.seats.first(this.wantedCount).filter((seat) => seat.failures < times).length;
-  }
-
   restartsOf(number: number): number {
     return this.seats.restartsOf(number);
   }
@@ -137,11 +129,7 @@ export class Pool extends EventEmitter<PoolEvents> {
    * fewer ready ones than before.
    * @throws WorkersExitedError or NotReadyError where the next one does not come up; the old one serves on.
    */
-  async roll(
-    signal: AbortSignal,
-    onProgress: (done: number, total: number) => void,
-    timeoutMs = ROLL_TIMEOUT_MS,
-  ): Promise<void> {
+  async roll(signal: AbortSignal, onProgress: (done: number, total: number) => void, timeoutMs: number): Promise<void> {
     const old = this.seats.workers;
     for (const [done, worker] of old.entries()) {
       onProgress(done, old.length);

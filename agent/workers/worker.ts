@@ -4,8 +4,14 @@ import { CommandNotFoundError, toSlotdError, type WorkerEnd } from "../../protoc
 import { ageMs, identify, isAlive, type ProcessIdentity } from "../os/process.ts";
 import { logFile, type WorkerSpec, workerEnvironment, workingDirectory } from "./spec.ts";
 
-/** Sets LISTEN_PID to the worker's own pid, which only the worker can know, and becomes the worker. */
-const LAUNCHER = 'export LISTEN_PID=$$; exec "$@"';
+/**
+ * Sets LISTEN_PID to the worker's own pid, which only the worker can know, and becomes the worker. An agent that is spared when memory
+ * runs out does not hand that on.
+ */
+const LAUNCHER = [
+  'read -r adjust </proc/$$/oom_score_adj && [ "$adjust" -ge 0 ] || echo 0 >/proc/$$/oom_score_adj',
+  'export LISTEN_PID=$$; exec "$@"',
+].join("\n");
 
 /** A worker that was started by this agent or an earlier one. Its end is a value; the first cause wins. */
 export class Worker {
