@@ -25,28 +25,31 @@ import { EventLog } from "./event-log.ts";
 import { hostFigures } from "./host-figures.ts";
 import { Journal } from "./journal/journal.ts";
 import { instanceToken } from "./journal/token.ts";
+import { AccountLookup } from "./os/account.ts";
 import { holdLock } from "./os/lock.ts";
 import { bootId } from "./os/process.ts";
 import type { ServiceManager } from "./os/service-manager.ts";
+import { type Output, openOutput } from "./output/output.ts";
 import { ReleaseStore } from "./releases/store.ts";
 import { storeName } from "./slots/parts.ts";
 import { Registrar } from "./slots/registrar.ts";
 import { Slot } from "./slots/slot.ts";
 import { slotStatus } from "./slots/status.ts";
 import { agentVersion } from "./version.ts";
-import { trimOutput } from "./workers/output.ts";
+import { HostCgroups } from "./workers/cgroups.ts";
+import { Secrets } from "./workers/secrets.ts";
 
 const STATUS_MS = 5_000;
 /** Changes that come thick and fast are published together. */
 const STATUS_GAP_MS = 200;
 const FIGURES_MS = 30_000;
-const TRIM_MS = 10_000;
+const TRIM_MS = 1_000;
 
 /** One agent: one service on one host. It wires the parts, and answers what is asked of it; each slot lives by itself. */
 export class Agent {
   readonly events = new EventLog();
   readonly slots: ReadonlyMap<string, Slot>;
-  readonly logDirectory: string;
+  readonly output: Output;
   readonly bus: Bus;
   private readonly lock: { release(): void };
   private readonly journal: Journal;
@@ -54,6 +57,11 @@ export class Agent {
   private readonly orders: OrderWatch;
   private readonly eventPublisher: EventPublisher;
   private readonly statusPublisher: KeyPublisher;
+  private readonly cgroups: HostCgroups | null;
+  /** The controllers that limits are enforced with. */
+  private controllers: string[] | null = null;
+  private readonly secrets: Secrets;
+  private readonly account: AccountLookup;
   private readonly registrars: Registrar[] = [];
   private readonly startedAt = new Date().toISOString();
   private readonly timers: NodeJS.Timeout[] = [];
@@ -70,12 +78,17 @@ export class Agent {
     private readonly log: Logger,
     /** Is told that the agent works, whenever it has looked at all of its slots. */
     private readonly manager: ServiceManager,
+    environment: NodeJS.ProcessEnv,
   ) {
     const { service, host, state_directory: state } = config;
-    this.logDirectory = join(state, "logs");
-    const { lock, journal, token } = openState(state, this.logDirectory);
+    const logDirectory = join(state, "logs");
+    const { lock, journal, token } = openState(state, logDirectory);
     this.lock = lock;
     this.journal = journal;
+    this.output = openOutput(service, logDirectory, config.logs, environment);
+    this.cgroups = HostCgroups.open(config.limits, log);
+    this.secrets = new Secrets(config.app.secrets, environment.CREDENTIALS_DIRECTORY);
+    this.account = new AccountLookup(accountNames(config));
 
     this.bus = new Bus(config.nats, `slotd ${service}@${host}`, log);
     this.eventPublisher = new EventPublisher(this.bus, log);
@@ -92,6 +105,7 @@ export class Agent {
   async takeOver(): Promise<void> {
     await this.sweep();
     await Promise.all([...this.slots.values()].map((slot) => slot.begin()));
+    this.controllers = this.cgroups?.enforce() ?? null;
   }
 
   /** Rejects where a slot's reconciler failed, which only a new agent can mend. */
@@ -108,7 +122,7 @@ export class Agent {
     for (const change of ["up", "down"] as const) this.bus.on(change, () => this.publishStatusSoon());
     this.bus.start();
     this.every(STATUS_MS, () => this.publishStatus());
-    this.every(TRIM_MS, () => trimOutput(this.logDirectory, this.config.logs.max_worker_bytes));
+    this.every(TRIM_MS, () => this.output.trim());
     this.every(FIGURES_MS, async () => {
       this.load = await hostFigures(this.config.state_directory);
     });
@@ -142,6 +156,7 @@ export class Agent {
       startedAt: this.startedAt,
       observedAt: new Date().toISOString(),
       bus: { connected: this.bus.connected, server: this.bus.server, since: this.bus.since, error: this.bus.error },
+      controllers: this.controllers,
       load: this.load,
       slots: Object.fromEntries([...this.slots].map(([name, slot]) => [name, slotStatus(slot)])),
       lastError: this.lastError,
@@ -174,7 +189,10 @@ export class Agent {
       releases: this.releases,
       manager: this.manager,
       token: `${token}.${name}`,
-      logDirectory: this.logDirectory,
+      output: this.output,
+      cgroup: this.cgroups?.slot(name, config.slots[name]?.cpu_weight ?? 100) ?? null,
+      secrets: this.secrets,
+      account: this.account,
       usedElsewhere: (version) => [...this.slots.values()].some((other) => other !== slot && other.uses(version)),
       emit: (event) => this.emit({ slot: name, ...event }),
       log: log.child({ slot: name }),
@@ -277,6 +295,8 @@ function summary({ slots, bus }: HostStatus): string {
 
 function openState(state: string, logDirectory: string) {
   try {
+    // The workers' user has to reach the releases in it; what is secret has a mode of its own.
+    mkdirSync(state, { recursive: true, mode: 0o755 });
     mkdirSync(logDirectory, { recursive: true, mode: 0o750 });
     const lock = holdLock(join(state, "lock"));
     return { lock, journal: Journal.open(state), token: instanceToken(state) };
@@ -284,8 +304,17 @@ function openState(state: string, logDirectory: string) {
     if (cause instanceof SlotdError) throw cause;
     const { code, message } = cause as NodeJS.ErrnoException;
     if (code === "ENOSPC" || code === "EDQUOT") throw new DiskFullError(state, message, { cause });
-    throw new ConfigInvalidError("state_directory", `can't be used (${message})`, { cause });
+    throw new ConfigInvalidError(
+      "state_directory",
+      `can't be used (${message}); the agent's user must be able to read and write it`,
+      { cause },
+    );
   }
+}
+
+function accountNames({ app }: Config) {
+  const { user, group, supplementary_groups: supplementary } = app;
+  return user === undefined ? null : { user, group, supplementary };
 }
 
 function releaseBounds({ releases }: Config) {

@@ -44,6 +44,18 @@ export const errorCodes = {
   DISK_FULL: ["A write found no space, or a release would not fit.", "Free space or inodes in the state directory."],
   PORT_TAKEN: ["Another process listens on the slot's port.", "End that process, or give the slot another port."],
   COMMAND_NOT_FOUND: ["The app's command can't be run.", "Check [app] command and working_directory."],
+  ACCOUNT_UNKNOWN: [
+    "The workers' user, or one of their groups, is not known on this host.",
+    "Create it, or mend [app] user, group and supplementary_groups.",
+  ],
+  SECRET_UNREADABLE: [
+    "The value of one of the app's secrets can't be read.",
+    "Mend the named entry of [app] secrets, or its file.",
+  ],
+  CRASH_LOOP: [
+    "The workers of a slot that served ended again and again; it was taken away.",
+    "Read `slotctl logs`; then order another version, or `slotctl restart` the slot.",
+  ],
   WORKERS_EXITED: ["The workers ended before they were ready.", "Read `slotctl logs`; the message has the last lines."],
   NOT_READY: ["The workers ran but did not become ready in time.", "Check [health] path and `slotctl logs`."],
   NOT_ACCEPTING: [
@@ -58,6 +70,10 @@ export const errorCodes = {
   JOURNAL_CORRUPT: [
     "The journal could not be read and was set aside.",
     "Nothing: orders are read from the bus. Keep the file for a report.",
+  ],
+  JOURNAL_NEWER: [
+    "The journal was written by a newer slotd.",
+    "Install that version again. The workers run on meanwhile.",
   ],
   JOURNAL_UNWRITABLE: [
     "The journal could not be written.",
@@ -258,6 +274,34 @@ export class CommandNotFoundError extends SlotdError {
   }
 }
 
+export class AccountUnknownError extends SlotdError {
+  readonly code = "ACCOUNT_UNKNOWN";
+  constructor(kind: "user" | "group", name: string | number, why: string, facts: Facts = {}) {
+    const reason = why ? ` (${why})` : "";
+    super(`there is no ${kind} ${name} on this host${reason}; create it, or mend [app] in the configuration`, facts);
+  }
+}
+
+export class SecretUnreadableError extends SlotdError {
+  readonly code = "SECRET_UNREADABLE";
+  constructor(variable: string, why: string, facts: Facts = {}) {
+    super(`the secret ${variable} can't be read: ${why}; mend app.secrets.${variable}, or the file`, {
+      ...facts,
+      field: `app.secrets.${variable}`,
+    });
+  }
+}
+
+export class CrashLoopError extends SlotdError {
+  readonly code = "CRASH_LOOP";
+  constructor(ends: number, withinMs: number, last: string, tail: string) {
+    super(
+      `the workers ended ${ends} times within ${withinMs} ms; the last one: ${last}${tail ? `; its last output: ${tail}` : ""}; ` +
+        "order another version, or restart the slot",
+    );
+  }
+}
+
 export class WorkersExitedError extends SlotdError {
   readonly code = "WORKERS_EXITED";
   constructor(ends: number, last: string, tail: string) {
@@ -308,6 +352,16 @@ export class JournalCorruptError extends SlotdError {
   ) {
     super(
       `the journal could not be read (${why}); it was set aside as ${setAside}, and the orders are read from the bus`,
+    );
+  }
+}
+
+export class JournalNewerError extends SlotdError {
+  readonly code = "JOURNAL_NEWER";
+  constructor(path: string, format: string, known: number) {
+    super(
+      `the journal ${path} has format ${format}, but this slotd knows ${known}: a newer version wrote it. Install that version again; ` +
+        "to go on without what it holds, move the file away. Nothing was changed, and the workers run on",
     );
   }
 }

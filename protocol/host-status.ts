@@ -38,8 +38,12 @@ export const workerEndSchema = z.object({
   worker: count,
   pid: count,
   version: versionSchema,
-  /** `crashed`: by itself. `stopped`: by SIGTERM, as asked. `killed`: by SIGKILL after the grace. `lost`: found dead, without a status. */
-  reason: z.enum(["crashed", "stopped", "killed", "lost"]),
+  /**
+   * `crashed`: by itself. `stopped`: by the stop signal, as asked. `killed`: by SIGKILL after the grace. `lost`: found dead, without a
+   * status. `oom`: by the kernel, over its memory limit. `hung`: it missed its watchdog, or did not come up. `unhealthy`: its
+   * liveness probes failed. `recycled`: another took its place, by the rules of [recycle].
+   */
+  reason: z.enum(["crashed", "stopped", "killed", "lost", "oom", "hung", "unhealthy", "recycled"]),
   exitCode: z.int().nullable(),
   signal: z.string().nullable(),
   ranMs: count,
@@ -109,6 +113,8 @@ export const hostStatusSchema = z.object({
     since: timestampSchema,
     error: z.string().nullable(),
   }),
+  /** The controllers of a delegated cgroup v2 that limits are enforced with; null where there is none. */
+  controllers: z.array(z.string()).nullable(),
   load: z.object({ cores: count, load1: z.number(), memoryUsed: z.number(), stateDiskUsed: z.number() }).nullable(),
   slots: z.record(nameSchema, slotStatusSchema),
   lastError: wireErrorSchema.nullable(),
@@ -126,6 +132,9 @@ export const workerStatusSchema = z.object({
   cpuPercent: z.number().nullable(),
   memoryBytes: count.nullable(),
   restarts: count,
-  logFile: z.string(),
+  /** What it says of itself, `STATUS=` by sd_notify(3); null where it has said nothing. */
+  says: z.string().nullable(),
+  /** Where its output goes: a file's path, or `journal:` and the identifier that its lines have there. */
+  output: z.string(),
 });
 export type WorkerStatus = z.infer<typeof workerStatusSchema>;

@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import { microService, OrderMalformedError, subjects, toSlotdError } from "../../protocol/index.ts";
 import type { Config } from "../config/schema.ts";
 import type { Api } from "../control/api.ts";
-import { lastOutput, type OutputLine } from "../control/output-reader.ts";
+import type { OutputLine } from "../output/output.ts";
 import type { Bus } from "./bus.ts";
 
 /** What a message carries beside its payload. */
@@ -54,8 +54,9 @@ export function serveOnBus(bus: Bus, api: Api, config: Config, version: string, 
 async function lastThatFit(api: Api, request: Request, maxBytes: number): Promise<OutputLine[]> {
   const filter = api.outputFilter(request);
   for (let { lines } = filter; lines > 0; lines = Math.floor(lines / 2)) {
-    const read = await lastOutput(api.agent.logDirectory, { ...filter, lines });
-    if (Buffer.byteLength(JSON.stringify(read.lines)) <= maxBytes) return read.lines;
+    const found: OutputLine[] = [];
+    for await (const line of api.agent.output.read({ ...filter, lines }, null)) found.push(line);
+    if (Buffer.byteLength(JSON.stringify(found)) <= maxBytes) return found;
   }
   return [];
 }

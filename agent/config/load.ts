@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { parse, TomlError } from "smol-toml";
 import type { z } from "zod";
 import { ConfigInvalidError, redact } from "../../protocol/index.ts";
+import { longestSignsPath } from "../workers/signs-paths.ts";
 import { type Config, configSchema, slotWorkers } from "./schema.ts";
 
 /** Longest path that fits a unix socket's address, with its final NUL (unix(7), sun_path). */
@@ -37,13 +38,20 @@ export function parseConfig(text: string, path = "the configuration"): Config {
   const socket = config.control.socket ?? `/run/slotd/${config.service}.sock`;
   if (Buffer.byteLength(socket) > MAX_SOCKET_PATH)
     throw new ConfigInvalidError("control.socket", `must be at most ${MAX_SOCKET_PATH} bytes long, but is ${socket}`);
-  return deepFreeze({
+  const whole: Config = {
     ...config,
     slots: slotWorkers(config),
     state_directory: config.state_directory ?? `/var/lib/slotd/${config.service}`,
     advertise: config.advertise ?? (["0.0.0.0", "::"].includes(config.bind) ? config.host : config.bind),
     control: { ...config.control, socket },
-  });
+  };
+  const beside = longestSignsPath(whole);
+  if (beside !== null && Buffer.byteLength(beside) > MAX_SOCKET_PATH)
+    throw new ConfigInvalidError(
+      "control.socket",
+      `must be shorter: the workers' own sockets lie beside it, and ${beside} is over ${MAX_SOCKET_PATH} bytes`,
+    );
+  return deepFreeze(whole);
 }
 
 function toConfigError(error: z.ZodError, value: unknown): ConfigInvalidError {
@@ -57,7 +65,7 @@ function toConfigError(error: z.ZodError, value: unknown): ConfigInvalidError {
   const given = issue.path.reduce<unknown>((v, k) => (v as Record<PropertyKey, unknown> | undefined)?.[k], value);
   if (given === undefined) return new ConfigInvalidError(key, `is required, or breaks a rule: ${issue.message}`);
   // An app's environment may hold secrets, and so may whatever has it inside: these values are never repeated.
-  if (key.startsWith("app.environment")) return new ConfigInvalidError(key, issue.message);
+  if (/^app\.(environment|secrets)/.test(key)) return new ConfigInvalidError(key, issue.message);
   return new ConfigInvalidError(key, `${issue.message}, but is ${shown(given)}`);
 }
 

@@ -21,12 +21,18 @@ const signal = z
   );
 /** Longest time that a timer of Node can wait, in ms. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
+/** A credential's name is a file's name in systemd's directory. */
+const fileName = z.string().regex(/^(?!\.{1,2}$)[^/\0]{1,255}$/, "must be the name of a file, without a /");
 /** What can be given to a program: no string with a NUL can. */
 const word = z.string().refine((text) => !text.includes("\0"), "must not contain a NUL");
 const environmentName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "must be a variable's name");
 
 /** Variables that the agent sets itself; an app's environment can't name them. */
-const OWN_VARIABLE = /^(PORT|LISTEN_(FDS|PID|FDNAMES)|SLOTD_.*)$/;
+const OWN_VARIABLE = /^(PORT|LISTEN_(FDS|PID|FDNAMES)|NOTIFY_SOCKET|WATCHDOG_(USEC|PID)|SLOTD_.*)$/;
+const NOT_OWN = "must not set PORT, LISTEN_*, NOTIFY_SOCKET, WATCHDOG_* or SLOTD_*: the agent sets those";
+const hasNoOwn = (variables: object) => !Object.keys(variables).some((name) => OWN_VARIABLE.test(name));
+/** A user or group of the host, by name or number. */
+const account = z.union([z.string().min(1), z.int().nonnegative()]);
 
 const nats = z.strictObject({
   servers: z.array(z.string().min(1)).min(1).default(["nats://127.0.0.1:4222"]),
@@ -50,17 +56,34 @@ const slot = z.strictObject({
   port,
   /** Workers of this slot, in place of its half of `app.workers`. */
   workers: z.int().min(1).max(1024).optional(),
+  /** Its share of the processors beside the other slots, where they are busy. Needs a delegated cgroup. */
+  cpu_weight: z.int().min(1).max(10_000).default(100),
 });
 
 const app = z.strictObject({
   /** The program and its arguments; no shell. A relative program with a `/` is looked up in the release. */
   command: z.array(word.min(1)).min(1),
-  environment: z
-    .record(environmentName, word)
+  environment: z.record(environmentName, word).default({}).refine(hasNoOwn, { error: NOT_OWN }),
+  /** Variables whose values are read from elsewhere at each start of a worker, and are never shown. */
+  secrets: z
+    .record(
+      environmentName,
+      z.union([z.strictObject({ file: absolutePath }), z.strictObject({ credential: fileName })]),
+    )
     .default({})
-    .refine((env) => !Object.keys(env).some((name) => OWN_VARIABLE.test(name)), {
-      error: "must not set PORT, LISTEN_* or SLOTD_*: the agent sets those",
-    }),
+    .refine(hasNoOwn, { error: NOT_OWN }),
+  /** Who the workers run as; the agent's own user by default. */
+  user: account.optional(),
+  /** The user's own group by default. */
+  group: account.optional(),
+  /** In addition to those that the user is in. */
+  supplementary_groups: z.array(account).default([]),
+  /** No program that a worker starts gains rights by it: no setuid, no file capabilities. */
+  no_new_privileges: z.boolean().default(true),
+  umask: z
+    .string()
+    .regex(/^0?[0-7]{3}$/, 'must be octal digits in quotes, for example "0027"')
+    .optional(),
   /** Relative to the release's top. */
   working_directory: word.min(1).default("."),
   /** Workers of the host; each slot gets half. */
@@ -71,11 +94,12 @@ const app = z.strictObject({
   restart_backoff_max_ms: positiveMs.default(30_000),
 });
 
+const urlPath = z
+  .string()
+  .regex(/^\/[\x21-\x7e]*$/, "must begin with / and hold no space or other character that a URL can't");
+
 const health = z.strictObject({
-  path: z
-    .string()
-    .regex(/^\/[\x21-\x7e]*$/, "must begin with / and hold no space or other character that a URL can't")
-    .default("/healthz"),
+  path: urlPath.default("/healthz"),
   interval_ms: z.int().min(50).max(MAX_TIMER_MS).default(1_000),
   timeout_ms: positiveMs.default(2_000),
   /** Good probes in a row that make a slot healthy, and bad ones that make it unhealthy. */
@@ -84,12 +108,60 @@ const health = z.strictObject({
 });
 
 const readiness = z.strictObject({
+  /** What a worker's readiness is taken from: that it accepts, and the slot's probe is good; or in addition `READY=1` by sd_notify(3). */
+  by: z.enum(["probe", "notify"]).default("probe"),
   /** k: how many workers must be ready; all of the slot's by default. */
   workers: z.int().min(1).optional(),
   /** T: for how long they must have been ready. */
   hold_ms: durationMs.default(500),
   /** Not ready after this long is a failed install. */
   timeout_ms: positiveMs.default(60_000),
+});
+
+/** Of each worker, with all that it starts. The first two need a delegated cgroup. */
+const limits = z.strictObject({
+  /** More memory than this, and the kernel ends the worker. */
+  memory_max_bytes: z
+    .int()
+    .min(1024 ** 2)
+    .optional(),
+  /** Processes and threads. */
+  pids_max: z.int().min(1).optional(),
+  /** Open files of a process. */
+  nofile: z.int().min(16).optional(),
+  /** Size of a core dump; 0: none. */
+  core_bytes: z.int().nonnegative().optional(),
+});
+
+/** GET on a socket of each worker's own, which it gets as descriptor 4. Off without a path. */
+const liveness = z.strictObject({
+  path: urlPath.optional(),
+  interval_ms: z.int().min(100).max(MAX_TIMER_MS).default(5_000),
+  timeout_ms: positiveMs.default(2_000),
+  rise: z.int().min(1).max(100).default(1),
+  fall: z.int().min(1).max(100).default(3),
+});
+
+/** A worker that has not said `WATCHDOG=1` for so long is replaced: sd_notify(3). Off without a time. */
+const watchdog = z.strictObject({ timeout_ms: z.int().min(1_000).max(MAX_TIMER_MS).optional() });
+
+/** A worker that is over one of these is replaced by a new one before it is told to end. */
+const recycle = z.strictObject({
+  /** Resident memory of the worker's own process. */
+  memory_bytes: z
+    .int()
+    .min(1024 ** 2)
+    .optional(),
+  /** Give or take a tenth, so that workers that were started together do not go together. */
+  age_ms: z.int().min(1_000).optional(),
+  /** As the worker tells: `X_SLOTD_REQUESTS=n` by sd_notify(3). */
+  requests: z.int().min(1).optional(),
+});
+
+/** So many ends of each worker, on average, within so long are a verdict: the slot has failed. */
+const crashLoop = z.strictObject({
+  ends: z.int().min(2).default(5),
+  within_ms: positiveMs.default(60_000),
 });
 
 const drain = z.strictObject({
@@ -117,7 +189,9 @@ const releases = z.strictObject({
 
 const logs = z.strictObject({
   level: z.enum(["trace", "debug", "info", "warn", "error", "fatal"]).default("info"),
-  /** Bound of a worker's output file and its older half (`.log.1`) together. */
+  /** Where the workers' output goes; `auto`: to the journal where the agent's own does, else to files. */
+  output: z.enum(["auto", "journal", "files"]).default("auto"),
+  /** Bound of a worker's output file and its older half (`.log.1`) together; the journal has bounds of its own. */
   max_worker_bytes: z
     .int()
     .min(64 * 1024)
@@ -136,7 +210,7 @@ export const configSchema = z
     advertise: z.string().min(1).optional(),
     slots: z
       .record(nameSchema, slot)
-      .default({ a: { port: 8000 }, b: { port: 8001 } })
+      .prefault({ a: { port: 8000 }, b: { port: 8001 } })
       .refine((slots) => Object.keys(slots).length >= 1, "must have at least one slot")
       .refine(
         (slots) => new Set(Object.values(slots).map((s) => s.port)).size === Object.keys(slots).length,
@@ -147,6 +221,11 @@ export const configSchema = z
     app,
     health: health.prefault({}),
     readiness: readiness.prefault({}),
+    limits: limits.prefault({}),
+    liveness: liveness.prefault({}),
+    watchdog: watchdog.prefault({}),
+    recycle: recycle.prefault({}),
+    crash_loop: crashLoop.prefault({}),
     drain: drain.prefault({}),
     releases: releases.prefault({}),
     control: z
@@ -163,6 +242,11 @@ export const configSchema = z
     const { app, nats, readiness } = config;
     if (app.restart_backoff_max_ms < app.restart_backoff_min_ms)
       refuse(["app", "restart_backoff_max_ms"], "must not be less than restart_backoff_min_ms");
+    if (app.user === undefined && app.group !== undefined) refuse(["app", "user"], "is required with app.group");
+    if (app.user === undefined && app.supplementary_groups.length > 0)
+      refuse(["app", "user"], "is required with app.supplementary_groups");
+    const twice = Object.keys(app.secrets).find((name) => name in app.environment);
+    if (twice !== undefined) refuse(["app", "secrets", twice], "must not be in app.environment as well");
     if (nats.user && !nats.password_file) refuse(["nats", "password_file"], "is required with nats.user");
     if (nats.password_file && !nats.user) refuse(["nats", "user"], "is required with nats.password_file");
     if (nats.tls?.cert_file && !nats.tls.key_file) refuse(["nats", "tls", "key_file"], "is required with cert_file");
@@ -175,16 +259,17 @@ export const configSchema = z
   });
 
 type Parsed = z.infer<typeof configSchema>;
+type SlotConfig = z.infer<typeof slot> & { workers: number };
 
 /** Each slot's port and its workers: what it says itself, or its equal share of `app.workers` (at least one). */
-export function slotWorkers(config: Pick<Parsed, "slots" | "app">): Record<string, { port: number; workers: number }> {
+export function slotWorkers(config: Pick<Parsed, "slots" | "app">): Record<string, SlotConfig> {
   const names = Object.keys(config.slots).sort();
   const { workers: total } = config.app;
   return Object.fromEntries(
     names.map((name, i) => {
       const share = Math.floor(total / names.length) + (i < total % names.length ? 1 : 0);
       const slot = config.slots[name] as Parsed["slots"][string];
-      return [name, { port: slot.port, workers: slot.workers ?? Math.max(1, share) }];
+      return [name, { ...slot, workers: slot.workers ?? Math.max(1, share) }];
     }),
   );
 }
@@ -192,7 +277,7 @@ export function slotWorkers(config: Pick<Parsed, "slots" | "app">): Record<strin
 /** The configuration as the agent uses it: parsed, with every default in place, frozen. */
 export type Config = Readonly<
   Omit<Parsed, "slots" | "state_directory" | "advertise" | "control"> & {
-    slots: Record<string, { port: number; workers: number }>;
+    slots: Record<string, SlotConfig>;
     state_directory: string;
     advertise: string;
     control: { socket: string; group?: string | number | undefined };

@@ -1,10 +1,9 @@
 import { z } from "zod";
 import { type HostStatus, OrderMalformedError, type SlotStatus, type WorkerStatus } from "../../protocol/index.ts";
 import type { Agent } from "../agent.ts";
+import type { OutputFilter } from "../output/output.ts";
 import type { Pool } from "../workers/pool.ts";
-import { logFile } from "../workers/spec.ts";
 import type { Worker } from "../workers/worker.ts";
-import type { OutputFilter } from "./output-reader.ts";
 
 const DEFAULT_LINES = 100;
 const MAX_LINES = 10_000;
@@ -35,11 +34,12 @@ export class Api {
           version: worker.version,
           pid: worker.pid,
           state: workerState(pool, worker),
-          uptimeMs: Math.max(0, Date.now() - worker.startedAt),
+          uptimeMs: Math.round(worker.ageMs),
           cpuPercent: usage[worker.pid]?.cpu ?? null,
           memoryBytes: usage[worker.pid]?.memory ?? null,
+          says: worker.signs?.says ?? null,
           restarts: pool.restartsOf(worker.number),
-          logFile: logFile(pool.spec, worker.number),
+          output: this.agent.output.place({ slot: slot.name, version: worker.version, worker: worker.number }),
         }));
       }),
     );
@@ -87,7 +87,7 @@ export function wholeNumber(name: string, value: unknown, max: number): number {
 function workerState(pool: Pool, worker: Worker): WorkerStatus["state"] {
   if (worker.stopping) return "stopping";
   if (!worker.accepting) return "starting";
-  return pool.health.healthy ? "ready" : "unready";
+  return pool.health.healthy && worker.ready ? "ready" : "unready";
 }
 
 async function usageOf(pids: number[]): Promise<Record<number, { cpu: number; memory: number }>> {

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { chmodSync, chownSync, lstatSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { connect } from "node:net";
@@ -13,7 +14,6 @@ import {
 } from "../../protocol/index.ts";
 import type { Config } from "../config/schema.ts";
 import { type Api, wholeNumber } from "./api.ts";
-import { followOutput, lastOutput } from "./output-reader.ts";
 
 const MAX_BODY = 64 * 1024;
 const MAX_READ = 16 * 1024 ** 2;
@@ -105,16 +105,13 @@ export class ControlServer {
   private async logs(query: URLSearchParams, response: ServerResponse): Promise<undefined> {
     const asked = { slot: query.get("slot"), worker: query.get("worker"), lines: query.get("lines") };
     const filter = this.api.outputFilter(asked);
-    const { logDirectory } = this.api.agent;
     const gone = new AbortController();
     response.once("close", () => gone.abort());
-    const read = await lastOutput(logDirectory, filter);
     startLines(response);
-    for (const line of read.lines) response.write(`${JSON.stringify(line)}\n`);
-    if (query.has("follow")) {
-      for await (const line of followOutput(logDirectory, filter, read.positions, gone.signal)) {
-        response.write(`${JSON.stringify(line)}\n`);
-      }
+    const follow = query.has("follow") ? gone.signal : null;
+    for await (const line of this.api.agent.output.read(filter, follow)) {
+      if (gone.signal.aborted) return undefined;
+      if (!response.write(`${JSON.stringify(line)}\n`)) await drained(response, gone.signal);
     }
     response.end();
     return undefined;
@@ -129,6 +126,11 @@ function urlOf({ url = "/" }: IncomingMessage): URL {
 function startLines(response: ServerResponse): void {
   response.writeHead(200, { "content-type": "application/x-ndjson" });
   response.flushHeaders();
+}
+
+/** A reader that is slower than the workers write is waited for, and is no reason to hold their lines in memory. */
+async function drained(response: ServerResponse, gone: AbortSignal): Promise<void> {
+  await once(response, "drain", { signal: gone }).catch(() => {});
 }
 
 function send(response: ServerResponse, status: number, body: unknown): void {

@@ -1,9 +1,17 @@
 import { randomBytes } from "node:crypto";
-import { readFileSync, renameSync } from "node:fs";
+import { renameSync } from "node:fs";
 import { join } from "node:path";
-import { JournalCorruptError, JournalUnwritableError } from "../../protocol/index.ts";
+import { JournalCorruptError, JournalNewerError, JournalUnwritableError } from "../../protocol/index.ts";
 import { writeDurably } from "../os/durable-file.ts";
-import { emptySlotJournal, type JournalContent, journalSchema, type SlotJournal } from "./schema.ts";
+import { readOwnFile } from "./read-file.ts";
+import {
+  emptySlotJournal,
+  isNewer,
+  JOURNAL_FORMAT,
+  type JournalContent,
+  journalSchema,
+  type SlotJournal,
+} from "./schema.ts";
 
 /**
  * What the agent must know after any crash: what each slot is to hold, which orders were seen, and who the workers are.
@@ -19,20 +27,24 @@ export class Journal {
     readonly lost: boolean,
   ) {}
 
-  /** Reads the journal. One that can't be understood is set aside, and an empty one takes its place. */
+  /**
+   * Reads the journal. One that can't be understood is set aside, and an empty one takes its place.
+   * @throws JournalNewerError where a newer agent wrote it, ConfigInvalidError where it can't be read; then it stays as it is.
+   */
   static open(stateDirectory: string): Journal {
     const path = join(stateDirectory, "journal.json");
-    const empty: JournalContent = { format: 1, slots: {} };
-    let text: string;
+    const empty: JournalContent = { format: JOURNAL_FORMAT, slots: {} };
+    const text = readOwnFile(
+      path,
+      "let the agent's user read it, or move it away, and the orders are read from the bus",
+    );
+    if (text === null) return new Journal(path, empty, null, true);
     try {
-      text = readFileSync(path, "utf8");
+      const value: unknown = JSON.parse(text);
+      if (isNewer(value)) throw new JournalNewerError(path, String(value.format), JOURNAL_FORMAT);
+      return new Journal(path, journalSchema.parse(value), null, false);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return new Journal(path, empty, null, true);
-      throw error;
-    }
-    try {
-      return new Journal(path, journalSchema.parse(JSON.parse(text)), null, false);
-    } catch (error) {
+      if (error instanceof JournalNewerError) throw error;
       const when = new Date().toISOString().replaceAll(":", "");
       const aside = `${path}.corrupt-${when}-${randomBytes(3).toString("hex")}`;
       renameSync(path, aside);

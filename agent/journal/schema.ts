@@ -42,14 +42,26 @@ const slotJournalSchema = z.object({
   stopping: z.boolean(),
   workers: z.array(z.object({ number: z.int().nonnegative(), startedAt: z.number(), identity: identitySchema })),
   lastDrain: drainRecordSchema.nullable(),
+  /** Why the slot was given up although it had served: a crash loop. Lifted by a new order or a restart. */
+  condemned: wireErrorSchema.nullable().default(null),
 });
 export type SlotJournal = z.infer<typeof slotJournalSchema>;
 
+/** Is raised when an agent of before could no longer understand what is written, and would lose some of it. */
+export const JOURNAL_FORMAT = 1;
+
 export const journalSchema = z.object({
-  format: z.literal(1),
+  format: z.literal(JOURNAL_FORMAT),
   slots: z.record(z.string(), slotJournalSchema),
 });
 export type JournalContent = z.infer<typeof journalSchema>;
+
+const newerSchema = z.object({ format: z.int().gt(JOURNAL_FORMAT) });
+
+/** Whether something is a journal that a newer agent wrote, whatever else is in it. */
+export function isNewer(value: unknown): value is z.infer<typeof newerSchema> {
+  return newerSchema.safeParse(value).success;
+}
 
 export function emptySlotJournal(): SlotJournal {
   return {
@@ -61,5 +73,6 @@ export function emptySlotJournal(): SlotJournal {
     stopping: false,
     workers: [],
     lastDrain: null,
+    condemned: null,
   };
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeDurably } from "../os/durable-file.ts";
+import { readOwnFile } from "./read-file.ts";
 
 /**
  * The secret word that this agent puts into its workers' environment, made once per state directory. It is kept apart from the
@@ -9,12 +9,8 @@ import { writeDurably } from "../os/durable-file.ts";
  */
 export function instanceToken(stateDirectory: string): string {
   const path = join(stateDirectory, "token");
-  try {
-    const token = readFileSync(path, "utf8").trim();
-    if (/^[0-9a-f]{32}$/.test(token)) return token;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-  }
+  const written = readOwnFile(path, "let the agent's user read it: the workers that run are known by it")?.trim();
+  if (written !== undefined && /^[0-9a-f]{32}$/.test(written)) return written;
   const token = randomBytes(16).toString("hex");
   writeDurably(path, `${token}\n`);
   return token;

@@ -1,5 +1,5 @@
 import { isIPv6 } from "node:net";
-import { AF_INET, AF_INET6 } from "./libc.ts";
+import { AF_INET, AF_INET6, AF_UNIX } from "./libc.ts";
 
 /** The 4 or 16 bytes of an address, in network order. */
 export function addressBytes(address: string): Buffer {
@@ -28,6 +28,17 @@ export function socketAddress(address: string, port: number): Buffer {
   raw.writeUInt16LE(v6 ? AF_INET6 : AF_INET, 0);
   raw.writeUInt16BE(port, 2);
   addressBytes(address).copy(raw, v6 ? 8 : 4);
+  return raw;
+}
+
+/** A `sockaddr_un`: unix(7). @param path an absolute path, or an abstract address that begins with `@` */
+export function unixAddress(path: string): Buffer {
+  const abstract = path.startsWith("@");
+  // A path's address ends with its NUL; an abstract one has none.
+  const raw = Buffer.alloc(2 + Buffer.byteLength(path) + (abstract ? 0 : 1));
+  raw.writeUInt16LE(AF_UNIX, 0);
+  raw.write(path, 2, "utf8");
+  if (abstract) raw.writeUInt8(0, 2);
   return raw;
 }
 

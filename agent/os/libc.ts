@@ -11,6 +11,7 @@ const native = {
   socket: lib.func("int socket(int domain, int type, int protocol)"),
   bind: lib.func("int bind(int fd, const uint8_t *addr, uint32_t len)"),
   listen: lib.func("int listen(int fd, int backlog)"),
+  connect: lib.func("int connect(int fd, const uint8_t *addr, uint32_t len)"),
   setsockopt: lib.func("int setsockopt(int fd, int level, int name, const uint8_t *value, uint32_t len)"),
   getsockopt: lib.func("int getsockopt(int fd, int level, int name, _Out_ uint8_t *value, _Inout_ uint8_t *len)"),
   getsockname: lib.func("int getsockname(int fd, _Out_ uint8_t *addr, _Inout_ uint8_t *len)"),
@@ -19,6 +20,8 @@ const native = {
   flock: lib.func("int flock(int fd, int operation)"),
   fcntl: lib.func("int fcntl(int fd, int command, int argument)"),
   close: lib.func("int close(int fd)"),
+  poll: lib.func("int poll(_Inout_ uint8_t *fds, uint64_t count, int timeout)"),
+  getxattr: lib.func("int64_t getxattr(const char *path, const char *name, _Out_ uint8_t *value, size_t size)"),
   syscall3: lib.func("syscall", "long", ["long", "long", "long", "long"]),
 };
 
@@ -29,6 +32,7 @@ export const AF_NETLINK = 16;
 export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
 export const SOCK_RAW = 3;
+export const SOCK_NONBLOCK = 0o4000;
 export const SOCK_CLOEXEC = 0o2000000;
 export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
@@ -38,8 +42,14 @@ export const IPPROTO_IPV6 = 41;
 export const IPV6_V6ONLY = 26;
 export const LOCK_EX_NB = 2 | 4;
 const F_SETFD = 2;
+const F_SETFL = 4;
 const FD_CLOEXEC = 1;
+const POLLIN = 1;
+/** Bytes of a `struct pollfd`: fd, events, revents. */
+const POLLFD = 8;
+const MSG_NOSIGNAL = 0x4000;
 /** x86-64 and arm64 share the numbers of these newer calls. */
+const SYS_pidfd_send_signal = 424;
 const SYS_pidfd_open = 434;
 const SYS_pidfd_getfd = 438;
 
@@ -74,6 +84,10 @@ export function listen(fd: number, backlog: number): void {
   checked("listen", native.listen(fd, backlog));
 }
 
+export function connect(fd: number, address: Buffer): void {
+  checked("connect", native.connect(fd, address, address.length));
+}
+
 export function setsockopt(fd: number, level: number, name: number, value: Buffer): void {
   checked("setsockopt", native.setsockopt(fd, level, name, value, value.length));
 }
@@ -97,7 +111,7 @@ export function getsockname(fd: number): Buffer {
 }
 
 export function send(fd: number, data: Buffer): number {
-  return checked("send", Number(native.send(fd, data, data.length, 0)));
+  return checked("send", Number(native.send(fd, data, data.length, MSG_NOSIGNAL)));
 }
 
 export function recv(fd: number, into: Buffer): number {
@@ -114,16 +128,48 @@ export function setCloseOnExec(fd: number): void {
   checked("fcntl", native.fcntl(fd, F_SETFD, FD_CLOEXEC));
 }
 
+/** Lets calls on a descriptor wait, for all that share it. */
+export function setBlocking(fd: number): void {
+  checked("fcntl", native.fcntl(fd, F_SETFL, 0));
+}
+
+/** An extended attribute as text; null where the file has none of that name, or can't be looked at. */
+export function getxattr(path: string, name: string): string | null {
+  const value = Buffer.alloc(256);
+  const length = Number(native.getxattr(path, name, value, value.length));
+  return length === -1 ? null : value.toString("utf8", 0, length);
+}
+
 export function close(fd: number): void {
   checked("close", native.close(fd));
 }
 
 /** A copy of another process's descriptor, close-on-exec. Needs ptrace access to that process. */
 export function getForeignFd(pid: number, foreignFd: number): number {
-  const pidfd = checked("pidfd_open", Number(native.syscall3(SYS_pidfd_open, pid, 0, 0)));
+  const pidfd = openPidfd(pid);
   try {
     return checked("pidfd_getfd", Number(native.syscall3(SYS_pidfd_getfd, pidfd, foreignFd, 0)));
   } finally {
     close(pidfd);
   }
+}
+
+/** A descriptor that stands for a process and for no later one of the same pid; close-on-exec. It is readable when the process has ended. */
+export function openPidfd(pid: number): number {
+  return checked("pidfd_open", Number(native.syscall3(SYS_pidfd_open, pid, 0, 0)));
+}
+
+export function signalPidfd(pidfd: number, signal: number): void {
+  checked("pidfd_send_signal", Number(native.syscall3(SYS_pidfd_send_signal, pidfd, signal, 0)));
+}
+
+/** Which of some descriptors are readable now; does not wait. */
+export function readable(fds: readonly number[]): Set<number> {
+  const polled = Buffer.alloc(POLLFD * fds.length);
+  for (const [i, fd] of fds.entries()) {
+    polled.writeInt32LE(fd, POLLFD * i);
+    polled.writeInt16LE(POLLIN, POLLFD * i + 4);
+  }
+  checked("poll", native.poll(polled, fds.length, 0));
+  return new Set(fds.filter((_, i) => polled.readInt16LE(POLLFD * i + 6) !== 0));
 }

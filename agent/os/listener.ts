@@ -49,10 +49,13 @@ export class Listener {
     return Listener.check(fd, port, "adopted");
   }
 
-  /** The socket back from the service manager, which kept it; null, and closed, where it is not a listening one on this port. */
-  static fromStore(fd: number, port: number): Listener | null {
+  /** The socket back from the service manager, which kept it; null, and closed, where it is not a listening one at this address. */
+  static fromStore(fd: number, address: string, port: number): Listener | null {
     libc.setCloseOnExec(fd);
-    return Listener.check(fd, port, "stored");
+    const listener = Listener.check(fd, port, "stored");
+    if (!listener || isBoundTo(fd, address, port)) return listener;
+    listener.close();
+    return null;
   }
 
   private static check(fd: number, port: number, origin: "adopted" | "stored"): Listener | null {
@@ -72,6 +75,12 @@ export class Listener {
     this.closed = true;
     libc.close(this.fd);
   }
+}
+
+/** Compares family, port and address; what follows in an IPv6 socket's is no part of it. */
+function isBoundTo(fd: number, address: string, port: number): boolean {
+  const length = isIPv6(address) ? 24 : 8;
+  return libc.getsockname(fd).subarray(0, length).equals(socketAddress(address, port).subarray(0, length));
 }
 
 function int(value: number): Buffer {

@@ -20,7 +20,8 @@ export interface ServiceEnvironment {
 export class ServiceManager {
   private readonly socket: string | undefined;
   private ending = false;
-  private readonly inherited: Map<string, number>;
+  /** By name; systemd may keep several under one. */
+  private readonly inherited = new Map<string, number[]>();
 
   constructor(
     environment: ServiceEnvironment,
@@ -31,8 +32,11 @@ export class ServiceManager {
     const { LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES } = environment;
     const names = Number(LISTEN_PID) === pid ? (LISTEN_FDNAMES ?? "").split(":") : [];
     const count = Number(LISTEN_PID) === pid ? Number(LISTEN_FDS) : 0;
-    this.inherited = new Map(Array.from({ length: count }, (_, i) => [names[i] ?? "unknown", FIRST_FD + i]));
-    for (const fd of this.inherited.values()) setCloseOnExec(fd);
+    for (let i = 0; i < count; i++) {
+      const name = names[i] ?? "unknown";
+      setCloseOnExec(FIRST_FD + i);
+      this.inherited.set(name, [...(this.inherited.get(name) ?? []), FIRST_FD + i]);
+    }
   }
 
   ready(status: string): void {
@@ -60,19 +64,19 @@ export class ServiceManager {
     this.send(`FDSTOREREMOVE=1\nFDNAME=${name}`);
   }
 
-  /** Takes what systemd kept under a name, once; null where there is none. */
-  take(name: string): number | null {
-    const fd = this.inherited.get(name);
+  /** Takes all that systemd kept under a name, once. */
+  take(name: string): number[] {
+    const descriptors = this.inherited.get(name) ?? [];
     this.inherited.delete(name);
-    return fd ?? null;
+    return descriptors;
   }
 
   /** Lets go of all that systemd kept under other names. */
   forgetExcept(names: readonly string[]): void {
-    for (const [name, fd] of this.inherited) {
+    for (const [name, descriptors] of this.inherited) {
       if (names.includes(name)) continue;
       this.forget(name);
-      close(fd);
+      for (const fd of descriptors) close(fd);
       this.inherited.delete(name);
     }
   }

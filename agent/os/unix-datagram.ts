@@ -1,4 +1,5 @@
 import koffi from "koffi";
+import { unixAddress } from "./address.ts";
 import { AF_UNIX, close, NativeError, SOCK_DGRAM, socket } from "./libc.ts";
 
 const lib = koffi.load("libc.so.6");
@@ -24,18 +25,14 @@ const MSG_NOSIGNAL = 0x4000;
  * @param path an absolute path, or an abstract address that begins with `@`
  */
 export function sendUnixDatagram(path: string, text: string, descriptors: readonly number[] = []): void {
-  const address = Buffer.alloc(110);
-  address.writeUInt16LE(AF_UNIX, 0);
-  const length = address.write(path, 2, "utf8");
-  if (path.startsWith("@")) address.writeUInt8(0, 2);
+  const address = unixAddress(path);
   const body = Buffer.from(text);
   const control = rights(descriptors);
   const fd = socket(AF_UNIX, SOCK_DGRAM);
   try {
     const message = {
       name: address,
-      // A path's address ends with its NUL; an abstract one has none.
-      nameLength: 2 + length + (path.startsWith("@") ? 0 : 1),
+      nameLength: address.length,
       vectors: [{ base: body, length: body.length }],
       vectorCount: 1,
       control: control.length > 0 ? control : null,

@@ -18,12 +18,25 @@ export interface View {
   held: boolean;
   /** The agent is to stop its slots and end. */
   shutdown: boolean;
+  /** The workers crashed in a loop: nothing is tried until something else is ordered, or asked for. */
+  condemned: boolean;
   /** An operator asked for a restart, or a proven release is to be tried again. */
   retry: boolean;
 }
 
 /** One step of a slot. Each is idempotent: it may be entered again where it was left. */
-export type Step = "fetch" | "start" | "roll" | "drain" | "undrain" | "stop" | "remove" | "settle" | "clear" | null;
+export type Step =
+  | "fetch"
+  | "start"
+  | "roll"
+  | "drain"
+  | "undrain"
+  | "stop"
+  | "remove"
+  | "fail"
+  | "settle"
+  | "clear"
+  | null;
 
 /**
  * The next step from what is towards what is wanted: the pending order's goal, else what the journal says that the slot holds.
@@ -49,6 +62,7 @@ function goalOf({ pending, resident }: View): Resident["release"] | null {
 }
 
 function towardsServing(view: View): Step {
+  if (view.condemned) return view.state === "failed" && !view.running ? null : "fail";
   switch (view.state) {
     case "empty":
     case "fetching":

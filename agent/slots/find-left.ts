@@ -25,12 +25,17 @@ function processesOf(token: string): Found[] {
   }));
 }
 
+/** Whether it is a process that an agent started, and none that one of those started: the launcher gave it its own pid. */
+function isLaunched({ identity, env, group }: Found): boolean {
+  return group === identity.pid && [undefined, String(identity.pid)].includes(env.get("LISTEN_PID"));
+}
+
 /** The version that most of a slot's workers say they are of, for when the journal can't tell. */
 export function versionInUse(token: string): string | null {
   const counts = new Map<string, number>();
-  for (const { identity, env, group } of processesOf(token)) {
-    const version = env.get("SLOTD_VERSION");
-    if (group === identity.pid && version) counts.set(version, (counts.get(version) ?? 0) + 1);
+  for (const found of processesOf(token)) {
+    const version = found.env.get("SLOTD_VERSION");
+    if (isLaunched(found) && version) counts.set(version, (counts.get(version) ?? 0) + 1);
   }
   return [...counts].sort((x, y) => y[1] - x[1])[0]?.[0] ?? null;
 }
@@ -50,10 +55,12 @@ export function findLeft(
 ): Left {
   const workers = new Map<number, Worker>();
   const others: Found[] = [];
-  for (const found of processesOf(token)) {
-    const { identity, env, group } = found;
+  const isKnown = ({ identity }: Found) => journalled.some(({ identity: { pid } }) => pid === identity.pid);
+  // Two may be in the same seat, one to relieve the other: the one that was written down has it.
+  for (const found of processesOf(token).sort((x, y) => Number(isKnown(y)) - Number(isKnown(x)))) {
+    const { identity, env } = found;
     const number = Number(env.get("SLOTD_WORKER"));
-    const leads = group === identity.pid && env.get("SLOTD_VERSION") === version && Number.isInteger(number);
+    const leads = isLaunched(found) && env.get("SLOTD_VERSION") === version && Number.isInteger(number);
     if (leads && !workers.has(number)) {
       const known = journalled.find((entry) => entry.identity.pid === identity.pid && isAlive(entry.identity));
       workers.set(number, Worker.adopt(number, version as string, identity, known?.startedAt ?? Date.now()));
@@ -62,8 +69,9 @@ export function findLeft(
     }
   }
   const leaders = new Set([...workers.values()].map((worker) => worker.pid));
-  // A worker's own children are part of it.
-  const strays = others.filter(({ group }) => !leaders.has(group)).map(({ identity }) => identity);
+  // A worker's own children are part of it, also those that made groups of their own.
+  const belongs = ({ group, env }: Found) => leaders.has(group) || leaders.has(Number(env.get("LISTEN_PID")));
+  const strays = others.filter((found) => !belongs(found)).map(({ identity }) => identity);
   const listener = holdsIt(leaders, stored) ? stored : takeBack(leaders, address.bind, address.port);
   if (listener) return { workers: [...workers.values()], strays, listener };
   // Without the socket a worker serves nobody.

@@ -4,11 +4,15 @@ import { drain } from "../drain/drain.ts";
 import type { ConnectionCount } from "../drain/in-flight.ts";
 import type { Resident, SlotJournal } from "../journal/schema.ts";
 import { Listener } from "../os/listener.ts";
+import { environment } from "../os/process.ts";
 import type { InstalledRelease } from "../releases/store.ts";
 import { endTree } from "../workers/end-tree.ts";
-import { Pool } from "../workers/pool.ts";
+import type { Pool } from "../workers/pool.ts";
+import { sweepSigns } from "../workers/signs.ts";
+import { signsDirectory } from "../workers/signs-paths.ts";
 import { findLeft, versionInUse } from "./find-left.ts";
 import type { Machine } from "./machine.ts";
+import { openPool } from "./open-pool.ts";
 import { type SlotParts, storeName } from "./parts.ts";
 import { ReleaseSupply } from "./release-supply.ts";
 import { Superseded } from "./superseded.ts";
@@ -20,11 +24,17 @@ export interface DrainBounds {
   forced?: string | undefined;
 }
 
+interface OccupantEvents {
+  change: [];
+  /** Its workers end again and again. */
+  looping: [pool: Pool, ends: number];
+}
+
 /**
  * What stands in a slot: a release's files, the workers that run it, and their registration. Its methods are the steps that the slot
  * decides on; each can be entered again where it was left, and moves the slot's state as it goes.
  */
-export class Occupant extends EventEmitter<{ change: [] }> {
+export class Occupant extends EventEmitter<OccupantEvents> {
   pool: Pool | null = null;
   progress: Progress | null = null;
   lastEnd: WorkerEnd | null = null;
@@ -46,6 +56,11 @@ export class Occupant extends EventEmitter<{ change: [] }> {
 
   get resident(): Resident | null {
     return this.parts.record.current.resident;
+  }
+
+  /** Its workers take requests, registered or on their way out. */
+  get serves(): boolean {
+    return this.machine.state === "serving" || this.machine.state === "draining";
   }
 
   get port(): number {
@@ -149,6 +164,12 @@ export class Occupant extends EventEmitter<{ change: [] }> {
     await this.endPool();
   }
 
+  /** Ends every process of the slot, and leaves it so. */
+  async fail(): Promise<void> {
+    if (this.machine.state !== "failed") this.machine.send("fail");
+    await this.endPool();
+  }
+
   /** Deletes the release's files, unless another slot or the next order needs them. */
   async remove(needed: boolean): Promise<void> {
     const version = this.resident?.release.version;
@@ -194,9 +215,14 @@ export class Occupant extends EventEmitter<{ change: [] }> {
     );
     if (left.strays.length > 0) {
       log.warn({ pids: left.strays.map(({ pid }) => pid) }, "processes of an earlier agent are being ended");
-      const tree = { slot: this.parts.name, token, leaders: [], only: left.strays };
+      const tree = { slot: this.parts.name, token, leaders: [], cgroup: null, only: left.strays };
       await endTree({ ...tree, signal: config.app.stop_signal as NodeJS.Signals }, config.app.stop_grace_ms);
     }
+    sweepSigns(
+      signsDirectory(config),
+      this.parts.name,
+      left.workers.map(({ pid }) => environment(pid) ?? new Map()),
+    );
     // The stop that a crash interrupted has come to its end: whatever is started now is to be taken over again.
     if (stopping) this.note({ stopping: false, workers: [] });
     if (!resident || !left.listener) {
@@ -218,15 +244,15 @@ export class Occupant extends EventEmitter<{ change: [] }> {
 
   /** The slot's socket, as the service manager kept it; null where it did not, or keeps another one. */
   private takeStored(): Listener | null {
-    const { manager, log } = this.parts;
-    const fd = manager.take(this.storeName);
-    if (fd === null) return null;
-    const listener = Listener.fromStore(fd, this.port);
-    if (!listener) {
-      manager.forget(this.storeName);
-      log.warn({ port: this.port }, "the service manager kept a socket that is not this slot's; it was let go");
-    }
-    return listener;
+    const { manager, config, log } = this.parts;
+    const listeners = manager.take(this.storeName).map((fd) => Listener.fromStore(fd, config.bind, this.port));
+    const [own = null, ...more] = listeners.filter((listener) => listener !== null);
+    if (listeners.length === (own ? 1 : 0)) return own;
+    for (const listener of more) listener.close();
+    // By name: all of them. The slot's own one is kept again as soon as it has workers.
+    manager.forget(this.storeName);
+    log.warn({ port: this.port }, "the service manager kept a socket that is not this slot's; it was let go");
+    return own;
   }
 
   private get storeName(): string {
@@ -269,11 +295,7 @@ export class Occupant extends EventEmitter<{ change: [] }> {
   }
 
   private openPool(installed: InstalledRelease, listener: Listener): Pool {
-    const { name: slot, config, token, logDirectory, log, emit } = this.parts;
-    const { service, app } = config;
-    const { version, tree } = installed;
-    const spec = { service, slot, version, tree, port: this.port, token, app, logDirectory };
-    const pool = new Pool(spec, listener, this.wantedWorkers, config.bind, config.health, log);
+    const pool = openPool(this.parts, installed, listener, this.wantedWorkers);
     this.parts.manager.store(this.storeName, listener.fd);
     pool.on("change", () => {
       this.register();
@@ -282,14 +304,8 @@ export class Occupant extends EventEmitter<{ change: [] }> {
     pool.on("started", () => this.recordSoon());
     pool.on("ended", (end) => {
       this.lastEnd = end;
-      if (end.reason === "stopped" || end.reason === "killed") return;
-      emit({
-        kind: "worker",
-        message: `worker ${end.worker} ended by itself`,
-        version: end.version,
-        facts: { ...end },
-      });
     });
+    pool.on("looping", (ends) => this.emit("looping", pool, ends));
     return pool;
   }
 

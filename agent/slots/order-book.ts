@@ -87,6 +87,7 @@ export class OrderBook {
       order: { order, outcome: "pending" },
       history: [...history, entry].slice(-HISTORY),
       held: null,
+      condemned: null,
     });
     this.refused = null;
     if (pending) this.tell(pending, "order was superseded");

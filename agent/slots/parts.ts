@@ -2,8 +2,12 @@ import type { Logger } from "pino";
 import type { Event } from "../../protocol/index.ts";
 import type { Config } from "../config/schema.ts";
 import type { SlotRecord } from "../journal/journal.ts";
+import type { AccountLookup } from "../os/account.ts";
 import type { ServiceManager } from "../os/service-manager.ts";
+import type { Output } from "../output/output.ts";
 import type { ReleaseStore } from "../releases/store.ts";
+import type { SlotCgroup } from "../workers/cgroups.ts";
+import type { Secrets } from "../workers/secrets.ts";
 import type { Registrar } from "./registrar.ts";
 
 /** Says that something happened, for people and audits. */
@@ -25,7 +29,11 @@ export interface SlotParts {
   registrar: Registrar;
   /** Marks the slot's processes. */
   token: string;
-  logDirectory: string;
+  output: Output;
+  /** Where systemd has delegated control groups to the agent. */
+  cgroup: SlotCgroup | null;
+  secrets: Secrets;
+  account: AccountLookup;
   /** Keeps the slot's socket over the agent's end. */
   manager: Pick<ServiceManager, "store" | "forget" | "take">;
   /** Whether another slot of the host needs that version's files. */

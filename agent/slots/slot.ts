@@ -1,5 +1,6 @@
 import { EventEmitter } from "node:events";
 import {
+  CrashLoopError,
   DrainCancelledError,
   InternalError,
   type Order,
@@ -11,6 +12,8 @@ import {
 } from "../../protocol/index.ts";
 import type { SlotJournal } from "../journal/schema.ts";
 import { backoffMs } from "../workers/backoff.ts";
+import type { Pool } from "../workers/pool.ts";
+import { describeEnd } from "../workers/worker.ts";
 import { decide, type Step, type View } from "./decide.ts";
 import { Machine } from "./machine.ts";
 import { Occupant } from "./occupant.ts";
@@ -42,6 +45,7 @@ export class Slot extends EventEmitter<{ change: [] }> {
   /** An operator asked for a restart, or a proven release is to be tried again. */
   private retry = false;
   private failures = 0;
+  private condemning = false;
   private retryTimer: NodeJS.Timeout | undefined;
   private current: { step: Step; abort: AbortController } | null = null;
   private readonly wakeup = new Wakeup();
@@ -55,6 +59,7 @@ export class Slot extends EventEmitter<{ change: [] }> {
     this.orders = new OrderBook(parts.name, parts.record, emit, parts.log);
     this.occupant = new Occupant({ ...parts, emit }, this.machine);
     this.occupant.on("change", () => this.emit("change"));
+    this.occupant.on("looping", (pool, ends) => void this.condemn(pool, ends));
     this.machine.on("change", (next, was, event) => {
       if (next === was) return;
       const version = this.occupant.versionFact();
@@ -126,6 +131,7 @@ export class Slot extends EventEmitter<{ change: [] }> {
     const { state } = this.machine;
     if ((state !== "serving" && state !== "failed") || !this.occupant.resident)
       throw new SlotStateError(this.name, state, "restart", "only a slot that serves or has failed can be restarted");
+    this.parts.record.update({ condemned: null });
     this.parts.emit({ kind: "worker", message: `restart was asked for by ${by}` });
     this.retry = true;
     this.wakeup.call();
@@ -162,16 +168,17 @@ export class Slot extends EventEmitter<{ change: [] }> {
   /** Takes over what an earlier agent left. Only then does the state say what there is. */
   async begin(): Promise<void> {
     const last = this.journal.order;
-    this.lastError = last?.error ?? null;
+    this.lastError = this.journal.condemned ?? last?.error ?? null;
     try {
       await this.occupant.takeOver();
       const { resident, pool } = this.occupant;
-      if (!pool && resident && !resident.proven && last?.outcome === "failed") this.machine.send("fail");
+      const givenUp = this.journal.condemned !== null || (!resident?.proven && last?.outcome === "failed");
+      if (!pool && resident && givenUp) this.machine.send("fail");
       else if (!pool) this.machine.send("clear");
     } catch (error) {
       this.report(toSlotdError(error));
       // What was taken over before the error serves on.
-      if (!this.machine.knows("fail")) return;
+      if (this.occupant.serves || !this.machine.knows("fail")) return;
       this.machine.send("fail");
       this.tryAgainLater(RETRY_MIN_MS);
     }
@@ -203,6 +210,7 @@ export class Slot extends EventEmitter<{ change: [] }> {
       running: pool !== null,
       drained,
       held: this.journal.held !== null,
+      condemned: this.journal.condemned !== null,
       shutdown: this.ending !== "no",
       retry: this.retry,
     };
@@ -229,6 +237,8 @@ export class Slot extends EventEmitter<{ change: [] }> {
         return occupant.undrain();
       case "stop":
         return occupant.stop();
+      case "fail":
+        return occupant.fail();
       case "remove":
         return occupant.remove(install?.release.version === occupant.resident?.release.version);
       case "settle":
@@ -257,8 +267,7 @@ export class Slot extends EventEmitter<{ change: [] }> {
   private async onFailure(step: NonNullable<Step>, pending: Order | null, error: SlotdError): Promise<void> {
     const { machine } = this;
     this.report(error, pending);
-    const serves = machine.state === "serving" || machine.state === "draining";
-    if (!serves && machine.knows("fail")) machine.send("fail");
+    if (!this.occupant.serves && machine.knows("fail")) machine.send("fail");
     try {
       // An order that can't be recorded is not at fault: it is gone on with when the journal can be written again.
       const fails = step !== "drain" && step !== "roll" && error.code !== "JOURNAL_UNWRITABLE";
@@ -273,13 +282,38 @@ export class Slot extends EventEmitter<{ change: [] }> {
 
   /** What served before is brought back after a failure: whatever was in the way may go away. */
   private tryAgainLater(waitMs: number): boolean {
-    if (this.machine.state !== "failed" || !this.occupant.resident?.proven || this.orders.pending) return false;
+    const hopeful = this.occupant.resident?.proven && this.journal.condemned === null;
+    if (this.machine.state !== "failed" || !hopeful || this.orders.pending) return false;
     clearTimeout(this.retryTimer);
     this.retryTimer = setTimeout(() => {
       this.retry = true;
       this.wakeup.call();
     }, waitMs);
     return true;
+  }
+
+  /** The workers of a slot that serves end again and again: it is given up until something else is ordered, or asked for. */
+  private async condemn(pool: Pool, ends: number): Promise<void> {
+    const last = pool.ends.at(-1);
+    if (this.condemning || !this.occupant.serves || !last) return;
+    this.condemning = true;
+    try {
+      const words = await pool.lastWords(last);
+      const { pending } = this.orders;
+      // What is to be replaced or removed anyway is left to that order.
+      const stays = !pending || (pending.action === "install" && orderVersion(pending) === pool.spec.version);
+      if (this.occupant.pool !== pool || !this.occupant.serves || !stays) return;
+      const { within_ms } = this.parts.config.crash_loop;
+      const error = new CrashLoopError(ends, within_ms, describeEnd(last), words);
+      this.report(error, pending);
+      if (pending) this.orders.finish(pending, "failed", error);
+      this.parts.record.update({ condemned: this.lastError });
+      this.interrupt();
+    } catch (err) {
+      this.parts.log.error({ err }, "verdict on a crash loop could not be recorded; it is drawn again");
+    } finally {
+      this.condemning = false;
+    }
   }
 
   private report(error: SlotdError, order?: Order | null): void {

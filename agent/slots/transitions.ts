@@ -22,7 +22,7 @@ export const slotEvents = [
   "remove",
   /** Nothing is left to do here, and nothing runs. */
   "clear",
-  /** The step under way did not succeed; nothing of it runs any more. */
+  /** The step under way did not succeed and nothing of it runs any more; or the workers crash in a loop. */
   "fail",
 ] as const;
 export type SlotEvent = (typeof slotEvents)[number];
@@ -48,8 +48,8 @@ export const transitions: Record<SlotState, Partial<Record<SlotEvent, SlotState>
   },
   unpacking: { start: "starting", clear: "empty", fetch: "fetching", remove: "removing", fail: "failed" },
   starting: { start: "starting", ready: "serving", stop: "stopping", fail: "failed" },
-  serving: { drain: "draining" },
-  draining: { drain: "draining", undrain: "serving", stop: "stopping" },
+  serving: { drain: "draining", fail: "failed" },
+  draining: { drain: "draining", undrain: "serving", stop: "stopping", fail: "failed" },
   // An install may be ordered while an uninstall stops what was there.
   stopping: {
     stop: "stopping",

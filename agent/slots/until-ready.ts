@@ -1,9 +1,7 @@
 import { once } from "node:events";
 import { CommandNotFoundError, NotAcceptingError, NotReadyError, WorkersExitedError } from "../../protocol/index.ts";
 import type { Config } from "../config/schema.ts";
-import { lastWords } from "../workers/output.ts";
 import type { Pool } from "../workers/pool.ts";
-import { logFile } from "../workers/spec.ts";
 import { describeEnd } from "../workers/worker.ts";
 
 /** A worker that ended this often in a row while starting will not come up. */
@@ -29,7 +27,7 @@ export async function untilReady(
     const now = performance.now();
     readySince = pool.ready >= needed ? (readySince ?? now) : null;
     if (readySince !== null && now - readySince >= config.hold_ms) return;
-    requireHope(pool, needed);
+    await requireHope(pool, needed);
     if (now >= deadline) throw timedOut(pool, needed, config.timeout_ms);
     onProgress(Math.min(pool.ready, needed), needed);
     const next = readySince === null ? deadline : Math.min(deadline, readySince + config.hold_ms);
@@ -39,13 +37,16 @@ export async function untilReady(
 }
 
 /** @throws where so many workers end again and again that the others are not enough. */
-function requireHope(pool: Pool, needed: number): void {
+async function requireHope(pool: Pool, needed: number): Promise<void> {
   const last = pool.ends.at(-1);
   if (!last) return;
-  const words = lastWords(logFile(pool.spec, last.worker));
-  if (last.reason === "crashed" && CANT_RUN.includes(last.exitCode ?? 0) && /not found|permission denied/i.test(words))
-    throw new CommandNotFoundError(pool.spec.app.command[0] ?? "", words);
-  if (pool.wanted - pool.failing(HOPELESS_ENDS) >= needed) return;
+  const cantRun = last.reason === "crashed" && CANT_RUN.includes(last.exitCode ?? 0);
+  const hopeless = pool.wanted - pool.failing(HOPELESS_ENDS) < needed;
+  if (!cantRun && !hopeless) return;
+  const words = await pool.lastWords(last);
+  if (cantRun && /not found|permission denied|failed to execute/i.test(words))
+    throw new CommandNotFoundError(pool.spec.config.app.command[0] ?? "", words);
+  if (!hopeless) return;
   if (/EADDRINUSE|address already in use/i.test(words)) throw new NotAcceptingError(pool.spec.port, last.ranMs);
   throw new WorkersExitedError(pool.ends.length, describeEnd(last), words);
 }

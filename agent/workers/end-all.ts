@@ -13,7 +13,7 @@ import type { Worker } from "./worker.ts";
  * @throws StopFailedError naming what does not end
  */
 export async function endAll(
-  { slot, token, app }: WorkerSpec,
+  { slot, token, config: { app }, cgroup }: WorkerSpec,
   living: ReadonlySet<Worker>,
   departed: readonly ProcessIdentity[],
   onTold: () => void,
@@ -23,7 +23,7 @@ export async function endAll(
   const groups = new Set(leaders.map(({ pid }) => pid));
   for (const worker of living) worker.signal(signal);
   // Descendants that left their worker's process group are told as well.
-  for (const identity of stragglers(token, leaders)) {
+  for (const identity of stragglers(token, leaders, cgroup)) {
     if (!groups.has(processStat(identity.pid)?.group ?? 0)) signalExactly(identity, signal);
   }
   onTold();
@@ -31,7 +31,7 @@ export async function endAll(
   await abortable(allEnded(living), AbortSignal.timeout(app.stop_grace_ms)).catch(() => {
     for (const worker of living) worker.signal("SIGKILL");
   });
-  await endTree({ slot, token, leaders }, graceEnd - performance.now());
+  await endTree({ slot, token, leaders, cgroup }, graceEnd - performance.now());
   for (const worker of living) worker.observe();
   await allEnded(living);
 }

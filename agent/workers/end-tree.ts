@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { StopFailedError } from "../../protocol/index.ts";
 import { commandLine, isAlive, type ProcessIdentity } from "../os/process.ts";
+import type { SlotCgroup } from "./cgroups.ts";
 import { stragglers } from "./stragglers.ts";
 
 const LOOK_MS = 10;
@@ -12,6 +13,8 @@ export interface Tree {
   /** The slot's token: see `stragglers`. */
   token: string;
   leaders: readonly ProcessIdentity[];
+  /** The slot's, where it has one: all that is in it belongs to the slot. */
+  cgroup: Pick<SlotCgroup, "processes" | "kill"> | null;
   /** Only these processes, rather than all that is found; they are told to end first. */
   only?: readonly ProcessIdentity[];
   signal?: NodeJS.Signals;
@@ -22,8 +25,8 @@ export interface Tree {
  * what still is the process that was found.
  * @throws StopFailedError naming what does not end.
  */
-export async function endTree({ slot, token, leaders, only, signal }: Tree, graceMs: number): Promise<void> {
-  const left = () => only?.filter(isAlive) ?? stragglers(token, leaders);
+export async function endTree({ slot, token, leaders, cgroup, only, signal }: Tree, graceMs: number): Promise<void> {
+  const left = () => only?.filter(isAlive) ?? stragglers(token, leaders, cgroup);
   if (signal) for (const identity of left()) signalExactly(identity, signal);
   const graceEnd = performance.now() + graceMs;
   let rest = left();
@@ -34,6 +37,8 @@ export async function endTree({ slot, token, leaders, only, signal }: Tree, grac
       const named = rest.map(({ pid }) => `${pid} (${commandLine(pid)})`).join(", ");
       throw new StopFailedError(slot, `these processes do not end: ${named}`);
     }
+    // At once, so that nothing forks away meanwhile; then what is in no group of the slot.
+    if (!only) cgroup?.kill();
     for (const identity of rest) signalExactly(identity, "SIGKILL");
     await sleep(LOOK_MS);
   }

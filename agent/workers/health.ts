@@ -8,6 +8,9 @@ const EAGER_INTERVAL_MS = 100;
 
 export type ProbeResult = { ok: true; status: number } | { ok: false; why: string };
 
+/** Where a probe goes: a port, or a unix socket. */
+export type ProbeTarget = { host: string; port: number } | { socketPath: string };
+
 /** A probe's result as a person would say it. */
 export function describeProbe(result: ProbeResult): string {
   return result.ok ? `answered ${result.status}` : result.why;
@@ -18,24 +21,20 @@ export function describeProbe(result: ProbeResult): string {
  * @param onSocket is given the connection that is being made
  */
 export function probe(
-  address: string,
-  port: number,
+  target: ProbeTarget,
   path: string,
   timeoutMs: number,
   onSocket: (socket: Socket) => void = () => {},
 ): Promise<ProbeResult> {
   return new Promise((resolve) => {
-    const call = request(
-      { host: address, port, path, agent: false, headers: { "user-agent": "slotd-health" } },
-      (response) => {
-        const status = response.statusCode ?? 0;
-        response.resume();
-        response.once("error", (error) => finish({ ok: false, why: error.message }));
-        response.once("end", () =>
-          finish(status < 400 ? { ok: true, status } : { ok: false, why: `GET ${path} answered ${status}` }),
-        );
-      },
-    );
+    const call = request({ ...target, path, agent: false, headers: { "user-agent": "slotd-health" } }, (response) => {
+      const status = response.statusCode ?? 0;
+      response.resume();
+      response.once("error", (error) => finish({ ok: false, why: error.message }));
+      response.once("end", () =>
+        finish(status < 400 ? { ok: true, status } : { ok: false, why: `GET ${path} answered ${status}` }),
+      );
+    });
     const timer = setTimeout(
       () => finish({ ok: false, why: `GET ${path} was not answered in ${timeoutMs} ms` }),
       timeoutMs,
@@ -51,7 +50,7 @@ export function probe(
   });
 }
 
-/** Probes a slot's port in turn, and counts good and bad answers in a row: `rise` make it healthy, `fall` unhealthy. */
+/** Probes again and again, and counts good and bad answers in a row: `rise` make it healthy, `fall` unhealthy. */
 export class Health {
   healthy = false;
   /** Enough answers came in a row to say whether it is healthy. */
@@ -64,8 +63,7 @@ export class Health {
   private running = false;
 
   constructor(
-    private readonly address: string,
-    private readonly port: number,
+    private readonly target: ProbeTarget,
     private readonly config: Config["health"],
     /** After each probe: whether the verdict changed, or is known only now. */
     private readonly onProbe: (changed: boolean) => void,
@@ -84,7 +82,7 @@ export class Health {
 
   private async run(): Promise<void> {
     const { path, timeout_ms, interval_ms } = this.config;
-    const result = await probe(this.address, this.port, path, timeout_ms, (socket) => this.connections.add(socket));
+    const result = await probe(this.target, path, timeout_ms, (socket) => this.connections.add(socket));
     if (!this.running) return;
     const { healthy, known } = this;
     this.count(result);

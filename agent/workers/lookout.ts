@@ -1,3 +1,4 @@
+import { readable } from "../os/libc.ts";
 import { whoAccepts } from "./who-accepts.ts";
 import type { Worker } from "./worker.ts";
 
@@ -26,7 +27,7 @@ export class Lookout {
   /** Looks now, and again when it is time. */
   look(): void {
     clearTimeout(this.timer);
-    for (const worker of this.workers) worker.observe();
+    this.observeAdopted();
     const unsure = [...this.workers].filter((worker) => worker.alive && !worker.accepting);
     if (unsure.length > 0) this.lookWhoAccepts(unsure);
     const adopted = [...this.workers].filter((worker) => worker.adopted);
@@ -38,6 +39,14 @@ export class Lookout {
 
   stop(): void {
     clearTimeout(this.timer);
+  }
+
+  /** One call into the kernel for all of them, however many there are. */
+  private observeAdopted(): void {
+    const adopted = [...this.workers].filter((worker) => worker.adopted && worker.alive);
+    if (adopted.length === 0) return;
+    const ended = readable(adopted.flatMap(({ pidfd }) => pidfd ?? []));
+    for (const worker of adopted) if (worker.pidfd === null || ended.has(worker.pidfd)) worker.observe();
   }
 
   private lookWhoAccepts(unsure: readonly Worker[]): void {

@@ -1,31 +1,42 @@
 import { EventEmitter } from "node:events";
 import type { Logger } from "pino";
 import { NotReadyError, type WorkerEnd, WorkersExitedError } from "../../protocol/index.ts";
-import type { Config } from "../config/schema.ts";
 import { type ConnectionCount, countConnections } from "../drain/in-flight.ts";
 import { abortable } from "../os/abortable.ts";
 import { socketInode } from "../os/accepting.ts";
 import type { Listener } from "../os/listener.ts";
+import { environment } from "../os/process.ts";
 import { tcpConnections } from "../os/tcp-connections.ts";
+import { lastWords } from "../output/last-words.ts";
 import { backoffMs } from "./backoff.ts";
+import { Caretaker } from "./caretaker.ts";
 import { endAll } from "./end-all.ts";
 import { describeProbe, Health, probeAddress } from "./health.ts";
 import { Lookout } from "./lookout.ts";
-import { lastWords } from "./output.ts";
 import { untilPortFree } from "./port-free.ts";
 import { type Seat, Seats } from "./seat.ts";
-import { logFile, type WorkerSpec } from "./spec.ts";
+import { Signs } from "./signs.ts";
+import { type WorkerSpec, writer } from "./spec.ts";
 import { Sweeper } from "./sweeper.ts";
-import { describeEnd, Worker } from "./worker.ts";
+import { type Asked, describeEnd, Worker } from "./worker.ts";
 
 /** A worker that ran this long is not in a restart loop. */
 const SETTLED_MS = 60_000;
+/** How an end is told that was asked for, and says nothing against the worker. */
+const EXPECTED: readonly WorkerEnd["reason"][] = ["stopped", "killed", "recycled"];
+/** After a replacement that did not come up, the next one is tried so much later. */
+const RECYCLE_AGAIN_MS = 60_000;
+
 interface PoolEvents {
   /** The number of living or ready workers may have changed. */
   change: [];
   /** A worker was started, or took a seat over, and with it the list of identities changed. */
   started: [worker: Worker];
   ended: [end: WorkerEnd];
+  /** A worker was replaced by the rules of [recycle]. */
+  recycled: [worker: Worker, why: string];
+  /** The workers end again and again: see `[crash_loop]`. */
+  looping: [ends: number];
 }
 
 /**
@@ -42,20 +53,33 @@ export class Pool extends EventEmitter<PoolEvents> {
   private readonly living = new Set<Worker>();
   private readonly sweeper: Sweeper;
   private readonly lookout: Lookout;
+  private readonly caretaker: Caretaker;
+  /** When workers ended by themselves lately: monotonic ms. */
+  private readonly failures: number[] = [];
+  /** Ends what replaces workers one at a time. */
+  private readonly replacing = new AbortController();
+  /** A worker is being replaced by the rules of [recycle], or that was tried in vain lately. */
+  private recycling = false;
+  private rolling = false;
+  private recycleAgain: NodeJS.Timeout | undefined;
 
   constructor(
     readonly spec: WorkerSpec,
     readonly listener: Listener,
     private wantedCount: number,
-    private readonly bind: string,
-    health: Config["health"],
     private readonly log: Logger,
   ) {
     super();
+    const { bind, health } = spec.config;
     this.sweeper = new Sweeper(spec, this.living, log);
     const isHealthy = () => this.health.healthy;
     this.lookout = new Lookout(this.living, socketInode(listener.fd), isHealthy, () => this.emit("change"));
-    this.health = new Health(probeAddress(bind), spec.port, health, (changed) => {
+    this.caretaker = new Caretaker(this.living, spec.config, {
+      onIll: (worker, why) => void this.retire(worker, why, "SIGABRT"),
+      onWorn: (worker, why) => void this.recycle(worker, why),
+      onChange: () => this.emit("change"),
+    });
+    this.health = new Health({ host: probeAddress(bind), port: spec.port }, health, (changed) => {
       if (!changed) return;
       log.info({ healthy: this.health.healthy, probe: this.health.last }, "health changed");
       // Who can't be seen to accept is known by the probe: the two are told in one go.
@@ -77,7 +101,7 @@ export class Pool extends EventEmitter<PoolEvents> {
   }
 
   get ready(): number {
-    return this.health.healthy ? this.workers.filter((worker) => worker.accepting && !worker.stopping).length : 0;
+    return this.health.healthy ? this.workers.filter((worker) => worker.ready).length : 0;
   }
 
   get restarts(): number {
@@ -95,7 +119,9 @@ export class Pool extends EventEmitter<PoolEvents> {
 
   /** Connections on the slot's port, but for the agent's own probes. */
   countConnections(quietMs: number): ConnectionCount {
-    const all = tcpConnections(this.bind, this.spec.port).filter(({ peer }) => !this.health.connections.has(peer));
+    const all = tcpConnections(this.spec.config.bind, this.spec.port).filter(
+      ({ peer }) => !this.health.connections.has(peer),
+    );
     return countConnections(all, quietMs);
   }
 
@@ -104,7 +130,10 @@ export class Pool extends EventEmitter<PoolEvents> {
    * nobody knows what they serve, and what is said goes into the serverset.
    */
   adopt(workers: readonly Worker[]): void {
-    for (const worker of workers) this.sit(this.seats.at(worker.number), worker);
+    for (const worker of workers) {
+      this.resume(worker);
+      this.sit(this.seats.at(worker.number), worker);
+    }
   }
 
   /**
@@ -113,6 +142,7 @@ export class Pool extends EventEmitter<PoolEvents> {
    */
   async start(): Promise<void> {
     this.lookout.look();
+    this.caretaker.look();
     this.health.start();
     await this.settle();
   }
@@ -130,6 +160,15 @@ export class Pool extends EventEmitter<PoolEvents> {
    * @throws WorkersExitedError or NotReadyError where the next one does not come up; the old one serves on.
    */
   async roll(signal: AbortSignal, onProgress: (done: number, total: number) => void, timeoutMs: number): Promise<void> {
+    this.rolling = true;
+    try {
+      await this.rollEach(signal, onProgress, timeoutMs);
+    } finally {
+      this.rolling = false;
+    }
+  }
+
+  private async rollEach(signal: AbortSignal, onProgress: (done: number, total: number) => void, timeoutMs: number) {
     const old = this.seats.workers;
     for (const [done, worker] of old.entries()) {
       onProgress(done, old.length);
@@ -137,9 +176,7 @@ export class Pool extends EventEmitter<PoolEvents> {
       if (!worker.alive || seat.worker !== worker) continue;
       const bounded = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
       try {
-        await this.relieve(seat, bounded);
-        await abortable(this.retire(worker), signal);
-        await this.until(() => (seat.worker?.accepting ?? false) && this.health.healthy, bounded);
+        await this.replace(seat, worker, "stopped", signal, bounded);
       } catch (error) {
         signal.throwIfAborted();
         if ((error as Error).name !== "TimeoutError") throw error;
@@ -161,30 +198,85 @@ export class Pool extends EventEmitter<PoolEvents> {
       this.listener.close();
     });
     this.lookout.stop();
-    await untilPortFree(this.spec.slot, this.bind, this.spec.port);
+    this.caretaker.stop();
+    await untilPortFree(this.spec.slot, this.spec.config.bind, this.spec.port);
+    this.spec.cgroup?.remove();
   }
 
   /** Lets go without touching a worker: another agent will adopt them. */
   abandon(): void {
     this.halt("abandoned");
     this.lookout.stop();
+    this.caretaker.stop();
+    for (const worker of this.living) worker.abandon();
     this.listener.close();
   }
 
+  /** A worker's last lines that say something, for a message. */
+  async lastWords({ worker }: WorkerEnd): Promise<string> {
+    return this.spec.secrets.redact(await lastWords(this.spec.output, writer(this.spec, worker)));
+  }
+
   private get stopSignal(): NodeJS.Signals {
-    return this.spec.app.stop_signal as NodeJS.Signals;
+    return this.spec.config.app.stop_signal as NodeJS.Signals;
+  }
+
+  /** What a worker of an earlier agent has been given to show of itself. */
+  private resume(worker: Worker): void {
+    const { config, cgroup } = this.spec;
+    try {
+      worker.signs = Signs.resume(config, environment(worker.pid) ?? new Map(), () => this.emit("change"));
+      worker.cgroup = cgroup?.placeOf(worker.identity, worker.number) ?? null;
+    } catch (err) {
+      this.log.warn({ err, worker: worker.number, pid: worker.pid }, "worker was taken over without all that it had");
+    }
+  }
+
+  /** Puts another worker beside the one that sits there, and lets that one go. */
+  private async replace(
+    seat: Seat,
+    worker: Worker,
+    why: Asked,
+    signal: AbortSignal,
+    bounded: AbortSignal,
+  ): Promise<void> {
+    await this.relieve(seat, bounded);
+    await abortable(this.retire(worker, why), signal);
+    await this.until(() => (seat.worker?.ready ?? false) && this.health.healthy, bounded);
+  }
+
+  /** Replaces a worker that is due, one at a time, and none while the slot is not well. */
+  private async recycle(worker: Worker, why: string): Promise<void> {
+    const seat = this.seats.at(worker.number);
+    const calm = this.over === "no" && !this.rolling && this.ready >= this.wanted;
+    if (this.recycling || !calm || seat.worker !== worker) return;
+    this.recycling = true;
+    const { signal } = this.replacing;
+    const bounded = AbortSignal.any([signal, AbortSignal.timeout(this.spec.config.readiness.timeout_ms)]);
+    try {
+      await this.replace(seat, worker, "recycled", signal, bounded);
+      this.recycling = false;
+      this.log.info({ worker: worker.number, pid: worker.pid, why }, "worker was recycled");
+      this.emit("recycled", worker, why);
+    } catch (err) {
+      if (signal.aborted) return;
+      this.log.warn({ err, worker: worker.number, why }, "worker could not be recycled");
+      this.recycleAgain = setTimeout(() => {
+        this.recycling = false;
+      }, RECYCLE_AGAIN_MS);
+    }
   }
 
   /** Brings up the next worker of a seat beside the one that sits there. */
   private async relieve(seat: Seat, signal: AbortSignal): Promise<void> {
-    const relief = await Worker.spawn(this.spec, seat.number, this.listener.fd);
+    const relief = await this.spawn(seat);
     seat.relief = relief;
     this.admit(seat, relief);
     try {
-      await this.until(() => relief.accepting || !relief.alive, signal);
+      await this.until(() => relief.ready || !relief.alive, signal);
       if (!relief.alive) {
         const end = await relief.whenEnded();
-        throw new WorkersExitedError(1, describeEnd(end), lastWords(logFile(this.spec, seat.number)));
+        throw new WorkersExitedError(1, describeEnd(end), await this.lastWords(end));
       }
       seat.worker = relief;
       seat.restarts++;
@@ -196,15 +288,19 @@ export class Pool extends EventEmitter<PoolEvents> {
   }
 
   /** Ends one worker: the stop signal, a grace, SIGKILL. */
-  private async retire(worker: Worker): Promise<void> {
-    worker.signal(this.stopSignal);
-    const kill = setTimeout(() => worker.signal("SIGKILL"), this.spec.app.stop_grace_ms);
+  private async retire(worker: Worker, why: Asked = "stopped", signal = this.stopSignal): Promise<void> {
+    worker.signal(signal, why);
+    this.lookout.look();
+    this.emit("change");
+    const kill = setTimeout(() => worker.signal("SIGKILL"), this.spec.config.app.stop_grace_ms);
     await worker.whenEnded();
     clearTimeout(kill);
   }
 
   private halt(how: "stopped" | "abandoned"): void {
     this.over = how;
+    this.replacing.abort();
+    clearTimeout(this.recycleAgain);
     this.health.stop();
     this.seats.stop();
   }
@@ -227,7 +323,11 @@ export class Pool extends EventEmitter<PoolEvents> {
   }
 
   private async fill(seat: Seat): Promise<void> {
-    this.sit(seat, await Worker.spawn(this.spec, seat.number, this.listener.fd));
+    this.sit(seat, await this.spawn(seat));
+  }
+
+  private spawn(seat: Seat): Promise<Worker> {
+    return Worker.spawn(this.spec, seat.number, this.listener.fd, () => this.emit("change"));
   }
 
   private sit(seat: Seat, worker: Worker): void {
@@ -246,15 +346,18 @@ export class Pool extends EventEmitter<PoolEvents> {
     // It was being started when the end of all was called for.
     if (this.over === "stopped") worker.signal(this.stopSignal);
     this.lookout.look();
+    this.caretaker.look();
   }
 
   private onEnded(seat: Seat, worker: Worker, end: WorkerEnd): void {
     this.living.delete(worker);
     this.ends.push(end);
     if (this.ends.length > 100) this.ends.shift();
-    const expected = end.reason === "stopped" || end.reason === "killed";
-    this.log[expected ? "info" : "warn"]({ ...end, logFile: logFile(this.spec, worker.number) }, "worker ended");
+    const expected = EXPECTED.includes(end.reason);
+    const output = this.spec.output.place(writer(this.spec, worker.number));
+    this.log[expected ? "info" : "warn"]({ ...end, output }, "worker ended");
     this.emit("ended", end);
+    if (!expected) this.countFailure();
     if (seat.worker === worker) {
       seat.worker = seat.relief?.alive ? seat.relief : null;
       seat.failures = expected || end.ranMs > SETTLED_MS ? 0 : seat.failures + 1;
@@ -264,9 +367,18 @@ export class Pool extends EventEmitter<PoolEvents> {
     this.emit("change");
   }
 
+  /** So many ends in so long are a verdict, which is not this class's to draw. */
+  private countFailure(): void {
+    const { ends, within_ms } = this.spec.config.crash_loop;
+    const now = performance.now();
+    this.failures.push(now);
+    while ((this.failures[0] ?? now) < now - within_ms) this.failures.shift();
+    if (this.failures.length >= ends * this.wantedCount) this.emit("looping", this.failures.length);
+  }
+
   private refill(seat: Seat): void {
     if (this.over !== "no" || seat.number >= this.wantedCount) return;
-    const { restart_backoff_min_ms, restart_backoff_max_ms } = this.spec.app;
+    const { restart_backoff_min_ms, restart_backoff_max_ms } = this.spec.config.app;
     const wait = seat.failures === 0 ? 0 : backoffMs(seat.failures - 1, restart_backoff_min_ms, restart_backoff_max_ms);
     clearTimeout(seat.timer);
     seat.timer = setTimeout(() => {

@@ -1,25 +1,39 @@
+import type { Cgroup } from "../os/cgroup.ts";
 import { allPids, findByToken, identify, type ProcessIdentity, processStat } from "../os/process.ts";
+import type { SlotCgroup } from "./cgroups.ts";
 import { TOKEN_VARIABLE } from "./spec.ts";
 
 /**
- * What is left of a slot: processes that carry its token, and members of its workers' process groups (an app that rewrites its
- * title may have overwritten the environment that the token is read from).
+ * What is left of a slot: processes that carry its token, members of its workers' process groups (an app that rewrites its title may
+ * have overwritten the environment that the token is read from), and all that is in its control group.
  */
-export function stragglers(token: string, leaders: readonly ProcessIdentity[]): ProcessIdentity[] {
+export function stragglers(
+  token: string,
+  leaders: readonly ProcessIdentity[],
+  cgroup: Pick<SlotCgroup, "processes"> | null,
+): ProcessIdentity[] {
   const found = findByToken(TOKEN_VARIABLE, token).map(({ identity }) => identity);
-  return distinct([...found, ...groupsOf(leaders)]);
+  return distinct([...found, ...groupsOf(leaders), ...(cgroup?.processes() ?? [])]);
 }
 
 /**
- * What workers that ended left of their trees: members of their process groups, and processes that inherited a worker's own LISTEN_PID
- * with the slot's token.
+ * What workers that ended left of their trees: members of their process groups, processes that inherited a worker's own LISTEN_PID
+ * with the slot's token, and what is in their control groups.
  * @param living pids of the slot's workers that run, which are never part of it
  */
-export function leftOf(token: string, ended: readonly ProcessIdentity[], living: readonly number[]): ProcessIdentity[] {
-  const pids = new Set(ended.map(({ pid }) => String(pid)));
+export function leftOf(
+  token: string,
+  ended: readonly { identity: ProcessIdentity; cgroup: Cgroup | null }[],
+  living: readonly number[],
+): ProcessIdentity[] {
+  const trees = ended.map(({ identity }) => identity);
+  const grouped = ended.flatMap(({ cgroup }) => cgroup?.pids() ?? []).flatMap((pid) => identify(pid) ?? []);
+  const pids = new Set(trees.map(({ pid }) => String(pid)));
   const heirs = findByToken(TOKEN_VARIABLE, token).filter(({ env }) => pids.has(env.get("LISTEN_PID") ?? ""));
   const safe = (pid: number) => !living.includes(pid) && !living.includes(processStat(pid)?.group ?? 0);
-  return distinct([...heirs.map(({ identity }) => identity), ...groupsOf(ended)]).filter(({ pid }) => safe(pid));
+  return distinct([...heirs.map(({ identity }) => identity), ...groupsOf(trees), ...grouped]).filter(({ pid }) =>
+    safe(pid),
+  );
 }
 
 /** The living members of processes' groups. */

@@ -35,19 +35,21 @@ export class Sweeper {
   private async sweep(): Promise<void> {
     this.soon = undefined;
     const gone = [...this.departed];
-    const { slot, token, app } = this.spec;
-    const trees = gone.map((worker) => worker.identity);
+    const { slot, token, config } = this.spec;
     const only = leftOf(
       token,
-      trees,
+      gone,
       [...this.living].map((worker) => worker.pid),
     );
     if (only.length > 0)
       this.log.warn({ pids: only.map(({ pid }) => pid) }, "processes that a worker left are being ended");
     try {
-      const signal = app.stop_signal as NodeJS.Signals;
-      await endTree({ slot, token, leaders: [], only, signal }, app.stop_grace_ms);
-      for (const worker of gone) this.departed.delete(worker);
+      const signal = config.app.stop_signal as NodeJS.Signals;
+      await endTree({ slot, token, leaders: [], cgroup: null, only, signal }, config.app.stop_grace_ms);
+      for (const worker of gone) {
+        this.departed.delete(worker);
+        worker.cgroup?.remove();
+      }
     } catch (error) {
       this.log.error({ err: error }, "processes that a worker left could not be ended");
     }

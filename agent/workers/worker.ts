@@ -1,24 +1,24 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, openSync } from "node:fs";
-import { CommandNotFoundError, toSlotdError, type WorkerEnd } from "../../protocol/index.ts";
+import type { WorkerEnd } from "../../protocol/index.ts";
+import type { Cgroup } from "../os/cgroup.ts";
+import { close, openPidfd } from "../os/libc.ts";
 import { ageMs, identify, isAlive, type ProcessIdentity } from "../os/process.ts";
-import { logFile, type WorkerSpec, workerEnvironment, workingDirectory } from "./spec.ts";
+import { launch } from "./launch.ts";
+import { Signs } from "./signs.ts";
+import type { WorkerSpec } from "./spec.ts";
 
-/**
- * Sets LISTEN_PID to the worker's own pid, which only the worker can know, and becomes the worker. An agent that is spared when memory
- * runs out does not hand that on.
- */
-const LAUNCHER = [
-  'read -r adjust </proc/$$/oom_score_adj && [ "$adjust" -ge 0 ] || echo 0 >/proc/$$/oom_score_adj',
-  'export LISTEN_PID=$$; exec "$@"',
-].join("\n");
+/** Why the agent asked a worker to end. */
+export type Asked = Exclude<WorkerEnd["reason"], "crashed" | "lost" | "oom">;
 
 /** A worker that was started by this agent or an earlier one. Its end is a value; the first cause wins. */
 export class Worker {
   /** Its listening socket was seen in use: it accepts connections. */
   accepting = false;
+  signs: Signs | null = null;
+  cgroup: Cgroup | null = null;
+  /** Of an adopted worker: readable when it has ended. */
+  pidfd: number | null = null;
   /** When the agent asked it to end, if it did. */
-  private asked: "stopped" | "killed" | undefined;
+  private asked: Asked | undefined;
   private end: WorkerEnd | undefined;
   private readonly begun: number;
   private resolveEnded!: (end: WorkerEnd) => void;
@@ -38,40 +38,41 @@ export class Worker {
     this.begun = performance.now() - (adopted ? ageMs(identity) : 0);
   }
 
-  /** @throws CommandNotFoundError, or the spawn's error, for example EAGAIN. */
-  static async spawn(spec: WorkerSpec, number: number, listenerFd: number): Promise<Worker> {
-    const output = openSync(logFile(spec, number), "a", 0o640);
-    let child: ChildProcess;
+  /**
+   * @param onSigns what it shows of itself has changed
+   * @throws CommandNotFoundError, AccountUnknownError, SecretUnreadableError, or the spawn's error, for example EAGAIN.
+   */
+  static async spawn(spec: WorkerSpec, number: number, listenerFd: number, onSigns: () => void): Promise<Worker> {
+    const account = await spec.account.get();
+    const cgroup = spec.cgroup?.place(number) ?? null;
+    const signs = Signs.prepare(spec.config, spec.socketDirectory, `${spec.slot}-${number}`, account, onSigns);
     try {
-      child = spawn("/bin/sh", ["-c", LAUNCHER, "sh", ...spec.app.command], {
-        cwd: workingDirectory(spec),
-        env: workerEnvironment(spec, number, process.env),
-        detached: true,
-        stdio: ["ignore", output, output, listenerFd],
-      });
-    } finally {
-      closeSync(output);
+      const descriptors = [listenerFd, ...(signs?.descriptors ?? [])];
+      const variables = signs?.variables ?? {};
+      const { pid, exited } = await launch(spec, { number, account, cgroup, variables, descriptors });
+      // Null where it ended at once: the exit is on its way, and nothing will be signalled.
+      const identity = identify(pid) ?? { pid, startTime: -1, bootId: "" };
+      const worker = new Worker(number, spec.version, identity, Date.now(), false);
+      Object.assign(worker, { signs, cgroup });
+      void exited.then(({ code, signal }) => worker.ended(code, signal, "crashed"));
+      signs?.handedOver();
+      return worker;
+    } catch (error) {
+      signs?.close();
+      cgroup?.remove();
+      throw error;
     }
-    const exited = new Promise<[number | null, NodeJS.Signals | null]>((resolve) =>
-      child.once("exit", (code, signal) => resolve([code, signal])),
-    );
-    await new Promise((resolve, reject) => {
-      child.once("spawn", resolve);
-      child.once("error", (error) => reject(spawnError(spec, error)));
-    });
-    const pid = child.pid as number;
-    // Null where it ended at once: the exit is on its way, and nothing will be signalled.
-    const identity = identify(pid) ?? { pid, startTime: -1, bootId: "" };
-    const worker = new Worker(number, spec.version, identity, Date.now(), false);
-    exited.then(([code, signal]) => worker.ended(code, signal, "crashed"));
-    // The agent's end must not wait for its workers.
-    child.unref();
-    return worker;
   }
 
   /** A living worker of an earlier agent. Its end is noticed by `observe`. */
   static adopt(number: number, version: string, identity: ProcessIdentity, startedAt: number): Worker {
-    return new Worker(number, version, identity, startedAt, true);
+    const worker = new Worker(number, version, identity, startedAt, true);
+    try {
+      worker.pidfd = openPidfd(identity.pid);
+    } catch {
+      // It has ended since, which its identity tells.
+    }
+    return worker;
   }
 
   get pid(): number {
@@ -86,6 +87,15 @@ export class Worker {
     return this.asked !== undefined;
   }
 
+  /** It accepts, and has come up as far as it shows that itself. */
+  get ready(): boolean {
+    return this.accepting && !this.stopping && (this.signs?.ready ?? true);
+  }
+
+  get ageMs(): number {
+    return performance.now() - this.begun;
+  }
+
   whenEnded(): Promise<WorkerEnd> {
     return this.hasEnded;
   }
@@ -95,9 +105,9 @@ export class Worker {
     if (this.adopted && this.alive && !isAlive(this.identity)) this.ended(null, null, "lost");
   }
 
-  /** Signals the worker's whole process group, if it is still the process that was started. */
-  signal(name: NodeJS.Signals): void {
-    this.asked = name === "SIGKILL" ? "killed" : (this.asked ?? "stopped");
+  /** Signals the worker's whole process group, if it is still the process that was started. @param why it is to end */
+  signal(name: NodeJS.Signals, why: Asked = "stopped"): void {
+    this.asked = name === "SIGKILL" && (this.asked ?? "stopped") === "stopped" ? "killed" : (this.asked ?? why);
     if (!this.alive || !isAlive(this.identity)) return;
     try {
       process.kill(-this.pid, name);
@@ -106,28 +116,40 @@ export class Worker {
     }
   }
 
-  private ended(exitCode: number | null, signal: NodeJS.Signals | null, reason: "crashed" | "lost"): void {
-    this.end ??= {
+  /** Lets go of a worker that lives on. */
+  abandon(): void {
+    this.signs?.abandon();
+    this.closePidfd();
+  }
+
+  private ended(exitCode: number | null, signal: NodeJS.Signals | null, how: "crashed" | "lost"): void {
+    if (this.end) return;
+    const outOfMemory = (this.cgroup?.count("memory.events", "oom_kill") ?? 0) > 0;
+    const byItself = outOfMemory && (signal === "SIGKILL" || how === "lost") ? "oom" : how;
+    this.end = {
       worker: this.number,
       pid: this.pid,
       version: this.version,
-      reason: this.asked ?? reason,
+      reason: this.asked ?? byItself,
       exitCode,
       signal,
-      ranMs: Math.round(performance.now() - this.begun),
+      ranMs: Math.round(this.ageMs),
       at: new Date().toISOString(),
     };
+    this.signs?.close();
+    this.closePidfd();
     this.resolveEnded(this.end);
   }
-}
 
-function spawnError(spec: WorkerSpec, error: NodeJS.ErrnoException) {
-  if (!["ENOENT", "EACCES", "ENOTDIR"].includes(error.code ?? "")) return toSlotdError(error);
-  return new CommandNotFoundError(spec.app.command[0] ?? "", `working directory or shell: ${error.code}`);
+  private closePidfd(): void {
+    if (this.pidfd !== null) close(this.pidfd);
+    this.pidfd = null;
+  }
 }
 
 /** An end as a person would say it. */
 export function describeEnd(end: WorkerEnd): string {
+  const why = end.reason === "oom" ? " over its memory limit" : "";
   const how = end.signal ? `by ${end.signal}` : end.exitCode === null ? "unseen" : `with exit code ${end.exitCode}`;
-  return `worker ${end.worker} (pid ${end.pid}) ended ${how} after ${end.ranMs} ms`;
+  return `worker ${end.worker} (pid ${end.pid}) ended ${how}${why} after ${end.ranMs} ms`;
 }

@@ -45,7 +45,7 @@ describe("an agent that takes over what another left", () => {
     "was cut off": (text) => text.slice(0, text.length / 2),
     "is empty": () => "",
     "is full of zeros": (text) => "\0".repeat(text.length),
-    "means something else": () => '{"format":2,"slots":[]}',
+    "means something else": () => '{"format":1,"slots":[]}',
   };
   for (const [fault, spoil] of Object.entries(faults)) {
     it(`keeps the same processes registered where the journal ${fault}, sets it aside, and says so`, async () => {

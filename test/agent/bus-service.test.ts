@@ -110,7 +110,7 @@ describe("an agent on the bus", () => {
 
   it("answers with as many lines as fit into a message", async () => {
     const host = await serving({ app: { workers: 2 } });
-    const file = (await host.workers("a"))[0]?.logFile as string;
+    const file = (await host.workers("a"))[0]?.output as string;
     appendFileSync(file, `${"x".repeat(2_000)}\n`.repeat(2_000));
     const lines = await ask<unknown[]>(host, "logs", { slot: "a", lines: 2_000 });
     assert(lines.length >= 200 && lines.length < 2_000, `${lines.length} lines`);

@@ -87,7 +87,10 @@ describe("a configuration", () => {
 
   it("has a default for all but service and command, and can't be changed", () => {
     const config = parseConfig(stringify({ service: "web", app }));
-    assert.deepEqual(config.slots, { a: { port: 8000, workers: 2 }, b: { port: 8001, workers: 2 } });
+    assert.deepEqual(config.slots, {
+      a: { port: 8000, workers: 2, cpu_weight: 100 },
+      b: { port: 8001, workers: 2, cpu_weight: 100 },
+    });
     assert.equal(config.state_directory, "/var/lib/slotd/web");
     assert.equal(config.control.socket, "/run/slotd/web.sock");
     assert.throws(() => {

@@ -13,7 +13,7 @@ const damage: Record<string, (good: string) => string> = {
   "is empty": () => "",
   "breaks off": (good) => good.slice(0, good.length / 2),
   "is not JSON": () => "\u0000\u0001 not a journal",
-  "is of another format": (good) => good.replace('"format":1', '"format":2'),
+  "is of another format": (good) => good.replace('"format":1', '"format":0'),
   "breaks a rule inside": (good) => good.replace('"proven":true', '"proven":"yes"'),
 };
 

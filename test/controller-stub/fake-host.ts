@@ -45,6 +45,7 @@ export function hostStatus(service: string, host: string, over: Partial<HostStat
     startedAt: now,
     observedAt: now,
     bus: { connected: true, server: null, since: now, error: null },
+    controllers: null,
     load: null,
     slots: { a: slotStatus("a"), b: slotStatus("b") },
     lastError: null,

@@ -2,12 +2,13 @@ import { execFile } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { identify } from "../../../agent/os/process.ts";
+import type { ProcessIdentity } from "../../../agent/os/process.ts";
+import { pidsWithEnvironment } from "../../../test/support/host.ts";
 import { freePorts } from "../../../test/support/ports.ts";
 import { repository } from "../../../test/support/release.ts";
 import { until } from "../../../test/support/until.ts";
 import { appFile, untilAnswers } from "./app.ts";
-import { childrenOf, readIfThere, temporaryDirectory, untilGone } from "./processes.ts";
+import { childrenOf, identifyAll, killAll, readIfThere, temporaryDirectory } from "./processes.ts";
 import type { Run } from "./run.ts";
 
 const execute = promisify(execFile);
@@ -18,7 +19,7 @@ const NAME = "bench";
 
 export interface Pm2Options {
   instances: number;
-  /** `cluster`: all on one port, through the daemon. `fork`: each on a port of its own, whichever is free. */
+  /** `cluster`: all on one port, through the daemon. `fork`: a single one on one port, several each on whichever is free. */
   mode: "cluster" | "fork";
 }
 
@@ -35,7 +36,8 @@ export class Pm2 {
   ) {}
 
   static async start(run: Run, { instances, mode }: Pm2Options): Promise<Pm2> {
-    const [port] = mode === "cluster" ? ((await freePorts(1)) as [number]) : [0];
+    const onePort = mode === "cluster" || instances === 1;
+    const [port] = onePort ? ((await freePorts(1)) as [number]) : [0];
     const home = temporaryDirectory(run, "pm2");
     const pm2 = new Pm2(home, port, instances);
     run.own(() => pm2.end());
@@ -49,7 +51,7 @@ export class Pm2 {
     const file = join(home, "bench.config.cjs");
     writeFileSync(file, `module.exports = { apps: [${JSON.stringify(app)}] };\n`);
     await pm2.command("start", file);
-    if (mode === "cluster") await untilAnswers(port);
+    if (onePort) await untilAnswers(port);
     await until("all PM2 workers run", () => pm2.pids().length === instances, { timeoutMs: 60_000 });
     return pm2;
   }
@@ -73,13 +75,36 @@ export class Pm2 {
     await this.command("reload", NAME);
   }
 
+  /** Writes down what runs, for `resurrect`. */
+  async save(): Promise<void> {
+    await this.command("save");
+  }
+
+  /** Kills the daemon, and not its workers. */
+  async killDaemon(): Promise<void> {
+    const daemon = this.processes().find(({ pid }) => pid === this.daemonPid);
+    if (!daemon) throw new Error("PM2's daemon does not run");
+    await killAll([daemon]);
+  }
+
+  /** Starts the daemon again, with what was saved. */
+  async resurrect(): Promise<void> {
+    await this.command("resurrect");
+  }
+
   async end(): Promise<void> {
-    const { daemonPid } = this;
-    if (!daemonPid) return;
-    const daemon = identify(daemonPid);
-    const all = [...childrenOf(daemonPid), ...(daemon ? [daemon] : [])];
     await this.command("kill").catch(() => {});
-    await untilGone(all, 5_000);
+    // Workers that a killed daemon left are unknown to the next one.
+    await until("nothing of PM2 is left", async () => {
+      const left = this.processes();
+      await killAll(left);
+      return left.length === 0;
+    });
+  }
+
+  /** All that carry this PM2's directory in their environment: commands, the daemon, workers. */
+  private processes(): ProcessIdentity[] {
+    return identifyAll(pidsWithEnvironment(this.home));
   }
 
   private async command(...args: string[]): Promise<void> {

@@ -34,10 +34,12 @@ export async function end(child: ChildProcess, signal: NodeJS.Signals = "SIGTERM
 
 /** The living children of a process, as they are now. */
 export function childrenOf(pid: number): ProcessIdentity[] {
-  return allPids()
-    .filter((child) => processStat(child)?.parent === pid)
-    .map(identify)
-    .filter((identity) => identity !== null);
+  return identifyAll(allPids().filter((child) => processStat(child)?.parent === pid));
+}
+
+/** Those of these processes that are there now. */
+export function identifyAll(pids: readonly number[]): ProcessIdentity[] {
+  return pids.map(identify).filter((identity) => identity !== null);
 }
 
 /** Waits until processes are gone; what is left after a while is killed, if it is still the same process. */
@@ -46,6 +48,12 @@ export async function untilGone(identities: readonly ProcessIdentity[], withinMs
   await until("processes are gone", () => left().length === 0, { timeoutMs: withinMs }).catch(() => {
     for (const { pid } of left()) process.kill(pid, "SIGKILL");
   });
+}
+
+/** SIGKILL to processes that may have ended since; returns when they are gone. */
+export async function killAll(identities: readonly ProcessIdentity[]): Promise<void> {
+  for (const identity of identities) if (isAlive(identity)) process.kill(identity.pid, "SIGKILL");
+  await until("killed processes are gone", () => !identities.some(isAlive), { everyMs: 2 });
 }
 
 /** A file's text, or null where there is none. */

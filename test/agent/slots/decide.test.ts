@@ -19,6 +19,7 @@ const happening = fc.oneof(
       (slot: ModelSlot) => slot.hold(),
       (slot: ModelSlot) => slot.takeBack(),
       (slot: ModelSlot) => slot.restart(),
+      (slot: ModelSlot) => slot.loop(),
       (slot: ModelSlot) => slot.retryIsDue(),
       (slot: ModelSlot) => slot.crash(),
     ),
@@ -144,6 +145,7 @@ describe("deciding on the next step", () => {
       running: fc.boolean(),
       drained: fc.boolean(),
       held: fc.boolean(),
+      condemned: fc.boolean(),
       shutdown: fc.boolean(),
       retry: fc.boolean(),
     });

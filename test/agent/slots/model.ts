@@ -18,6 +18,7 @@ export class ModelSlot {
     running: false,
     drained: false,
     held: false,
+    condemned: false,
     shutdown: false,
     retry: false,
   };
@@ -31,7 +32,7 @@ export class ModelSlot {
 
   take(order: Order): void {
     this.log(`order ${order.action}`);
-    this.set({ pending: order, staged: false, held: false });
+    this.set({ pending: order, staged: false, held: false, condemned: false });
     this.retryLater = false;
   }
 
@@ -51,7 +52,14 @@ export class ModelSlot {
 
   restart(): void {
     const { state, resident } = this.view;
-    if (resident && (state === "serving" || state === "failed")) this.set({ retry: true });
+    if (resident && (state === "serving" || state === "failed")) this.set({ retry: true, condemned: false });
+  }
+
+  /** Its workers crash in a loop. */
+  loop(): void {
+    const { state, pending, resident } = this.view;
+    const stays = !pending || (pending.action === "install" && pending.release.version === resident?.release.version);
+    if (stays && (state === "serving" || state === "draining")) this.set({ condemned: true, pending: null });
   }
 
   /** The agent's end and the next one's beginning: what is in memory is lost, the workers are found again. */
@@ -68,7 +76,7 @@ export class ModelSlot {
       running: running && resident !== null,
     });
     if (this.view.running) this.send(resident?.proven ? "adopt" : "start");
-    else this.send("clear");
+    else this.send(this.view.condemned && resident ? "fail" : "clear");
   }
 
   /** Takes the next step; false where there is none. */
@@ -96,6 +104,7 @@ export class ModelSlot {
     if (step === "drain" && !goes && !held) throw this.violation("drains what is to stay");
     if (step === "stop" && (state === "serving" || (state === "draining" && !this.view.drained)))
       throw this.violation("stops without having drained");
+    if (step === "fail" && !this.view.condemned) throw this.violation("gives up what is well");
     if (step === "stop" && !goes && state !== "stopping" && state !== "failed")
       throw this.violation("stops what is to stay");
     const comes = pending?.action === "install" && goal !== resident?.release.version;
@@ -117,6 +126,7 @@ export class ModelSlot {
       this.set({ staged: true });
     } else if (step === "drain") this.set({ drained: true });
     else if (step === "stop") this.set({ running: false, drained: false });
+    else if (step === "fail") this.set({ running: false, drained: false });
     else if (step === "remove") this.set({ resident: null });
     else if (step === "settle") {
       if (!install && !this.view.resident) this.send("clear");
@@ -146,6 +156,9 @@ export class ModelSlot {
         this.set({ drained: false });
         this.send("undrain");
         break;
+      case "fail":
+        if (this.view.state !== "failed") this.send("fail");
+        break;
       case "roll":
         this.set({ retry: false });
         break;
@@ -163,7 +176,8 @@ export class ModelSlot {
     const { state, pending } = this.view;
     if (state !== "serving" && state !== "draining" && transition(state, "fail") !== null) this.send("fail");
     if (pending && step !== "drain" && step !== "roll") this.set({ pending: null });
-    this.retryLater = this.view.state === "failed" && this.view.resident?.proven === true && !this.view.pending;
+    this.retryLater =
+      this.view.state === "failed" && this.view.resident?.proven === true && !this.view.pending && !this.view.condemned;
   }
 
   private leave(step: Step): void {

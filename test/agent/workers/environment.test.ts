@@ -6,22 +6,26 @@ import { backoffMs } from "../../../agent/workers/backoff.ts";
 import { workerEnvironment } from "../../../agent/workers/spec.ts";
 
 describe("what a worker is started with", () => {
-  const { app } = parseConfig(
+  const config = parseConfig(
     'service = "web"\n[app]\ncommand = ["x"]\nenvironment = { COLOUR = "blue", PATH = "/app" }',
   );
   const spec = {
-    service: "web",
     slot: "b",
     version: "7",
     tree: "/releases/7",
     port: 8001,
     token: "word.b",
-    app,
-    logDirectory: "/logs",
+    config,
   };
+  const nothing = { account: null, secrets: {}, variables: {} };
 
   it("is the agent's environment, then the configured one, then what is promised", () => {
-    const env = workerEnvironment(spec, 3, { HOME: "/root", PATH: "/bin", PORT: "1", SLOTD_SLOT: "z", COLOUR: "red" });
+    const env = workerEnvironment(
+      spec,
+      3,
+      { HOME: "/root", PATH: "/bin", PORT: "1", SLOTD_SLOT: "z", COLOUR: "red" },
+      nothing,
+    );
     assert.deepEqual(env, {
       HOME: "/root",
       PATH: "/app",
@@ -45,7 +49,7 @@ describe("what a worker is started with", () => {
       LISTEN_PID: "3",
       INVOCATION_ID: "x",
     };
-    const env = workerEnvironment(spec, 0, told);
+    const env = workerEnvironment(spec, 0, told, nothing);
     for (const name of Object.keys(told)) assert.equal(env[name], undefined);
   });
 });

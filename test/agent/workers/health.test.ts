@@ -23,7 +23,7 @@ describe("a health probe", () => {
     return (server.address() as AddressInfo).port;
   };
   const TIMEOUT_MS = 200;
-  const ask = (port: number) => probe("127.0.0.1", port, "/healthz", TIMEOUT_MS);
+  const ask = (port: number) => probe({ host: "127.0.0.1", port }, "/healthz", TIMEOUT_MS);
 
   const answers: [what: string, answer: RequestListener, expected: RegExp][] = [
     ["an answer with 200", (_, response) => response.end("fine"), /"ok":true,"status":200/],
@@ -71,7 +71,7 @@ describe("a health probe", () => {
     const config = { path: "/", interval_ms: 5, timeout_ms: 1_000, rise: 2, fall: 3 };
     const states: boolean[] = [];
     const known: boolean[] = [];
-    const health: Health = new Health("127.0.0.1", port, config, () => {
+    const health: Health = new Health({ host: "127.0.0.1", port }, config, () => {
       states.push(health.healthy);
       known.push(health.known);
     });
@@ -89,7 +89,7 @@ describe("a health probe", () => {
     const port = await serve((_, response) => setTimeout(() => response.end(), 1));
     const config = { path: "/", interval_ms: 1, timeout_ms: 1_000, rise: 1, fall: 1 };
     let probes = 0;
-    const health = new Health("127.0.0.1", port, config, () => {
+    const health = new Health({ host: "127.0.0.1", port }, config, () => {
       probes++;
     });
     undo.push(() => health.stop());

@@ -51,6 +51,7 @@ export function host(slots: SlotStatus[], over: Partial<HostStatus> = {}): HostS
     startedAt: ago(26 * HOUR),
     observedAt: ago(0),
     bus: { connected: true, server: "127.0.0.1:4222", since: ago(HOUR), error: null },
+    controllers: null,
     load: null,
     slots: Object.fromEntries(slots.map((one) => [one.slot, one])),
     lastError: null,
@@ -69,7 +70,8 @@ export function worker(over: Partial<WorkerStatus> = {}): WorkerStatus {
     cpuPercent: 12.34,
     memoryBytes: 64 * 1024 ** 2,
     restarts: 0,
-    logFile: "/var/log/slotd/a-0.log",
+    says: null,
+    output: "/var/log/slotd/a-0.log",
     ...over,
   } satisfies WorkerStatus);
 }

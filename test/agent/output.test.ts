@@ -5,8 +5,9 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, write
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import { lastWords, trimOutput } from "../../../agent/workers/output.ts";
-import { until } from "../../support/until.ts";
+import { FileOutput } from "../../agent/output/files.ts";
+import { lastWords } from "../../agent/output/last-words.ts";
+import { until } from "../support/until.ts";
 
 describe("what workers write", () => {
   let directory: string;
@@ -30,10 +31,11 @@ describe("what workers write", () => {
       await once(child, "exit");
     });
     const maxBytes = 200_000;
+    const output = new FileOutput(directory, maxBytes);
     const size = () => statSync(path).size;
     for (let round = 0; round < 3; round++) {
       await until("half of the bound was written", () => size() > maxBytes / 2);
-      await trimOutput(directory, maxBytes);
+      await output.trim();
       assert(size() < maxBytes / 2, "it was cut");
     }
     await until("the writer goes on", () => size() > 1_000);
@@ -48,12 +50,14 @@ describe("what workers write", () => {
   it("is left alone within its bound, and where it is not a worker's", async () => {
     writeFileSync(join(directory, "a-0.log"), "short");
     writeFileSync(join(directory, "notes.txt"), "x".repeat(10_000));
-    await trimOutput(directory, 10_000);
+    await new FileOutput(directory, 10_000).trim();
     assert.equal(readFileSync(join(directory, "a-0.log"), "utf8"), "short");
     assert.equal(statSync(join(directory, "notes.txt")).size, 10_000);
   });
 
-  it("is told in an error by its last lines, without the frames of a stack", () => {
+  it("is told in an error by its last lines, without the frames of a stack", async () => {
+    const output = new FileOutput(directory, 10_000);
+    const words = (lines?: number) => lastWords(output, { slot: "a", version: "1", worker: 0 }, lines);
     const path = join(directory, "a-0.log");
     const trace = [
       "Error: listen EADDRINUSE: address already in use 127.0.0.1:8000",
@@ -66,12 +70,13 @@ describe("what workers write", () => {
       "Node.js v20.20.2",
     ];
     writeFileSync(path, `${"an old line\n".repeat(50)}${trace.join("\n")}\n`);
-    const said = lastWords(path, 4);
+    const said = await words(4);
     assert.match(said, /^Error: listen EADDRINUSE.* \| Emitted 'error'.* \| code: 'EADDRINUSE', \| Node.js v20.20.2$/);
     writeFileSync(path, `${"y".repeat(10_000)}`);
-    assert.equal(lastWords(path), "y".repeat(600));
+    assert.equal(await words(), "y".repeat(600));
     writeFileSync(path, "");
-    assert.equal(lastWords(path), "");
-    assert.equal(lastWords(join(directory, "none.log")), "");
+    assert.equal(await words(), "");
+    rmSync(path);
+    assert.equal(await words(), "");
   });
 });

@@ -1,0 +1,82 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { AccountUnknownError } from "../../protocol/index.ts";
+
+const run = promisify(execFile);
+const TIMEOUT_MS = 10_000;
+
+/** A user of this host and the groups that its processes are in. */
+export interface Account {
+  name: string;
+  uid: number;
+  gid: number;
+  /** All of them but `gid`. */
+  groups: number[];
+  home: string;
+  shell: string;
+}
+
+export interface AccountNames {
+  user: string | number;
+  /** The user's own by default. */
+  group?: string | number | undefined;
+  /** In addition to those that the user is in. */
+  supplementary: readonly (string | number)[];
+}
+
+/** How long an answer is taken for many workers that start together. */
+const FRESH_MS = 10_000;
+
+/** The account that a service's workers run as. */
+export class AccountLookup {
+  private last: { at: number; account: Promise<Account> } | null = null;
+
+  /** @param names null: the agent's own */
+  constructor(private readonly names: AccountNames | null) {}
+
+  /** @throws AccountUnknownError */
+  async get(): Promise<Account | null> {
+    if (!this.names) return null;
+    const now = performance.now();
+    if (!this.last || now - this.last.at > FRESH_MS) this.last = { at: now, account: findAccount(this.names) };
+    try {
+      return await this.last.account;
+    } catch (error) {
+      this.last = null;
+      throw error;
+    }
+  }
+}
+
+/**
+ * Looks a user up, wherever the host keeps its users: nsswitch.conf(5).
+ * @throws AccountUnknownError naming the user or group.
+ */
+export async function findAccount({ user, group, supplementary }: AccountNames): Promise<Account> {
+  const [name, , uid, ownGid, , home, shell] = await entry("passwd", user);
+  const gid = group === undefined ? Number(ownGid) : await groupId(group);
+  const member = (await ask("id", ["-G", name as string], "user", user)).split(/\s+/).filter(Boolean).map(Number);
+  const more = await Promise.all(supplementary.map(groupId));
+  const groups = [...new Set([...member, ...more])].filter((each) => each !== gid);
+  return { name: name as string, uid: Number(uid), gid, groups, home: home || "/", shell: shell || "/bin/sh" };
+}
+
+async function groupId(group: string | number): Promise<number> {
+  const [, , gid] = await entry("group", group);
+  return Number(gid);
+}
+
+async function entry(database: "passwd" | "group", key: string | number): Promise<string[]> {
+  const kind = database === "passwd" ? "user" : "group";
+  return (await ask("getent", [database, String(key)], kind, key)).trimEnd().split(":");
+}
+
+async function ask(command: string, args: string[], kind: "user" | "group", key: string | number): Promise<string> {
+  try {
+    return (await run(command, args, { timeout: TIMEOUT_MS })).stdout;
+  } catch (cause) {
+    const { code, message } = cause as { code?: unknown; message: string };
+    // getent says 2 for what is in no database.
+    throw new AccountUnknownError(kind, key, code === 2 ? "" : (message.split("\n")[0] ?? ""), { cause });
+  }
+}

@@ -1,0 +1,55 @@
+import { chmodSync, chownSync, rmSync } from "node:fs";
+import { unixAddress } from "./address.ts";
+import * as libc from "./libc.ts";
+
+const BACKLOG = 16;
+const MAX_DATAGRAM = 8 * 1024;
+
+/** A unix socket at a path, which its owner and nobody else may use. Close-on-exec; `close` removes the path. */
+export class UnixSocket {
+  private closed = false;
+
+  private constructor(
+    readonly path: string,
+    readonly fd: number,
+  ) {}
+
+  /** @param owner the agent's own user by default */
+  static open(type: "stream" | "datagram", path: string, owner?: { uid: number; gid: number } | null): UnixSocket {
+    rmSync(path, { force: true });
+    const kind = type === "stream" ? libc.SOCK_STREAM : libc.SOCK_DGRAM | libc.SOCK_NONBLOCK;
+    const socket = new UnixSocket(path, libc.socket(libc.AF_UNIX, kind));
+    try {
+      libc.bind(socket.fd, unixAddress(path));
+      chmodSync(path, 0o600);
+      if (owner) chownSync(path, owner.uid, owner.gid);
+      if (type === "stream") libc.listen(socket.fd, BACKLOG);
+      return socket;
+    } catch (error) {
+      socket.close();
+      throw error;
+    }
+  }
+
+  /** The next datagram's text, cut at 8 KiB; null where none waits. */
+  receive(): string | null {
+    const buffer = Buffer.alloc(MAX_DATAGRAM);
+    try {
+      return buffer.toString("utf8", 0, libc.recv(this.fd, buffer));
+    } catch (error) {
+      if (error instanceof libc.NativeError && error.code === "EAGAIN") return null;
+      throw error;
+    }
+  }
+
+  /** Gives up the agent's hold; a process that inherited it goes on. */
+  release(): void {
+    if (!this.closed) libc.close(this.fd);
+    this.closed = true;
+  }
+
+  close(): void {
+    this.release();
+    rmSync(this.path, { force: true });
+  }
+}

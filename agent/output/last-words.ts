@@ -1,0 +1,18 @@
+import type { Output, Writer } from "./output.ts";
+
+/** Lines that tell nobody anything: a stack's frames, lone brackets. */
+const NOISE = /^(at .*|[\]})({[,;]*)?$/;
+const MAX_LENGTH = 600;
+/** Of these, what says nothing is left out. */
+const LOOKED_AT = 40;
+
+/** The last lines of a worker that say something, on one line, for a message. Empty where there are none. */
+export async function lastWords(output: Output, writer: Writer, lines = 8): Promise<string> {
+  const all = await output.lastLines(writer, LOOKED_AT);
+  return all
+    .map((line) => line.trim())
+    .filter((line) => !NOISE.test(line))
+    .slice(-lines)
+    .join(" | ")
+    .slice(-MAX_LENGTH);
+}

@@ -1,0 +1,36 @@
+import type { WorkerEnd } from "../../protocol/index.ts";
+import type { Listener } from "../os/listener.ts";
+import type { InstalledRelease } from "../releases/store.ts";
+import { Pool } from "../workers/pool.ts";
+import { signsDirectory } from "../workers/signs-paths.ts";
+import type { SlotParts } from "./parts.ts";
+
+/** What an end that nobody asked for is told as; null: it was asked for, and is no news. */
+const NEWS: Record<WorkerEnd["reason"], string | null> = {
+  stopped: null,
+  killed: null,
+  recycled: null,
+  crashed: "ended by itself",
+  lost: "was found ended",
+  oom: "was ended by the kernel: it was over its memory limit",
+  hung: "was ended: it had not been heard of in time",
+  unhealthy: "was ended: its liveness probes failed",
+};
+
+/** The pool of a slot's workers, which tells what happens to them. */
+export function openPool(parts: SlotParts, release: InstalledRelease, listener: Listener, workers: number): Pool {
+  const { name: slot, config, token, output, cgroup, secrets, account, log, emit } = parts;
+  const { version, tree } = release;
+  const port = config.slots[slot]?.port as number;
+  const socketDirectory = signsDirectory(config);
+  const spec = { slot, version, tree, port, token, config, secrets, account, output, cgroup, socketDirectory };
+  const pool = new Pool(spec, listener, workers, log);
+  pool.on("ended", (end) => {
+    const news = NEWS[end.reason];
+    if (news) emit({ kind: "worker", message: `worker ${end.worker} ${news}`, version, facts: { ...end } });
+  });
+  pool.on("recycled", ({ number, pid }, why) =>
+    emit({ kind: "worker", message: `worker ${number} was recycled: ${why}`, version, facts: { pid } }),
+  );
+  return pool;
+}
