@@ -116,10 +116,9 @@ export class Occupant extends EventEmitter<OccupantEvents> {
 
   /** Replaces the workers one by one. */
   async roll(signal: AbortSignal): Promise<void> {
-    const { timeout_ms } = this.parts.config.readiness;
     const onProgress = (done: number, total: number) =>
       this.setProgress({ step: "restarting", done, total, unit: "workers", ...this.versionFact() });
-    await this.pool?.roll(signal, onProgress, timeout_ms);
+    await this.pool?.roll(signal, onProgress);
     this.parts.emit({ kind: "worker", message: "all workers were restarted", ...this.versionFact() });
   }
 

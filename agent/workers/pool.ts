@@ -1,6 +1,6 @@
 import { EventEmitter } from "node:events";
 import type { Logger } from "pino";
-import { NotReadyError, type WorkerEnd, WorkersExitedError } from "../../protocol/index.ts";
+import { NotReadyError, type WorkerEnd } from "../../protocol/index.ts";
 import { type ConnectionCount, countConnections } from "../drain/in-flight.ts";
 import { abortable } from "../os/abortable.ts";
 import { socketInode } from "../os/accepting.ts";
@@ -14,18 +14,17 @@ import { endAll } from "./end-all.ts";
 import { describeProbe, Health, probeAddress } from "./health.ts";
 import { Lookout } from "./lookout.ts";
 import { untilPortFree } from "./port-free.ts";
+import { Replacer } from "./replacer.ts";
 import { type Seat, Seats } from "./seat.ts";
 import { Signs } from "./signs.ts";
 import { type WorkerSpec, writer } from "./spec.ts";
 import { Sweeper } from "./sweeper.ts";
-import { type Asked, describeEnd, Worker } from "./worker.ts";
+import { type Asked, Worker } from "./worker.ts";
 
 /** A worker that ran this long is not in a restart loop. */
 const SETTLED_MS = 60_000;
 /** How an end is told that was asked for, and says nothing against the worker. */
 const EXPECTED: readonly WorkerEnd["reason"][] = ["stopped", "killed", "recycled"];
-/** After a replacement that did not come up, the next one is tried so much later. */
-const RECYCLE_AGAIN_MS = 60_000;
 
 interface PoolEvents {
   /** The number of living or ready workers may have changed. */
@@ -54,14 +53,9 @@ export class Pool extends EventEmitter<PoolEvents> {
   private readonly sweeper: Sweeper;
   private readonly lookout: Lookout;
   private readonly caretaker: Caretaker;
+  private readonly replacer: Replacer;
   /** When workers ended by themselves lately: monotonic ms. */
   private readonly failures: number[] = [];
-  /** Ends what replaces workers one at a time. */
-  private readonly replacing = new AbortController();
-  /** A worker is being replaced by the rules of [recycle], or that was tried in vain lately. */
-  private recycling = false;
-  private rolling = false;
-  private recycleAgain: NodeJS.Timeout | undefined;
 
   constructor(
     readonly spec: WorkerSpec,
@@ -86,6 +80,21 @@ export class Pool extends EventEmitter<PoolEvents> {
       this.lookout.look();
       this.emit("change");
     });
+    this.replacer = new Replacer(
+      {
+        seats: this.seats,
+        isHealthy,
+        isWhole: () => this.ready >= this.wanted,
+        notReady: (timeoutMs) => new NotReadyError(this.ready, this.wanted, timeoutMs, describeProbe(this.health.last)),
+        addRelief: (seat) => this.addRelief(seat),
+        seated: (relief) => this.emit("started", relief),
+        retire: (worker, why) => this.retire(worker, why),
+        lastWords: (end) => this.lastWords(end),
+        until: (done, signal) => this.until(done, signal),
+      },
+      spec.config.readiness.timeout_ms,
+      log,
+    );
   }
 
   get wanted(): number {
@@ -155,34 +164,11 @@ export class Pool extends EventEmitter<PoolEvents> {
   }
 
   /**
-   * Replaces the workers one at a time: the next one is up and accepting before the old one is told to end, so that there are never
-   * fewer ready ones than before.
+   * Replaces the workers one at a time.
    * @throws WorkersExitedError or NotReadyError where the next one does not come up; the old one serves on.
    */
-  async roll(signal: AbortSignal, onProgress: (done: number, total: number) => void, timeoutMs: number): Promise<void> {
-    this.rolling = true;
-    try {
-      await this.rollEach(signal, onProgress, timeoutMs);
-    } finally {
-      this.rolling = false;
-    }
-  }
-
-  private async rollEach(signal: AbortSignal, onProgress: (done: number, total: number) => void, timeoutMs: number) {
-    const old = this.seats.workers;
-    for (const [done, worker] of old.entries()) {
-      onProgress(done, old.length);
-      const seat = this.seats.at(worker.number);
-      if (!worker.alive || seat.worker !== worker) continue;
-      const bounded = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
-      try {
-        await this.replace(seat, worker, "stopped", signal, bounded);
-      } catch (error) {
-        signal.throwIfAborted();
-        if ((error as Error).name !== "TimeoutError") throw error;
-        throw new NotReadyError(this.ready, this.wanted, timeoutMs, describeProbe(this.health.last));
-      }
-    }
+  roll(signal: AbortSignal, onProgress: (done: number, total: number) => void): Promise<void> {
+    return this.replacer.roll(signal, onProgress);
   }
 
   /**
@@ -232,59 +218,17 @@ export class Pool extends EventEmitter<PoolEvents> {
     }
   }
 
-  /** Puts another worker beside the one that sits there, and lets that one go. */
-  private async replace(
-    seat: Seat,
-    worker: Worker,
-    why: Asked,
-    signal: AbortSignal,
-    bounded: AbortSignal,
-  ): Promise<void> {
-    await this.relieve(seat, bounded);
-    await abortable(this.retire(worker, why), signal);
-    await this.until(() => (seat.worker?.ready ?? false) && this.health.healthy, bounded);
-  }
-
-  /** Replaces a worker that is due, one at a time, and none while the slot is not well. */
   private async recycle(worker: Worker, why: string): Promise<void> {
-    const seat = this.seats.at(worker.number);
-    const calm = this.over === "no" && !this.rolling && this.ready >= this.wanted;
-    if (this.recycling || !calm || seat.worker !== worker) return;
-    this.recycling = true;
-    const { signal } = this.replacing;
-    const bounded = AbortSignal.any([signal, AbortSignal.timeout(this.spec.config.readiness.timeout_ms)]);
-    try {
-      await this.replace(seat, worker, "recycled", signal, bounded);
-      this.recycling = false;
-      this.log.info({ worker: worker.number, pid: worker.pid, why }, "worker was recycled");
-      this.emit("recycled", worker, why);
-    } catch (err) {
-      if (signal.aborted) return;
-      this.log.warn({ err, worker: worker.number, why }, "worker could not be recycled");
-      this.recycleAgain = setTimeout(() => {
-        this.recycling = false;
-      }, RECYCLE_AGAIN_MS);
-    }
+    if (!(await this.replacer.recycle(worker, why))) return;
+    this.log.info({ worker: worker.number, pid: worker.pid, why }, "worker was recycled");
+    this.emit("recycled", worker, why);
   }
 
-  /** Brings up the next worker of a seat beside the one that sits there. */
-  private async relieve(seat: Seat, signal: AbortSignal): Promise<void> {
+  private async addRelief(seat: Seat): Promise<Worker> {
     const relief = await this.spawn(seat);
     seat.relief = relief;
     this.admit(seat, relief);
-    try {
-      await this.until(() => relief.ready || !relief.alive, signal);
-      if (!relief.alive) {
-        const end = await relief.whenEnded();
-        throw new WorkersExitedError(1, describeEnd(end), await this.lastWords(end));
-      }
-      seat.worker = relief;
-      seat.restarts++;
-      this.emit("started", relief);
-    } finally {
-      if (seat.relief === relief) seat.relief = null;
-      if (seat.worker !== relief) void this.retire(relief);
-    }
+    return relief;
   }
 
   /** Ends one worker: the stop signal, a grace, SIGKILL. */
@@ -299,8 +243,7 @@ export class Pool extends EventEmitter<PoolEvents> {
 
   private halt(how: "stopped" | "abandoned"): void {
     this.over = how;
-    this.replacing.abort();
-    clearTimeout(this.recycleAgain);
+    this.replacer.stop();
     this.health.stop();
     this.seats.stop();
   }
@@ -357,8 +300,8 @@ export class Pool extends EventEmitter<PoolEvents> {
     const output = this.spec.output.place(writer(this.spec, worker.number));
     this.log[expected ? "info" : "warn"]({ ...end, output }, "worker ended");
     this.emit("ended", end);
-    if (!expected) this.countFailure();
     if (seat.worker === worker) {
+      if (!expected) this.countFailure();
       seat.worker = seat.relief?.alive ? seat.relief : null;
       seat.failures = expected || end.ranMs > SETTLED_MS ? 0 : seat.failures + 1;
       if (!seat.worker) this.refill(seat);

@@ -62,8 +62,8 @@ export class Signs {
     const notifyPath = environment.get("NOTIFY_SOCKET");
     const livenessPath = environment.get(LIVENESS_VARIABLE) ?? null;
     if (!notifyPath && !livenessPath) return null;
-    const owner = notifyPath ? ownerOf(notifyPath) : null;
-    const notify = notifyPath ? UnixSocket.open("datagram", notifyPath, owner) : null;
+    // One that nobody reads would fill up, and hold its worker up.
+    const notify = notifyPath && isTold(config) ? UnixSocket.open("datagram", notifyPath, ownerOf(notifyPath)) : null;
     return new Signs(config, true, notify, livenessPath, null, onChange);
   }
 
