@@ -1,15 +1,12 @@
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import {
   buckets,
-  ConfigInvalidError,
-  DiskFullError,
   type Event,
   type HostStatus,
   keys,
   memberLeaseMs,
-  SlotdError,
+  type SlotdError,
   type SlotStatus,
   SlotUnknownError,
   toSlotdError,
@@ -23,21 +20,23 @@ import { OrderWatch } from "./bus/order-watch.ts";
 import type { Config } from "./config/schema.ts";
 import { EventLog } from "./event-log.ts";
 import { hostFigures } from "./host-figures.ts";
-import { Journal } from "./journal/journal.ts";
-import { instanceToken } from "./journal/token.ts";
+import type { Journal } from "./journal/journal.ts";
 import { AccountLookup } from "./os/account.ts";
-import { holdLock } from "./os/lock.ts";
 import { bootId } from "./os/process.ts";
 import type { ServiceManager } from "./os/service-manager.ts";
 import { type Output, openOutput } from "./output/output.ts";
+import { releaseBounds } from "./releases/bounds.ts";
 import { ReleaseStore } from "./releases/store.ts";
 import { storeName } from "./slots/parts.ts";
 import { Registrar } from "./slots/registrar.ts";
 import { Slot } from "./slots/slot.ts";
 import { slotStatus } from "./slots/status.ts";
+import { openState } from "./state.ts";
+import { checkStopTime } from "./stop-time.ts";
 import { agentVersion } from "./version.ts";
 import { HostCgroups } from "./workers/cgroups.ts";
 import { Secrets } from "./workers/secrets.ts";
+import { unenforced } from "./workers/unenforced.ts";
 
 const STATUS_MS = 5_000;
 /** Changes that come thick and fast are published together. */
@@ -60,6 +59,7 @@ export class Agent {
   private readonly cgroups: HostCgroups | null;
   /** The controllers that limits are enforced with. */
   private controllers: string[] | null = null;
+  private readonly warnings = new Set<string>();
   private readonly secrets: Secrets;
   private readonly account: AccountLookup;
   private readonly registrars: Registrar[] = [];
@@ -72,7 +72,7 @@ export class Agent {
   private running: Promise<unknown> = Promise.resolve();
   private closing: Promise<void> | undefined;
 
-  /** @throws AgentRunningError; DiskFullError or ConfigInvalidError where the state directory can't be used. */
+  /** @throws what `openState` throws. */
   constructor(
     readonly config: Config,
     private readonly log: Logger,
@@ -81,8 +81,7 @@ export class Agent {
     environment: NodeJS.ProcessEnv,
   ) {
     const { service, host, state_directory: state } = config;
-    const logDirectory = join(state, "logs");
-    const { lock, journal, token } = openState(state, logDirectory);
+    const { lock, journal, token, logDirectory } = openState(state);
     this.lock = lock;
     this.journal = journal;
     this.output = openOutput(service, logDirectory, config.logs, environment);
@@ -93,7 +92,7 @@ export class Agent {
     this.bus = new Bus(config.nats, `slotd ${service}@${host}`, log);
     this.eventPublisher = new EventPublisher(this.bus, log);
     this.statusPublisher = new KeyPublisher(this.bus, buckets.hosts, keys.host(service, host), log);
-    this.releases = new ReleaseStore(join(state, "releases"), releaseBounds(config), objectSource(this.bus));
+    this.releases = new ReleaseStore(join(state, "releases"), releaseBounds(config.releases), objectSource(this.bus));
     this.slots = new Map(Object.keys(config.slots).map((name) => [name, this.slot(name, journal, token)]));
     manager.forgetExcept([...this.slots.keys()].map(storeName));
     const take = (slot: string, text: string) => this.slots.get(slot)?.take(text);
@@ -106,6 +105,8 @@ export class Agent {
     await this.sweep();
     await Promise.all([...this.slots.values()].map((slot) => slot.begin()));
     this.controllers = this.cgroups?.enforce() ?? null;
+    const lost = unenforced(this.config.limits, this.controllers);
+    if (lost !== null) this.warn(lost);
   }
 
   /** Rejects where a slot's reconciler failed, which only a new agent can mend. */
@@ -121,6 +122,9 @@ export class Agent {
     this.orders.start();
     for (const change of ["up", "down"] as const) this.bus.on(change, () => this.publishStatusSoon());
     this.bus.start();
+    checkStopTime(this.config)
+      .then((warning) => warning && this.warn(warning))
+      .catch((err) => this.log.warn({ err }, "systemd could not be asked for TimeoutStopSec"));
     this.every(STATUS_MS, () => this.publishStatus());
     this.every(TRIM_MS, () => this.output.trim());
     this.every(FIGURES_MS, async () => {
@@ -159,6 +163,7 @@ export class Agent {
       controllers: this.controllers,
       load: this.load,
       slots: Object.fromEntries([...this.slots].map(([name, slot]) => [name, slotStatus(slot)])),
+      warnings: [...this.warnings],
       lastError: this.lastError,
     };
   }
@@ -221,6 +226,14 @@ export class Agent {
     this.lastError = { ...error.toWire(), at: new Date().toISOString() };
     this.log.error({ ...this.lastError }, what);
     this.emit({ slot: "-", kind: "error", message: error.message, code: error.code });
+  }
+
+  /** Tells an operator of something that works, but not as the configuration wants it. */
+  private warn(warning: string): void {
+    this.warnings.add(warning);
+    this.log.warn({ warning }, "configuration does not fit this host");
+    this.emit({ slot: "-", kind: "agent", message: warning });
+    this.publishStatusSoon();
   }
 
   private emit(event: Pick<Event, "slot" | "kind" | "message"> & Partial<Event>): void {
@@ -293,36 +306,7 @@ function summary({ slots, bus }: HostStatus): string {
   return [...each, bus.connected ? "bus connected" : "bus away"].join(", ");
 }
 
-function openState(state: string, logDirectory: string) {
-  try {
-    // The workers' user has to reach the releases in it; what is secret has a mode of its own.
-    mkdirSync(state, { recursive: true, mode: 0o755 });
-    mkdirSync(logDirectory, { recursive: true, mode: 0o750 });
-    const lock = holdLock(join(state, "lock"));
-    return { lock, journal: Journal.open(state), token: instanceToken(state) };
-  } catch (cause) {
-    if (cause instanceof SlotdError) throw cause;
-    const { code, message } = cause as NodeJS.ErrnoException;
-    if (code === "ENOSPC" || code === "EDQUOT") throw new DiskFullError(state, message, { cause });
-    throw new ConfigInvalidError(
-      "state_directory",
-      `can't be used (${message}); the agent's user must be able to read and write it`,
-      { cause },
-    );
-  }
-}
-
 function accountNames({ app }: Config) {
   const { user, group, supplementary_groups: supplementary } = app;
   return user === undefined ? null : { user, group, supplementary };
-}
-
-function releaseBounds({ releases }: Config) {
-  return {
-    maxArchiveBytes: releases.max_archive_bytes,
-    maxUnpackedBytes: releases.max_unpacked_bytes,
-    maxEntries: releases.max_entries,
-    stallTimeoutMs: releases.stall_timeout_ms,
-    fetchAttempts: releases.fetch_attempts,
-  };
 }

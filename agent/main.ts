@@ -4,6 +4,7 @@ import { pino } from "pino";
 import { type SlotdError, toSlotdError } from "../protocol/index.ts";
 import { Agent } from "./agent.ts";
 import { serveOnBus } from "./bus/micro-service.ts";
+import { checkHost } from "./config/check-host.ts";
 import { loadConfig } from "./config/load.ts";
 import { Api } from "./control/api.ts";
 import { ControlServer } from "./control/server.ts";
@@ -24,6 +25,7 @@ const options = command.opts<{ config: string; checkConfig?: boolean; pretty?: b
 try {
   const config = loadConfig(options.config);
   if (options.checkConfig) {
+    await checkHost(config);
     console.log(`${options.config}: good (service ${config.service}, slots ${Object.keys(config.slots).join(", ")})`);
     process.exit(0);
   }

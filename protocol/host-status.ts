@@ -117,6 +117,8 @@ export const hostStatusSchema = z.object({
   controllers: z.array(z.string()).nullable(),
   load: z.object({ cores: count, load1: z.number(), memoryUsed: z.number(), stateDiskUsed: z.number() }).nullable(),
   slots: z.record(nameSchema, slotStatusSchema),
+  /** What works, but not as the configuration wants it: sentences for an operator. */
+  warnings: z.array(z.string()),
   lastError: wireErrorSchema.nullable(),
 });
 export type HostStatus = z.infer<typeof hostStatusSchema>;

@@ -1,3 +1,5 @@
+import type { Config } from "../config/schema.ts";
+
 /** What a release may cost. Each comes from the key of the same name in [releases]. */
 export interface ReleaseBounds {
   maxArchiveBytes: number;
@@ -9,6 +11,16 @@ export interface ReleaseBounds {
   stallTimeoutMs: number;
   /** Tries in all, the first one included. */
   fetchAttempts: number;
+}
+
+export function releaseBounds(releases: Config["releases"]): ReleaseBounds {
+  return {
+    maxArchiveBytes: releases.max_archive_bytes,
+    maxUnpackedBytes: releases.max_unpacked_bytes,
+    maxEntries: releases.max_entries,
+    stallTimeoutMs: releases.stall_timeout_ms,
+    fetchAttempts: releases.fetch_attempts,
+  };
 }
 
 /** How far a step is: bytes of a fetch, entries of an unpacking. `total` is 0 while it is unknown. */

@@ -77,12 +77,14 @@ const require = __createRequire(import.meta.url), __filename = __fileOf(import.m
   bundle controller-stub/main.ts slotd-controller.js
   put 755 "$runtime/bin/node" $lib/bin/node
   printf '{"name":"slotd","version":"%s","private":true,"type":"module"}\n' "$version" >"$stage/$lib/package.json"
-  local program
+  local program options
   for program in slotd slotctl slotd-controller; do
     # The program's own runtime, whatever `node` the host has; `exec`, since systemd watches the process that it starts.
+    # Node's options are in the program's first line.
+    options=$(sed -n '1s/^#!.* node \(.*\)$/\1 /p' "$stage/$lib/$program.js")
     install -D -m 755 /dev/stdin "$stage/usr/bin/$program" <<END
 #!/bin/sh
-exec /usr/lib/slotd/bin/node /usr/lib/slotd/$program.js "\$@"
+exec /usr/lib/slotd/bin/node $options/usr/lib/slotd/$program.js "\$@"
 END
   done
   local native=@koromix/koffi-linux-$node_arch file
@@ -111,7 +113,7 @@ put_documents() {
   # What docs/config.md says, as a man page: one source.
   install -d "$stage/usr/share/man/man5"
   run_script config-page.ts docs/config.md "$version" | gzip -9n >"$stage/usr/share/man/man5/slotd.toml.5.gz"
-  local program
+  local program options
   for program in slotd slotctl slotd-controller; do
     put 644 scripts/packaging/completions/$program.bash usr/share/bash-completion/completions/$program
     put 644 scripts/packaging/completions/_$program usr/share/zsh/vendor-completions/_$program

@@ -48,6 +48,7 @@ export function hostStatus(service: string, host: string, over: Partial<HostStat
     controllers: null,
     load: null,
     slots: { a: slotStatus("a"), b: slotStatus("b") },
+    warnings: [],
     lastError: null,
     ...over,
   };

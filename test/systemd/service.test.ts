@@ -101,6 +101,21 @@ test("reload refuses a configuration with a mistake, and the agent goes on", asy
   assert.equal(await agent(), before);
 });
 
+test("a stop that may take longer than systemd waits is told to the operator", async () => {
+  const warnings = async () => (await json<HostStatus>("slotctl status")).warnings;
+  assert.deepEqual(await warnings(), []);
+  host.write("/etc/slotd/web.toml", CONFIGURATION.replace("timeout_ms = 2000", "timeout_ms = 120000"));
+  await keepsWorkers(() => host.run(`systemctl reload ${UNIT}`));
+  const told = await until("it is told", async () => (await warnings())[0]);
+  assert.match(told, /^a stop may take 136050 ms \(.*TimeoutStopSec of slotd@web.service is 120000 ms: /);
+  assert.match(
+    (await host.run("slotctl doctor --config /etc/slotd/web.toml", { check: false })).stdout,
+    /TimeoutStopSec/,
+  );
+  host.write("/etc/slotd/web.toml", CONFIGURATION);
+  await keepsWorkers(() => host.run(`systemctl reload ${UNIT}`));
+});
+
 test("kill -9 of the agent keeps the workers", () => keepsWorkers((pid) => host.run(`kill -9 ${pid}`)));
 
 test("an agent that hangs is ended by the watchdog, and the workers stay", () =>

@@ -10,6 +10,11 @@ export interface LiveAgent {
   workers: readonly WorkerStatus[];
 }
 
+/** What the agent itself says that does not fit. */
+export function checkWarnings({ status }: LiveAgent): Check[] {
+  return status.warnings.map((warning) => warn("agent", warning, "as it says"));
+}
+
 /** Whether an agent answers, and is the one that the configuration is about. */
 export async function checkAgent(
   client: ControlClient,

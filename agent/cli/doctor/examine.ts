@@ -1,6 +1,6 @@
 import { environment } from "../../os/process.ts";
 import { ControlClient } from "../client.ts";
-import { checkAgent } from "./agent.ts";
+import { checkAgent, checkWarnings } from "./agent.ts";
 import { checkLogin } from "./bus-login.ts";
 import { checkServers, reachServers } from "./bus-servers.ts";
 import type { Check } from "./check.ts";
@@ -31,6 +31,7 @@ export async function* examine({ configPath, socket, path, signal }: Patient): A
   yield seen.check;
   if (!config) return;
   const { agent } = seen;
+  if (agent) yield* checkWarnings(agent);
   const reaches = await reachServers(config.nats.servers);
   yield* checkServers(reaches);
   if (reaches.some(({ why }) => why === null)) {

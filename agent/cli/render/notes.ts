@@ -1,4 +1,4 @@
-import type { HostStatus, SlotStatus, WireError } from "../../../protocol/index.ts";
+import type { HostStatus, SlotStatus, WireError, WorkerEnd } from "../../../protocol/index.ts";
 import { progressText } from "./amounts.ts";
 import { drainText } from "./drain.ts";
 import { age } from "./duration.ts";
@@ -12,12 +12,15 @@ export interface Note {
   text: string;
 }
 
+/** Ends that nobody asked for. */
+const UNASKED: readonly WorkerEnd["reason"][] = ["crashed", "lost", "oom", "hung", "unhealthy"];
+
 /** What a person should know of a host that the table does not say. */
 export function notes(status: HostStatus, now: number): Note[] {
   return [...hostNotes(status, now), ...Object.values(status.slots).flatMap((slot) => slotNotes(slot, now))];
 }
 
-function hostNotes({ bus, lastError }: HostStatus, now: number): Note[] {
+function hostNotes({ bus, warnings, lastError }: HostStatus, now: number): Note[] {
   const found: Note[] = [];
   if (!bus.connected) {
     const why = bus.error ? ` (${oneLine(bus.error)})` : "";
@@ -27,6 +30,7 @@ function hostNotes({ bus, lastError }: HostStatus, now: number): Note[] {
       text: `bus down for ${age(bus.since, now)}, since ${bus.since}${why}: serving goes on, but orders and routes are as old as that, and others see this host as it was then`,
     });
   }
+  for (const warning of warnings) found.push({ tone: "odd", about: "-", text: oneLine(warning) });
   if (lastError) found.push({ tone: "bad", about: "-", text: `last error ${errorText(lastError, now)}` });
   return found;
 }
@@ -41,7 +45,7 @@ function slotNotes(slot: SlotStatus, now: number): Note[] {
     add("bad", `order ${order.id} ${order.outcome} ${errorText(order.error, now)}`);
   if (lastError) add("bad", `last error ${errorText(lastError, now)}`);
   if (refused) add("bad", `refused order ${refused.orderId ?? "without an id"}: ${errorText(refused, now)}`);
-  if (lastEnd && (lastEnd.reason === "crashed" || lastEnd.reason === "lost")) {
+  if (lastEnd && UNASKED.includes(lastEnd.reason)) {
     const how = lastEnd.signal
       ? ` by ${lastEnd.signal}`
       : lastEnd.exitCode === null

@@ -54,6 +54,7 @@ export function host(slots: SlotStatus[], over: Partial<HostStatus> = {}): HostS
     controllers: null,
     load: null,
     slots: Object.fromEntries(slots.map((one) => [one.slot, one])),
+    warnings: [],
     lastError: null,
     ...over,
   } satisfies HostStatus);
