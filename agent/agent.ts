@@ -84,7 +84,7 @@ export class Agent {
     const { lock, journal, token, logDirectory } = openState(state);
     this.lock = lock;
     this.journal = journal;
-    this.output = openOutput(service, logDirectory, config.logs, environment);
+    this.output = openOutput(service, logDirectory, config.logs, environment, log);
     this.cgroups = HostCgroups.open(config.limits, log);
     this.secrets = new Secrets(config.app.secrets, environment.CREDENTIALS_DIRECTORY);
     this.account = new AccountLookup(accountNames(config));
@@ -105,7 +105,7 @@ export class Agent {
     await this.sweep();
     await Promise.all([...this.slots.values()].map((slot) => slot.begin()));
     this.controllers = this.cgroups?.enforce() ?? null;
-    const lost = unenforced(this.config.limits, this.controllers);
+    const lost = unenforced(this.config, this.controllers);
     if (lost !== null) this.warn(lost);
   }
 

@@ -55,8 +55,13 @@ async function lastThatFit(api: Api, request: Request, maxBytes: number): Promis
   const filter = api.outputFilter(request);
   for (let { lines } = filter; lines > 0; lines = Math.floor(lines / 2)) {
     const found: OutputLine[] = [];
-    for await (const line of api.agent.output.read({ ...filter, lines }, null)) found.push(line);
-    if (Buffer.byteLength(JSON.stringify(found)) <= maxBytes) return found;
+    let bytes = 2;
+    for await (const line of api.agent.output.read({ ...filter, lines }, null)) {
+      found.push(line);
+      bytes += Buffer.byteLength(JSON.stringify(line)) + 1;
+      if (bytes > maxBytes) break;
+    }
+    if (bytes <= maxBytes) return found;
   }
   return [];
 }

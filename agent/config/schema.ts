@@ -31,6 +31,7 @@ const environmentName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "must be a 
 const OWN_VARIABLE = /^(PORT|LISTEN_(FDS|PID|FDNAMES)|NOTIFY_SOCKET|WATCHDOG_(USEC|PID)|SLOTD_.*)$/;
 const NOT_OWN = "must not set PORT, LISTEN_*, NOTIFY_SOCKET, WATCHDOG_* or SLOTD_*: the agent sets those";
 const hasNoOwn = (variables: object) => !Object.keys(variables).some((name) => OWN_VARIABLE.test(name));
+const SECRET = 'must be { file = "/path" } or { credential = "name" }';
 /** A user or group of the host, by name or number. */
 const account = z.union([z.string().min(1), z.int().nonnegative()]);
 
@@ -68,7 +69,7 @@ const app = z.strictObject({
   secrets: z
     .record(
       environmentName,
-      z.union([z.strictObject({ file: absolutePath }), z.strictObject({ credential: fileName })]),
+      z.union([z.strictObject({ file: absolutePath }), z.strictObject({ credential: fileName })], SECRET),
     )
     .default({})
     .refine(hasNoOwn, { error: NOT_OWN }),

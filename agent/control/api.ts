@@ -37,7 +37,7 @@ export class Api {
           uptimeMs: Math.round(worker.ageMs),
           cpuPercent: usage[worker.pid]?.cpu ?? null,
           memoryBytes: usage[worker.pid]?.memory ?? null,
-          says: worker.signs?.says ?? null,
+          says: worker.signs?.says == null ? null : pool.spec.secrets.redact(worker.signs.says),
           restarts: pool.restartsOf(worker.number),
           output: this.agent.output.place({ slot: slot.name, version: worker.version, worker: worker.number }),
         }));

@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { promisify } from "node:util";
-import { AccountUnknownError } from "../../protocol/index.ts";
+import { AccountUnknownError, ConfigInvalidError } from "../../protocol/index.ts";
 
 const run = promisify(execFile);
 const TIMEOUT_MS = 10_000;
@@ -34,9 +35,14 @@ export class AccountLookup {
   /** @param names null: the agent's own */
   constructor(private readonly names: AccountNames | null) {}
 
-  /** @throws AccountUnknownError */
+  /** @throws AccountUnknownError; ConfigInvalidError where the agent itself may not become another user. */
   async get(): Promise<Account | null> {
     if (!this.names) return null;
+    if (!maySwitch())
+      throw new ConfigInvalidError(
+        "app.user",
+        "needs an agent that runs as root: this one may not become another user",
+      );
     const now = performance.now();
     if (!this.last || now - this.last.at > FRESH_MS) this.last = { at: now, account: findAccount(this.names) };
     try {
@@ -48,6 +54,15 @@ export class AccountLookup {
   }
 }
 
+/** CAP_SETGID and CAP_SETUID as bits of a set: capabilities(7). */
+const SWITCHING = (1n << 6n) | (1n << 7n);
+
+/** Whether this process may start others as any user of the host. */
+function maySwitch(): boolean {
+  const [, effective] = /^CapEff:\s+([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "latin1")) ?? [];
+  return effective !== undefined && (BigInt(`0x${effective}`) & SWITCHING) === SWITCHING;
+}
+
 /**
  * Looks a user up, wherever the host keeps its users: nsswitch.conf(5).
  * @throws AccountUnknownError naming the user or group.
@@ -55,7 +70,11 @@ export class AccountLookup {
 export async function findAccount({ user, group, supplementary }: AccountNames): Promise<Account> {
   const [name, , uid, ownGid, , home, shell] = await entry("passwd", user);
   const gid = group === undefined ? Number(ownGid) : await groupId(group);
-  const member = (await ask("id", ["-G", name as string], "user", user)).split(/\s+/).filter(Boolean).map(Number);
+  // The name, then the groups that list the user: with another group than its own, it is not in that one.
+  const [, ...member] = (await ask("initgroups", name as string, "user", user))
+    .split(/\s+/)
+    .filter(Boolean)
+    .map(Number);
   const more = await Promise.all(supplementary.map(groupId));
   const groups = [...new Set([...member, ...more])].filter((each) => each !== gid);
   return { name: name as string, uid: Number(uid), gid, groups, home: home || "/", shell: shell || "/bin/sh" };
@@ -68,12 +87,12 @@ async function groupId(group: string | number): Promise<number> {
 
 async function entry(database: "passwd" | "group", key: string | number): Promise<string[]> {
   const kind = database === "passwd" ? "user" : "group";
-  return (await ask("getent", [database, String(key)], kind, key)).trimEnd().split(":");
+  return (await ask(database, String(key), kind, key)).trimEnd().split(":");
 }
 
-async function ask(command: string, args: string[], kind: "user" | "group", key: string | number): Promise<string> {
+async function ask(database: string, text: string, kind: "user" | "group", key: string | number): Promise<string> {
   try {
-    return (await run(command, args, { timeout: TIMEOUT_MS })).stdout;
+    return (await run("getent", ["--", database, text], { timeout: TIMEOUT_MS })).stdout;
   } catch (cause) {
     const { code, message } = cause as { code?: unknown; message: string };
     // getent says 2 for what is in no database.

@@ -1,6 +1,11 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { getxattr } from "./libc.ts";
+
+const LOOK_MS = 10;
+/** How long the kernel may take to bury what was killed. */
+const BURIAL_MS = 5_000;
 
 /** A group of processes in the unified hierarchy of control groups: cgroups(7), Documentation/admin-guide/cgroup-v2.rst. */
 export class Cgroup {
@@ -36,6 +41,16 @@ export class Cgroup {
   /** The controllers that the groups below have. */
   get enabled(): string[] {
     return words(this.read("cgroup.subtree_control"));
+  }
+
+  get exists(): boolean {
+    return existsSync(this.path);
+  }
+
+  /** The one of that group's children that this one is, or is below of; null where it is elsewhere. */
+  below(above: Cgroup): Cgroup | null {
+    if (!this.path.startsWith(`${above.path}/`)) return null;
+    return above.child(this.path.slice(above.path.length + 1).split("/")[0] as string);
   }
 
   child(name: string): Cgroup {
@@ -84,6 +99,15 @@ export class Cgroup {
     this.write("cgroup.procs", String(pid));
   }
 
+  /** The same, unless it has ended since. */
+  tryToTake(pid: number): void {
+    try {
+      this.take(pid);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    }
+  }
+
   /** The processes here and below. */
   pids(): number[] {
     const own = words(this.read("cgroup.procs")).map(Number);
@@ -95,11 +119,25 @@ export class Cgroup {
     return Number(new RegExp(`^${event} (\\d+)$`, "m").exec(this.read(file))?.[1] ?? 0);
   }
 
-  /** Kills all that is here and below, also what forks meanwhile. @returns false where the kernel can't (before 5.14). */
+  /** Kills all that is here and below, also what forks meanwhile. @returns false where the kernel can't (before 5.14), or it is gone. */
   kill(): boolean {
-    if (!this.has("cgroup.kill")) return false;
-    this.write("cgroup.kill", "1");
-    return true;
+    try {
+      this.write("cgroup.kill", "1");
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Removes it; kills what is still in it. @throws where that does not end. */
+  async end(): Promise<void> {
+    const end = performance.now() + BURIAL_MS;
+    while (!this.remove()) {
+      if (performance.now() > end)
+        throw new Error(`${this.path} can't be removed; in it are ${this.pids().join(", ")}`);
+      this.kill();
+      await sleep(LOOK_MS);
+    }
   }
 
   /** Removes it, and all that is below it; what still has processes stays. @returns whether it is gone. */

@@ -3,7 +3,10 @@ import { unixAddress } from "./address.ts";
 import * as libc from "./libc.ts";
 
 const BACKLOG = 16;
-const MAX_DATAGRAM = 8 * 1024;
+/** What systemd takes: NOTIFY_BUFFER_MAX. */
+const MAX_DATAGRAM = 4 * 1024;
+/** One byte more tells what is longer. */
+const buffer = Buffer.alloc(MAX_DATAGRAM + 1);
 
 /** A unix socket at a path, which its owner and nobody else may use. Close-on-exec; `close` removes the path. */
 export class UnixSocket {
@@ -31,11 +34,11 @@ export class UnixSocket {
     }
   }
 
-  /** The next datagram's text, cut at 8 KiB; null where none waits. */
+  /** The next datagram's text, empty where it is longer than 4 KiB; null where none waits. */
   receive(): string | null {
-    const buffer = Buffer.alloc(MAX_DATAGRAM);
     try {
-      return buffer.toString("utf8", 0, libc.recv(this.fd, buffer));
+      const length = libc.recv(this.fd, buffer);
+      return length > MAX_DATAGRAM ? "" : buffer.toString("utf8", 0, length);
     } catch (error) {
       if (error instanceof libc.NativeError && error.code === "EAGAIN") return null;
       throw error;

@@ -7,9 +7,15 @@ const MAX_LENGTH = 600;
 const LOOKED_AT = 40;
 
 /** The last lines of a worker that say something, on one line, for a message. Empty where there are none. */
-export async function lastWords(output: Output, writer: Writer, lines = 8): Promise<string> {
+export async function lastWords(
+  output: Output,
+  writer: Writer,
+  redact: (text: string) => string = (text) => text,
+  lines = 8,
+): Promise<string> {
   const all = await output.lastLines(writer, LOOKED_AT);
-  return all
+  return redact(all.join("\n"))
+    .split("\n")
     .map((line) => line.trim())
     .filter((line) => !NOISE.test(line))
     .slice(-lines)

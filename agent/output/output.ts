@@ -1,3 +1,4 @@
+import type { Logger } from "pino";
 import { FileOutput } from "./files.ts";
 import { JournalOutput, journalIsThere } from "./journal.ts";
 
@@ -45,7 +46,10 @@ export function openOutput(
   directory: string,
   { output, max_worker_bytes }: { output: "auto" | "journal" | "files"; max_worker_bytes: number },
   environment: NodeJS.ProcessEnv,
+  log: Logger,
 ): Output {
+  const onLost = (writer: Writer, err: Error) =>
+    log.warn({ err, ...writer }, "journald took no connection: what this worker writes is lost");
   const journal = output === "journal" || (output === "auto" && journalIsThere(environment));
-  return journal ? new JournalOutput(service) : new FileOutput(directory, max_worker_bytes);
+  return journal ? new JournalOutput(service, onLost) : new FileOutput(directory, max_worker_bytes);
 }

@@ -68,6 +68,12 @@ export function findLeft(
       others.push(found);
     }
   }
+  // An app that rewrites its title may have overwritten the environment that the token is read from. It is known by the rest.
+  const hidden = journalled.filter(({ number, identity }) => !workers.has(number) && isAlive(identity));
+  const shared = stored ? socketInode(stored.fd) : listenerInode(address.bind, address.port);
+  for (const { number, identity, startedAt } of version === null ? [] : hidden)
+    if (shared !== null && holds(identity.pid, shared))
+      workers.set(number, Worker.adopt(number, version as string, identity, startedAt));
   const leaders = new Set([...workers.values()].map((worker) => worker.pid));
   // A worker's own children are part of it, also those that made groups of their own.
   const belongs = ({ group, env }: Found) => leaders.has(group) || leaders.has(Number(env.get("LISTEN_PID")));
@@ -81,8 +87,12 @@ export function findLeft(
 /** Whether the workers share the socket that the service manager kept. */
 function holdsIt(pids: Iterable<number>, stored: Listener | null): boolean {
   if (!stored) return false;
-  const target = `socket:[${socketInode(stored.fd)}]`;
-  return [...pids].some((pid) => [...descriptors(pid).values()].includes(target));
+  const inode = socketInode(stored.fd);
+  return [...pids].some((pid) => holds(pid, inode));
+}
+
+function holds(pid: number, inode: number): boolean {
+  return [...descriptors(pid).values()].includes(`socket:[${inode}]`);
 }
 
 function takeBack(pids: Iterable<number>, bind: string, port: number): Listener | null {

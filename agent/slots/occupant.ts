@@ -82,6 +82,9 @@ export class Occupant extends EventEmitter<OccupantEvents> {
 
   /** Makes a release ready: beside what serves, or as the slot's own step where nothing does. */
   async fetch(release: Resident["release"], signal: AbortSignal): Promise<void> {
+    // What would keep the workers from starting is found out before anything is taken away.
+    await this.parts.account.get();
+    this.parts.secrets.read();
     const beside = this.pool !== null;
     if (!beside) this.machine.send("fetch");
     await this.supply.prepare(release, this.resident?.release.version, signal, () => {

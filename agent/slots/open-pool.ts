@@ -12,7 +12,7 @@ const NEWS: Record<WorkerEnd["reason"], string | null> = {
   recycled: null,
   crashed: "ended by itself",
   lost: "was found ended",
-  oom: "was ended by the kernel: it was over its memory limit",
+  oom: "was ended by the kernel, out of memory",
   hung: "was ended: it had not been heard of in time",
   unhealthy: "was ended: its liveness probes failed",
 };

@@ -38,7 +38,7 @@ export class Caretaker {
     clearTimeout(this.timer);
     if (!this.needed) return;
     for (const worker of this.workers) if (worker.alive && !worker.stopping) this.lookAt(worker);
-    const starting = [...this.workers].some(({ signs }) => signs && !signs.ready);
+    const starting = [...this.workers].some(({ signs, stopping }) => signs && !signs.ready && !stopping);
     const watched = (this.config.watchdog.timeout_ms ?? Number.POSITIVE_INFINITY) / LOOKS;
     this.timer = setTimeout(() => this.look(), starting ? STARTING_MS : Math.min(IDLE_MS, watched));
   }

@@ -1,16 +1,22 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync } from "node:fs";
+import { closeSync, fstatSync } from "node:fs";
 import { CommandNotFoundError, toSlotdError } from "../../protocol/index.ts";
 import type { Account } from "../os/account.ts";
 import type { Cgroup } from "../os/cgroup.ts";
 import { type WorkerSpec, workerEnvironment, workingDirectory, writer } from "./spec.ts";
+
+/** By their paths: what the app's PATH leads to is not run with the agent's rights. */
+const PRLIMIT = "/usr/bin/prlimit";
+const SETPRIV = "/usr/bin/setpriv";
 
 /**
  * What is done by the process itself, before it becomes the worker: only it knows its own pid, and only while it has the agent's rights
  * can it enter its control group. An agent that is spared when memory runs out does not hand that on. Each command after it becomes the next.
  */
 const LAUNCHER = [
-  'read -r adjust </proc/$$/oom_score_adj && [ "$adjust" -ge 0 ] || echo 0 >/proc/$$/oom_score_adj',
+  // Its one variable has a name that no app's can have.
+  'read -r SLOTD_ADJUST </proc/$$/oom_score_adj && [ "$SLOTD_ADJUST" -ge 0 ] || echo 0 >/proc/$$/oom_score_adj',
+  "unset SLOTD_ADJUST",
   '[ -z "$1" ] || echo 0 >"$1/cgroup.procs" || exit 125',
   '[ -z "$2" ] || umask "$2"',
   "shift 2",
@@ -49,7 +55,11 @@ export async function launch(
     const own = [cgroup?.path ?? "", app.umask ?? "", ...limited(spec), ...privileged(spec, account)];
     child = spawn("/bin/sh", ["-c", LAUNCHER, "sh", ...own, ...app.command], {
       cwd: workingDirectory(spec),
-      env: workerEnvironment(spec, number, process.env, { account, secrets, variables }),
+      env: workerEnvironment(spec, number, process.env, {
+        account,
+        secrets,
+        variables: { ...variables, ...journalStream(output) },
+      }),
       detached: true,
       stdio: ["ignore", output, output, ...descriptors],
     });
@@ -66,13 +76,19 @@ export async function launch(
   return { pid: child.pid as number, exited };
 }
 
+/** By this a program knows that it writes to the journal, and may prefix its lines with their priority: systemd.exec(5). */
+function journalStream(output: number): Record<string, string> {
+  const stats = fstatSync(output, { bigint: true });
+  return stats.isSocket() ? { JOURNAL_STREAM: `${stats.dev}:${stats.ino}` } : {};
+}
+
 /** prlimit(1), where limits are configured. */
 function limited({ config: { limits } }: WorkerSpec): string[] {
   const options = [
     ...(limits.nofile === undefined ? [] : [`--nofile=${limits.nofile}:${limits.nofile}`]),
     ...(limits.core_bytes === undefined ? [] : [`--core=${limits.core_bytes}:${limits.core_bytes}`]),
   ];
-  return options.length > 0 ? ["prlimit", ...options] : [];
+  return options.length > 0 ? [PRLIMIT, ...options] : [];
 }
 
 /** setpriv(1): the configured user, with no capability left, and no way to more. */
@@ -84,7 +100,7 @@ function privileged({ config: { app } }: WorkerSpec, account: Account | null): s
     "--inh-caps=-all",
   ];
   const options = [...(user ?? []), ...(app.no_new_privileges ? ["--no-new-privs"] : [])];
-  return options.length > 0 ? ["setpriv", ...options, "--"] : [];
+  return options.length > 0 ? [SETPRIV, ...options, "--"] : [];
 }
 
 function spawnError(spec: WorkerSpec, error: NodeJS.ErrnoException) {

@@ -54,8 +54,8 @@ export class Pool extends EventEmitter<PoolEvents> {
   private readonly lookout: Lookout;
   private readonly caretaker: Caretaker;
   private readonly replacer: Replacer;
-  /** When workers ended by themselves lately: monotonic ms. */
-  private readonly failures: number[] = [];
+  /** Which workers ended by themselves lately, and when: monotonic ms. */
+  private readonly failures: { number: number; at: number }[] = [];
 
   constructor(
     readonly spec: WorkerSpec,
@@ -85,7 +85,7 @@ export class Pool extends EventEmitter<PoolEvents> {
         seats: this.seats,
         isHealthy,
         isWhole: () => this.ready >= this.wanted,
-        notReady: (timeoutMs) => new NotReadyError(this.ready, this.wanted, timeoutMs, describeProbe(this.health.last)),
+        notReady: (timeoutMs) => new NotReadyError(0, 1, timeoutMs, this.describeReadiness()),
         addRelief: (seat) => this.addRelief(seat),
         seated: (relief) => this.emit("started", relief),
         retire: (worker, why) => this.retire(worker, why),
@@ -124,6 +124,14 @@ export class Pool extends EventEmitter<PoolEvents> {
 
   restartsOf(number: number): number {
     return this.seats.restartsOf(number);
+  }
+
+  /** The slot's last probe, and what the workers do not show that they have to. */
+  describeReadiness(): string {
+    const lacking = [...this.living].flatMap(({ number, signs }) =>
+      signs?.lacks ? `worker ${number} ${signs.lacks}` : [],
+    );
+    return [describeProbe(this.health.last), ...lacking.slice(0, 3)].join("; ");
   }
 
   /** Connections on the slot's port, but for the agent's own probes. */
@@ -209,9 +217,10 @@ export class Pool extends EventEmitter<PoolEvents> {
 
   /** What a worker of an earlier agent has been given to show of itself. */
   private resume(worker: Worker): void {
-    const { config, cgroup } = this.spec;
+    const { slot, config, cgroup, socketDirectory } = this.spec;
+    const env = environment(worker.pid) ?? new Map<string, string>();
     try {
-      worker.signs = Signs.resume(config, environment(worker.pid) ?? new Map(), () => this.emit("change"));
+      worker.signs = Signs.resume(config, socketDirectory, `${slot}-${worker.number}`, env, () => this.emit("change"));
       worker.cgroup = cgroup?.placeOf(worker.identity, worker.number) ?? null;
     } catch (err) {
       this.log.warn({ err, worker: worker.number, pid: worker.pid }, "worker was taken over without all that it had");
@@ -250,9 +259,9 @@ export class Pool extends EventEmitter<PoolEvents> {
 
   /** Lets those leave that are not wanted, and starts what is missing. */
   private async settle(): Promise<void> {
-    for (const { timer, worker } of this.seats.from(this.wantedCount)) {
+    for (const { timer, worker, relief } of this.seats.from(this.wantedCount)) {
       clearTimeout(timer);
-      if (worker) void this.retire(worker);
+      for (const leaver of [worker, relief]) if (leaver) void this.retire(leaver);
     }
     for (const seat of this.seats.first(this.wantedCount)) {
       if (seat.worker) continue;
@@ -301,9 +310,9 @@ export class Pool extends EventEmitter<PoolEvents> {
     this.log[expected ? "info" : "warn"]({ ...end, output }, "worker ended");
     this.emit("ended", end);
     if (seat.worker === worker) {
-      if (!expected) this.countFailure();
-      seat.worker = seat.relief?.alive ? seat.relief : null;
       seat.failures = expected || end.ranMs > SETTLED_MS ? 0 : seat.failures + 1;
+      if (!expected) this.countFailure(seat.number);
+      seat.worker = seat.relief?.alive ? seat.relief : null;
       if (!seat.worker) this.refill(seat);
     }
     this.sweeper.add(worker);
@@ -311,12 +320,16 @@ export class Pool extends EventEmitter<PoolEvents> {
   }
 
   /** So many ends in so long are a verdict, which is not this class's to draw. */
-  private countFailure(): void {
+  private countFailure(number: number): void {
     const { ends, within_ms } = this.spec.config.crash_loop;
     const now = performance.now();
-    this.failures.push(now);
-    while ((this.failures[0] ?? now) < now - within_ms) this.failures.shift();
-    if (this.failures.length >= ends * this.wantedCount) this.emit("looping", this.failures.length);
+    this.failures.push({ number, at: now });
+    while ((this.failures[0]?.at ?? now) < now - within_ms) this.failures.shift();
+    if (this.failures.length < ends * this.wantedCount) return;
+    // As long as a single one of them does not crash again and again, the slot serves.
+    const lately = (seat: Seat) => this.failures.filter((failure) => failure.number === seat.number).length;
+    const crashes = (seat: Seat) => seat.failures >= ends || lately(seat) >= ends;
+    if (this.seats.first(this.wantedCount).every(crashes)) this.emit("looping", this.failures.length);
   }
 
   private refill(seat: Seat): void {

@@ -1,13 +1,32 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Account } from "../os/account.ts";
 import { UnixSocket } from "../os/unix-socket.ts";
-import { Health } from "./health.ts";
-import { isTold, type SignsConfig } from "./signs-paths.ts";
+import { describeProbe, Health } from "./health.ts";
+import { isTold, type SignsConfig, type SignsPaths, signsPaths, stemOf } from "./signs-paths.ts";
 
 const LIVENESS_VARIABLE = "SLOTD_LIVENESS_SOCKET";
 const MAX_WORDS = 200;
+/** So many datagrams are read in one go: more than a queue holds (unix(7), max_dgram_qlen), but not as many as somebody likes to send. */
+const MAX_HEARD = 600;
+/** An install that takes too long is told as that, before its workers are ended one by one. */
+const LATE_MS = 2_000;
+/** What is listened to. STOPPING, RELOADING, MAINPID and the like change nothing here: the process itself is watched. */
+const SAID = /(?:^|\n)(READY|WATCHDOG|STATUS|X_SLOTD_REQUESTS|X_SLOTD_RECYCLE)=([^\n]*)/g;
+
+/** What a process has been given to show of itself. */
+interface Given {
+  paths: SignsPaths;
+  notify: UnixSocket | null;
+  live: UnixSocket | null;
+  /** Its liveness can be probed. */
+  probed: boolean;
+  /** How often it was told to be heard of, in ms; infinite where it was not. */
+  watchdogMs: number;
+  /** It has come up, as far as is known. */
+  up: boolean;
+}
 
 /**
  * What a single worker shows of itself, beside the slot's probe that any of them may answer: what it tells on a socket of its own
@@ -21,116 +40,158 @@ export class Signs {
   /** It asks for another one to take its place: `X_SLOTD_RECYCLE=1`. */
   wantsRelief = false;
   /** It has said that it is ready. */
-  private told = false;
+  private told: boolean;
   private triggered = false;
-  private wasReady: boolean;
+  /** It has come up once, whatever became of it. */
+  private up: boolean;
   /** It has been heard of, and when last: monotonic ms. */
   private heard: boolean;
   private heardAt = performance.now();
+  private lookedAt = performance.now();
   private readonly begunAt = performance.now();
   private readonly health: Health | null = null;
 
   private constructor(
     private readonly config: SignsConfig,
-    private readonly adopted: boolean,
-    private readonly notify: UnixSocket | null,
-    private readonly livenessPath: string | null,
-    private readonly livenessSocket: UnixSocket | null,
+    private readonly given: Given,
     onChange: () => void,
   ) {
-    this.heard = adopted;
-    this.wasReady = adopted;
+    this.told = this.heard = this.up = given.up;
     const { path, ...rest } = config.liveness;
-    if (!livenessPath || path === undefined) return;
-    this.health = new Health({ socketPath: livenessPath }, { path, ...rest }, (changed) => changed && onChange());
+    if (!given.probed || path === undefined) return;
+    this.health = new Health({ socketPath: given.paths.live }, { path, ...rest }, (changed) => changed && onChange());
     this.health.start();
   }
 
   /** For a worker that is about to be started; null where nothing of the kind is configured. */
   static prepare(config: SignsConfig, directory: string, name: string, account: Account | null, onChange: () => void) {
     const told = isTold(config);
-    if (!told && config.liveness.path === undefined) return null;
-    mkdirSync(directory, { recursive: true, mode: 0o755 });
-    const path = join(directory, `${name}-${randomBytes(3).toString("hex")}`);
-    const notify = told ? UnixSocket.open("datagram", `${path}.notify`, account) : null;
-    const alive = config.liveness.path === undefined ? null : UnixSocket.open("stream", `${path}.live`, account);
-    return new Signs(config, false, notify, alive?.path ?? null, alive, onChange);
+    const probed = config.liveness.path !== undefined;
+    if (!told && !probed) return null;
+    mkdirSync(directory, { recursive: true });
+    // Whatever the agent's umask is, and whoever the workers are.
+    chmodSync(directory, 0o755);
+    const paths = signsPaths(join(directory, `${name}-${randomBytes(3).toString("hex")}`));
+    const watchdogMs = config.watchdog.timeout_ms ?? Number.POSITIVE_INFINITY;
+    const given: Given = { paths, notify: null, live: null, probed, watchdogMs, up: false };
+    try {
+      writeFileSync(paths.starting, "");
+      if (told) given.notify = UnixSocket.open("datagram", paths.notify, account);
+      if (probed) given.live = UnixSocket.open("stream", paths.live, account);
+      return new Signs(config, given, onChange);
+    } catch (error) {
+      given.notify?.close();
+      rmSync(paths.starting, { force: true });
+      throw error;
+    }
   }
 
-  /** Of a worker that an earlier agent started, by what that gave it; null where it gave it nothing. */
-  static resume(config: SignsConfig, environment: ReadonlyMap<string, string>, onChange: () => void): Signs | null {
-    const notifyPath = environment.get("NOTIFY_SOCKET");
-    const livenessPath = environment.get(LIVENESS_VARIABLE) ?? null;
-    if (!notifyPath && !livenessPath) return null;
+  /**
+   * Of a worker that an earlier agent started, by what that gave it; null where it gave it nothing. The configuration may be another one
+   * by now: what the worker was not told of is not asked of it.
+   * @param name of the worker, as for `prepare`
+   * @param environment as the process shows it, which may have written there what it likes
+   */
+  static resume(
+    config: SignsConfig,
+    directory: string,
+    name: string,
+    environment: ReadonlyMap<string, string>,
+    onChange: () => void,
+  ): Signs | null {
+    const found = filesOf(environment, directory);
+    if (!found || `${found.slot}-${found.worker}` !== name) return null;
+    const paths = signsPaths(found.stem);
+    const hasNotify = environment.get("NOTIFY_SOCKET") === paths.notify;
     // One that nobody reads would fill up, and hold its worker up.
-    const notify = notifyPath && isTold(config) ? UnixSocket.open("datagram", notifyPath, ownerOf(notifyPath)) : null;
-    return new Signs(config, true, notify, livenessPath, null, onChange);
+    const notify =
+      hasNotify && isTold(config) ? UnixSocket.open("datagram", paths.notify, ownerOf(paths.notify)) : null;
+    const watched = notify && config.watchdog.timeout_ms !== undefined;
+    const watchdogMs = (watched && Number(environment.get("WATCHDOG_USEC")) / 1000) || Number.POSITIVE_INFINITY;
+    const probed = environment.get(LIVENESS_VARIABLE) === paths.live;
+    const up = !existsSync(paths.starting);
+    return new Signs(config, { paths, notify, live: null, probed, watchdogMs, up }, onChange);
   }
 
   /** What the worker's environment says of it. */
   get variables(): Record<string, string> {
-    const { timeout_ms } = this.config.watchdog;
+    const { paths, notify, probed, watchdogMs } = this.given;
     return {
-      ...(this.notify && { NOTIFY_SOCKET: this.notify.path }),
-      ...(timeout_ms !== undefined && { WATCHDOG_USEC: String(timeout_ms * 1000) }),
-      ...(this.livenessPath !== null && {
-        LISTEN_FDS: "2",
-        LISTEN_FDNAMES: "http:liveness",
-        [LIVENESS_VARIABLE]: this.livenessPath,
-      }),
+      ...(notify && { NOTIFY_SOCKET: paths.notify }),
+      ...(Number.isFinite(watchdogMs) && { WATCHDOG_USEC: String(watchdogMs * 1000) }),
+      ...(probed && { LISTEN_FDS: "2", LISTEN_FDNAMES: "http:liveness", [LIVENESS_VARIABLE]: paths.live }),
     };
   }
 
   /** What it inherits beside the slot's socket. */
   get descriptors(): number[] {
-    return this.livenessSocket ? [this.livenessSocket.fd] : [];
+    return this.given.live ? [this.given.live.fd] : [];
   }
 
   /** The worker has its own copies now. With it, the socket for probes lives and dies. */
   handedOver(): void {
-    this.livenessSocket?.release();
+    this.given.live?.release();
   }
 
-  /** Whether it has come up, as far as it shows that itself. One that was taken over has, unless it shows otherwise. */
+  /** Whether it has come up, as far as it shows that itself. */
   get ready(): boolean {
-    const told = this.told || this.adopted || this.config.readiness.by === "probe";
-    const alive = !this.health || this.health.healthy || (this.adopted && !this.health.known);
-    return told && alive;
+    return this.lacks === null;
+  }
+
+  /** What it does not show that it has to, for a message. One that had come up before it was taken over has, unless it shows otherwise. */
+  get lacks(): string | null {
+    const { health } = this;
+    if (!this.told && this.config.readiness.by === "notify") return "has not said READY=1";
+    if (!health || health.healthy || (this.given.up && !health.known)) return null;
+    return `did not answer on its own socket: ${describeProbe(health.last)}`;
   }
 
   /** Hears what it has said since, and judges. @returns why it has to be replaced, or null. */
   look(): "hung" | "unhealthy" | null {
     this.hear();
+    const { watchdogMs } = this.given;
     const now = performance.now();
-    this.wasReady ||= this.ready;
-    if (this.triggered || now > this.deadline) return "hung";
-    if (!this.wasReady) return now - this.begunAt > this.config.readiness.timeout_ms ? "hung" : null;
+    // Nobody looked for so long: the agent was stopped, and perhaps its workers were as well.
+    if (now - this.lookedAt > watchdogMs) this.heardAt = now;
+    this.lookedAt = now;
+    if (this.ready && (this.heard || watchdogMs === Number.POSITIVE_INFINITY)) this.comeUp();
+    if (this.triggered) return "hung";
+    if (!this.up) return now - this.begunAt > this.startMs ? "hung" : null;
+    if (now - this.heardAt > watchdogMs) return "hung";
     return this.health?.known && !this.health.healthy ? "unhealthy" : null;
   }
 
-  /** When it will be too late to be heard of again. Until the first time, it may take as long as a start may. */
-  private get deadline(): number {
-    const { watchdog, readiness } = this.config;
-    if (watchdog.timeout_ms === undefined) return Number.POSITIVE_INFINITY;
-    return this.heardAt + (this.heard ? watchdog.timeout_ms : Math.max(watchdog.timeout_ms, readiness.timeout_ms));
-  }
-
   close(): void {
+    const { paths, notify, live } = this.given;
     this.health?.stop();
-    this.notify?.close();
-    this.livenessSocket?.release();
-    if (this.livenessPath !== null) rmSync(this.livenessPath, { force: true });
+    notify?.release();
+    live?.release();
+    for (const path of Object.values(paths)) rmSync(path, { force: true });
   }
 
   /** Lets go of a worker that lives on. */
   abandon(): void {
     this.health?.stop();
-    this.notify?.release();
+    this.given.notify?.release();
+  }
+
+  /** How long it may take to come up: to be ready, and to be heard of where it has to be. */
+  private get startMs(): number {
+    const { watchdogMs } = this.given;
+    return Math.max(this.config.readiness.timeout_ms, Number.isFinite(watchdogMs) ? watchdogMs : 0) + LATE_MS;
+  }
+
+  private comeUp(): void {
+    if (this.up) return;
+    this.up = true;
+    rmSync(this.given.paths.starting, { force: true });
   }
 
   private hear(): void {
-    for (let text = this.notify?.receive(); text !== null && text !== undefined; text = this.notify?.receive()) {
-      for (const line of text.split("\n")) this.take(line);
+    for (let count = 0; count < MAX_HEARD; count++) {
+      const text = this.given.notify?.receive() ?? null;
+      if (text === null) return;
+      for (const [, name, value] of text.matchAll(SAID)) this.take(name as string, value as string);
     }
   }
 
@@ -139,31 +200,20 @@ export class Signs {
     this.heardAt = performance.now();
   }
 
-  private take(line: string): void {
-    const [name, ...rest] = line.split("=");
-    const value = rest.join("=");
-    switch (name) {
-      case "READY":
-        this.told ||= value === "1";
-        this.hearNow();
-        return;
-      case "WATCHDOG":
-        this.triggered ||= value === "trigger";
-        this.hearNow();
-        return;
-      case "STATUS":
-        this.says = value.slice(0, MAX_WORDS);
-        return;
-      case "X_SLOTD_REQUESTS":
-        if (/^\d{1,15}$/.test(value)) this.requests = Number(value);
-        return;
-      case "X_SLOTD_RECYCLE":
-        this.wantsRelief = value === "1";
-        return;
-      default:
-      // STOPPING, RELOADING, MAINPID and the like change nothing here: the process itself is watched.
-    }
+  private take(name: string, value: string): void {
+    if (name === "STATUS") this.says = plain(value);
+    if (name === "X_SLOTD_REQUESTS" && /^\d{1,15}$/.test(value)) this.requests = Number(value);
+    if (name === "X_SLOTD_RECYCLE") this.wantsRelief = value === "1";
+    if (name === "WATCHDOG" && value === "trigger") this.triggered = true;
+    if (name === "READY" && value === "1") this.told = true;
+    if ((name === "READY" || name === "WATCHDOG") && value === "1") this.hearNow();
   }
+}
+
+/** What may be shown on a terminal; null where nothing is left. */
+function plain(text: string): string | null {
+  const words = text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ").trim();
+  return [...words].slice(0, MAX_WORDS).join("") || null;
 }
 
 /** Whose socket it was: the worker's user has to be able to use it again. */
@@ -171,13 +221,18 @@ function ownerOf(path: string): { uid: number; gid: number } | null {
   return statSync(path, { throwIfNoEntry: false }) ?? null;
 }
 
+function filesOf(environment: ReadonlyMap<string, string>, directory: string) {
+  const path = environment.get("NOTIFY_SOCKET") ?? environment.get(LIVENESS_VARIABLE);
+  return path === undefined ? null : stemOf(path, directory);
+}
+
 /** Removes what workers left that ended while no agent was there. @param kept environments of those that live */
 export function sweepSigns(directory: string, slot: string, kept: readonly ReadonlyMap<string, string>[]): void {
   if (!existsSync(directory)) return;
-  const inUse = kept.flatMap((env) => [env.get("NOTIFY_SOCKET"), env.get(LIVENESS_VARIABLE)]);
+  const inUse = kept.map((environment) => filesOf(environment, directory)?.stem);
   for (const name of readdirSync(directory)) {
     const path = join(directory, name);
-    const ours = /^(.+)-\d+-[0-9a-f]{6}\.(notify|live)$/.exec(name)?.[1] === slot;
-    if (ours && !inUse.includes(path)) rmSync(path, { force: true });
+    const found = stemOf(path, directory);
+    if (found?.slot === slot && !inUse.includes(found.stem)) rmSync(path, { force: true });
   }
 }

@@ -40,6 +40,11 @@ const SERVICE_MANAGER = new Set([
   "STATE_DIRECTORY",
   "LOGS_DIRECTORY",
   "RUNTIME_DIRECTORY",
+  "CACHE_DIRECTORY",
+  "CONFIGURATION_DIRECTORY",
+  "FDSTORE",
+  "MEMORY_PRESSURE_WATCH",
+  "MEMORY_PRESSURE_WRITE",
 ]);
 
 /** The variable that carries a slot's token. */

@@ -1,5 +1,5 @@
 import type { Cgroup } from "../os/cgroup.ts";
-import { allPids, findByToken, identify, type ProcessIdentity, processStat } from "../os/process.ts";
+import { allPids, environment, findByToken, identify, type ProcessIdentity, processStat } from "../os/process.ts";
 import type { SlotCgroup } from "./cgroups.ts";
 import { TOKEN_VARIABLE } from "./spec.ts";
 
@@ -34,6 +34,21 @@ export function leftOf(
   return distinct([...heirs.map(({ identity }) => identity), ...groupsOf(trees), ...grouped]).filter(({ pid }) =>
     safe(pid),
   );
+}
+
+/** A process with all that it started, as far as its environment, groups and parents tell. */
+export function treeOf({ pid }: ProcessIdentity): number[] {
+  const token = environment(pid)?.get(TOKEN_VARIABLE);
+  const heirs = token === undefined ? [] : findByToken(TOKEN_VARIABLE, token);
+  const stats = new Map(allPids().map((each) => [each, processStat(each)]));
+  const tree = new Set([pid]);
+  for (const { identity, env } of heirs) if (env.get("LISTEN_PID") === String(pid)) tree.add(identity.pid);
+  for (const [each, stat] of stats) if (stat?.group === pid) tree.add(each);
+  for (let size = 0; size < tree.size; ) {
+    size = tree.size;
+    for (const [each, stat] of stats) if (stat && tree.has(stat.parent)) tree.add(each);
+  }
+  return [...tree];
 }
 
 /** The living members of processes' groups. */

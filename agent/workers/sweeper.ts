@@ -46,10 +46,9 @@ export class Sweeper {
     try {
       const signal = config.app.stop_signal as NodeJS.Signals;
       await endTree({ slot, token, leaders: [], cgroup: null, only, signal }, config.app.stop_grace_ms);
-      for (const worker of gone) {
-        this.departed.delete(worker);
-        worker.cgroup?.remove();
-      }
+      // What was started meanwhile is in its group, where it has one.
+      await Promise.all(gone.map((worker) => worker.cgroup?.end()));
+      for (const worker of gone) this.departed.delete(worker);
     } catch (error) {
       this.log.error({ err: error }, "processes that a worker left could not be ended");
     }

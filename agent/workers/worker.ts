@@ -45,8 +45,9 @@ export class Worker {
   static async spawn(spec: WorkerSpec, number: number, listenerFd: number, onSigns: () => void): Promise<Worker> {
     const account = await spec.account.get();
     const cgroup = spec.cgroup?.place(number) ?? null;
-    const signs = Signs.prepare(spec.config, spec.socketDirectory, `${spec.slot}-${number}`, account, onSigns);
+    let signs: Signs | null = null;
     try {
+      signs = Signs.prepare(spec.config, spec.socketDirectory, `${spec.slot}-${number}`, account, onSigns);
       const descriptors = [listenerFd, ...(signs?.descriptors ?? [])];
       const variables = signs?.variables ?? {};
       const { pid, exited } = await launch(spec, { number, account, cgroup, variables, descriptors });

@@ -6,6 +6,7 @@ import { Agent } from "node:http";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
+import { identify } from "../../agent/os/process.ts";
 import { type Host, leftProcesses } from "../support/host.ts";
 import { useHosts } from "../support/hosts.ts";
 import { getOver } from "../support/kept-connection.ts";
@@ -97,6 +98,22 @@ describe("an agent that takes over what another left", () => {
       watch.history.every(({ member }) => member?.status === "ALIVE"),
       JSON.stringify(watch.history),
     );
+  });
+
+  it("knows workers without their environment by the journal and the socket that they hold", async () => {
+    const bare = `exec env -i LISTEN_FDS=1 LISTEN_PID=$$ ${process.execPath} app.mjs`;
+    const host = await twoVersions({ app: { command: ["/bin/sh", "-c", bare] } });
+    const before = await pidsOf(host);
+    assert.equal(leftProcesses(host.state).length, 0, "the token is in none of them");
+    hosts.onEnd(() => {
+      for (const pid of [...before.a, ...before.b]) if (identify(pid)) process.kill(pid, "SIGKILL");
+    });
+    await host.killAgent();
+    await host.startAgent();
+    await untilBothReady(host);
+    assert.deepEqual(await pidsOf(host), before);
+    await host.untilOrder("a", await host.uninstall("a", "1"));
+    for (const pid of before.a) assert.equal(identify(pid), null);
   });
 
   it("replaces a worker that died while no agent ran, and leaves the others alone", async () => {

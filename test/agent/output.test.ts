@@ -57,7 +57,7 @@ describe("what workers write", () => {
 
   it("is told in an error by its last lines, without the frames of a stack", async () => {
     const output = new FileOutput(directory, 10_000);
-    const words = (lines?: number) => lastWords(output, { slot: "a", version: "1", worker: 0 }, lines);
+    const words = (lines?: number) => lastWords(output, { slot: "a", version: "1", worker: 0 }, undefined, lines);
     const path = join(directory, "a-0.log");
     const trace = [
       "Error: listen EADDRINUSE: address already in use 127.0.0.1:8000",
