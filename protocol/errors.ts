@@ -57,7 +57,7 @@ export const errorCodes = {
     "Read `slotctl logs`; then order another version, or `slotctl restart` the slot.",
   ],
   WORKERS_EXITED: ["The workers ended before they were ready.", "Read `slotctl logs`; the message has the last lines."],
-  NOT_READY: ["The workers ran but did not become ready in time.", "Check [health] path and `slotctl logs`."],
+  NOT_READY: ["The workers ran but did not become ready in time.", "Check [health] path, what [readiness] and [liveness] ask for, and `slotctl logs`."],
   NOT_ACCEPTING: [
     "The workers ran but none accepted a connection.",
     "Make the app take the socket on fd 3 (LISTEN_FDS).",
@@ -315,7 +315,7 @@ export class NotReadyError extends SlotdError {
   readonly code = "NOT_READY";
   constructor(ready: number, needed: number, timeoutMs: number, probe: string) {
     super(
-      `${ready} of ${needed} workers were ready after ${timeoutMs} ms; the last probe: ${probe}; check [health] and the logs`,
+      `${ready} of ${needed} workers were ready after ${timeoutMs} ms; the last probe: ${probe}; check [health], [readiness], [liveness] and the logs`,
     );
   }
 }

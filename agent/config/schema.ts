@@ -159,7 +159,7 @@ const recycle = z.strictObject({
   requests: z.int().min(1).optional(),
 });
 
-/** So many ends of each worker, on average, within so long are a verdict: the slot has failed. */
+/** So many ends of every worker, within so long or in a row, are a verdict: the slot has failed. */
 const crashLoop = z.strictObject({
   ends: z.int().min(2).default(5),
   within_ms: positiveMs.default(60_000),

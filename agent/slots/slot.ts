@@ -131,6 +131,7 @@ export class Slot extends EventEmitter<{ change: [] }> {
     const { state } = this.machine;
     if ((state !== "serving" && state !== "failed") || !this.occupant.resident)
       throw new SlotStateError(this.name, state, "restart", "only a slot that serves or has failed can be restarted");
+    if (this.journal.condemned) this.lastError = null;
     this.parts.record.update({ condemned: null });
     this.parts.emit({ kind: "worker", message: `restart was asked for by ${by}` });
     this.retry = true;

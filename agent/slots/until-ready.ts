@@ -53,6 +53,5 @@ async function requireHope(pool: Pool, needed: number): Promise<void> {
 
 function timedOut(pool: Pool, needed: number, timeoutMs: number) {
   if (!pool.workers.some((worker) => worker.accepting)) return new NotAcceptingError(pool.spec.port, timeoutMs);
-  const { last } = pool.health;
-  return new NotReadyError(pool.ready, needed, timeoutMs, last.ok ? `answered ${last.status}` : last.why);
+  return new NotReadyError(pool.ready, needed, timeoutMs, pool.describeReadiness());
 }

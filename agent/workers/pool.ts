@@ -10,6 +10,7 @@ import { tcpConnections } from "../os/tcp-connections.ts";
 import { lastWords } from "../output/last-words.ts";
 import { backoffMs } from "./backoff.ts";
 import { Caretaker } from "./caretaker.ts";
+import { CrashLoop } from "./crash-loop.ts";
 import { endAll } from "./end-all.ts";
 import { describeProbe, Health, probeAddress } from "./health.ts";
 import { Lookout } from "./lookout.ts";
@@ -54,8 +55,7 @@ export class Pool extends EventEmitter<PoolEvents> {
   private readonly lookout: Lookout;
   private readonly caretaker: Caretaker;
   private readonly replacer: Replacer;
-  /** Which workers ended by themselves lately, and when: monotonic ms. */
-  private readonly failures: { number: number; at: number }[] = [];
+  private readonly crashLoop: CrashLoop;
 
   constructor(
     readonly spec: WorkerSpec,
@@ -64,7 +64,8 @@ export class Pool extends EventEmitter<PoolEvents> {
     private readonly log: Logger,
   ) {
     super();
-    const { bind, health } = spec.config;
+    const { bind, health, crash_loop } = spec.config;
+    this.crashLoop = new CrashLoop(crash_loop);
     this.sweeper = new Sweeper(spec, this.living, log);
     const isHealthy = () => this.health.healthy;
     this.lookout = new Lookout(this.living, socketInode(listener.fd), isHealthy, () => this.emit("change"));
@@ -319,17 +320,9 @@ export class Pool extends EventEmitter<PoolEvents> {
     this.emit("change");
   }
 
-  /** So many ends in so long are a verdict, which is not this class's to draw. */
   private countFailure(number: number): void {
-    const { ends, within_ms } = this.spec.config.crash_loop;
-    const now = performance.now();
-    this.failures.push({ number, at: now });
-    while ((this.failures[0]?.at ?? now) < now - within_ms) this.failures.shift();
-    if (this.failures.length < ends * this.wantedCount) return;
-    // As long as a single one of them does not crash again and again, the slot serves.
-    const lately = (seat: Seat) => this.failures.filter((failure) => failure.number === seat.number).length;
-    const crashes = (seat: Seat) => seat.failures >= ends || lately(seat) >= ends;
-    if (this.seats.first(this.wantedCount).every(crashes)) this.emit("looping", this.failures.length);
+    const ends = this.crashLoop.count(number, this.seats.first(this.wantedCount));
+    if (ends !== null) this.emit("looping", ends);
   }
 
   private refill(seat: Seat): void {

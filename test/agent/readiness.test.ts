@@ -33,7 +33,7 @@ describe("becoming ready", () => {
   };
 
   it("fails where the command is not there", () =>
-    failsWith("COMMAND_NOT_FOUND", /"no-such-command".*not found/, { app: { command: ["no-such-command"] } }));
+    failsWith("COMMAND_NOT_FOUND", /"no-such-command".*No such file/, { app: { command: ["no-such-command"] } }));
 
   it("fails where the command may not be executed", () =>
     failsWith("COMMAND_NOT_FOUND", /".\/awkward.mjs".*[Pp]ermission denied/, { app: { command: ["./awkward.mjs"] } }));

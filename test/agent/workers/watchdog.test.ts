@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { leftProcesses } from "../../support/host.ts";
+import { useHosts } from "../../support/hosts.ts";
+import { Load } from "../../support/load.ts";
+import { until } from "../../support/until.ts";
+import { lasts, OrderedHost } from "./ordered-host.ts";
+
+describe("workers that have to be heard of", () => {
+  const hosts = useHosts();
+  const TIMEOUT_MS = 1_000;
+  const WATCHED = { watchdog: { timeout_ms: TIMEOUT_MS } };
+  const PINGS = { PING_MS: "200" };
+
+  it("live on for as long as they are, also while the agent stands still, and over its end", async () => {
+    const ordered = await OrderedHost.start(hosts, "tells.py", WATCHED, PINGS);
+    const { host } = ordered;
+    await ordered.installed("a", "1");
+    const pids = await ordered.pids();
+    const { pid, env } = await host.get<{ pid: number; env: Record<string, string> }>("a");
+    assert.deepEqual([env.WATCHDOG_USEC, env.WATCHDOG_PID], ["1000000", String(pid)]);
+    const same = async () => (await ordered.pids()).join() === pids.join();
+    await lasts(2.2 * TIMEOUT_MS, "they live", same);
+    process.kill(host.agentPid, "SIGSTOP");
+    await lasts(2.5 * TIMEOUT_MS, "they live without being heard", () => leftProcesses(host.state).length === 2);
+    process.kill(host.agentPid, "SIGCONT");
+    await lasts(1.5 * TIMEOUT_MS, "they live", same);
+    await ordered.nextAgent();
+    await ordered.untilReady();
+    await lasts(2 * TIMEOUT_MS, "they live with the next agent", same);
+    assert(!(await host.events()).some(({ facts }) => facts?.reason === "hung"));
+    ordered.order("mute-1");
+    await until("the one that went silent is replaced", async () => !(await same()));
+    assert.equal((await host.slot("a")).lastEnd?.reason, "hung");
+    assert.equal((await ordered.pids())[0], pids[0]);
+  });
+
+  it("are not ended by a rule that they were not told of", async () => {
+    const ordered = await OrderedHost.start(hosts, "tells.py", { readiness: { by: "notify" } }, { TELL: "ready" });
+    await ordered.installed("a", "1");
+    const pids = await ordered.pids();
+    ordered.reconfigure(WATCHED);
+    await ordered.nextAgent();
+    await ordered.untilReady();
+    await lasts(1.5 * TIMEOUT_MS, "they live", async () => (await ordered.pids()).join() === pids.join());
+  });
+
+  it("are aborted when they are not, then killed, and replaced; the others and the requests go on", async () => {
+    const ordered = await OrderedHost.start(
+      hosts,
+      "tells.py",
+      { ...WATCHED, app: { stop_grace_ms: 700, workers: 6 } },
+      { ...PINGS, STUBBORN: "1" },
+    );
+    const { host } = ordered;
+    await ordered.installed("a", "1");
+    const [hung, ...others] = await ordered.pids();
+    const target = () => ({ host: host.address, port: host.ports.a as number });
+    const load = new Load({ target, clients: 3 });
+    hosts.onEnd(() => load.stop());
+    await until("the load is on", () => load.requests > 50);
+    ordered.order("hang-0");
+    const { lastEnd } = await host.untilSlot("a", "has ended it", (slot) => slot.lastEnd !== null);
+    ordered.takeBack("hang-0");
+    assert.deepEqual([lastEnd?.pid, lastEnd?.reason, lastEnd?.signal], [hung, "hung", "SIGKILL"]);
+    await ordered.untilReady("a", 3);
+    await load.stop();
+    assert.deepEqual(load.failures, []);
+    assert.deepEqual((await ordered.pids()).slice(1), others);
+    const ends = (await host.events()).filter(({ facts }) => facts?.reason === "hung");
+    assert.deepEqual(
+      ends.map(({ facts }) => facts?.worker),
+      [0],
+    );
+  });
+
+  it("can ask for it themselves: WATCHDOG=trigger", async () => {
+    const ordered = await OrderedHost.start(hosts, "tells.py", WATCHED, PINGS);
+    const { host } = ordered;
+    await ordered.installed("a", "1");
+    const [first, second] = await ordered.pids();
+    await ordered.say(1, "WATCHDOG=trigger");
+    const { lastEnd } = await host.untilSlot("a", "has ended it", (slot) => slot.lastEnd !== null);
+    assert.deepEqual([lastEnd?.pid, lastEnd?.reason, lastEnd?.signal], [second, "hung", "SIGABRT"]);
+    await ordered.untilReady();
+    assert.equal((await ordered.pids())[0], first);
+  });
+});
