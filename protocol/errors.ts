@@ -57,7 +57,10 @@ export const errorCodes = {
     "Read `slotctl logs`; then order another version, or `slotctl restart` the slot.",
   ],
   WORKERS_EXITED: ["The workers ended before they were ready.", "Read `slotctl logs`; the message has the last lines."],
-  NOT_READY: ["The workers ran but did not become ready in time.", "Check [health] path, what [readiness] and [liveness] ask for, and `slotctl logs`."],
+  NOT_READY: [
+    "The workers ran but did not become ready in time.",
+    "Check [health] path, what [readiness] and [liveness] ask for, and `slotctl logs`.",
+  ],
   NOT_ACCEPTING: [
     "The workers ran but none accepted a connection.",
     "Make the app take the socket on fd 3 (LISTEN_FDS).",
