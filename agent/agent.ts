@@ -43,6 +43,8 @@ const STATUS_MS = 5_000;
 const STATUS_GAP_MS = 200;
 const FIGURES_MS = 30_000;
 const TRIM_MS = 1_000;
+/** After a start: what is done periodically begins then. */
+const SETTLED_MS = 100;
 
 /** One agent: one service on one host. It wires the parts, and answers what is asked of it; each slot lives by itself. */
 export class Agent {
@@ -271,8 +273,8 @@ export class Agent {
       }
       busy = false;
     };
-    void run();
-    this.timers.push(setInterval(run, ms));
+    // Not before what serves was looked at.
+    this.timers.push(setTimeout(run, SETTLED_MS), setInterval(run, ms));
   }
 
   /** Once, however many signals tell the agent to end. */

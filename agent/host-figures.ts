@@ -1,10 +1,11 @@
 import { statfs } from "node:fs/promises";
 import { availableParallelism, loadavg } from "node:os";
-import systeminformation from "systeminformation";
 import type { HostStatus } from "../protocol/index.ts";
 
 /** Early warnings of the host itself. `memoryUsed` and `stateDiskUsed` are shares of 1. */
 export async function hostFigures(stateDirectory: string): Promise<HostStatus["load"]> {
+  // Loaded by the one who asks, after what serves was looked at.
+  const { default: systeminformation } = await import("systeminformation");
   const [memory, disk] = await Promise.all([systeminformation.mem(), statfs(stateDirectory)]);
   return {
     cores: availableParallelism(),

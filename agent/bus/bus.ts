@@ -1,16 +1,16 @@
 import { EventEmitter, once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type JetStreamClient, jetstream } from "@nats-io/jetstream";
-import { type KV, Kvm } from "@nats-io/kv";
-import { type ConnectionOptions, connect, type NatsConnection } from "@nats-io/transport-node";
+import type { JetStreamClient } from "@nats-io/jetstream";
+import type { KV, Kvm } from "@nats-io/kv";
+import type { ConnectionOptions, NatsConnection } from "@nats-io/transport-node";
 import type { Logger } from "pino";
 import { redact } from "../../protocol/index.ts";
 import type { Config } from "../config/schema.ts";
 import { abortable } from "../os/abortable.ts";
-import { createMissing } from "./create-missing.ts";
-import { loginOptions } from "./login.ts";
 
 const RETRY_MS = 1_000;
+/** What serves is looked at first: loading the client keeps the agent busy for a moment. */
+const DELAY_MS = 100;
 /** A dead peer is noticed after two of these. */
 const PING_MS = 5_000;
 const REQUEST_TIMEOUT_MS = 5_000;
@@ -103,9 +103,11 @@ export class Bus extends EventEmitter<BusEvents> {
   }
 
   private async run(): Promise<void> {
+    await sleep(DELAY_MS, undefined, { signal: this.stopped.signal }).catch(() => {});
+    const { connect, jetstream, Kvm } = await import("./client.ts");
     while (!this.stopped.signal.aborted) {
       try {
-        this.nc = await connect(this.options());
+        this.nc = await connect(await this.options());
         break;
       } catch (error) {
         this.setDown(describe(error));
@@ -134,6 +136,7 @@ export class Bus extends EventEmitter<BusEvents> {
     try {
       while (!this.stopped.signal.aborted && this.nc && !this.nc.isClosed()) {
         try {
+          const { createMissing } = await import("./client.ts");
           await createMissing(this.nc, this.js as JetStreamClient, this.config.replicas, this.log);
           return this.setUpDone();
         } catch (error) {
@@ -165,7 +168,8 @@ export class Bus extends EventEmitter<BusEvents> {
     this.emit("down");
   }
 
-  private options(): ConnectionOptions {
+  private async options(): Promise<ConnectionOptions> {
+    const { loginOptions } = await import("./client.ts");
     return {
       ...loginOptions(this.config),
       name: this.name,

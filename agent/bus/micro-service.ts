@@ -1,4 +1,3 @@
-import { Svcm } from "@nats-io/services";
 import type { Logger } from "pino";
 import { microService, OrderMalformedError, subjects, toSlotdError } from "../../protocol/index.ts";
 import type { Config } from "../config/schema.ts";
@@ -24,6 +23,7 @@ export function serveOnBus(bus: Bus, api: Api, config: Config, version: string, 
   const start = async () => {
     if (!bus.connection) return;
     const { service: name, host, stage } = config;
+    const { Svcm } = await import("./client.ts");
     const service = await new Svcm(bus.connection).add({
       name: microService,
       version,

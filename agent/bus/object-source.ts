@@ -1,4 +1,3 @@
-import { Objm } from "@nats-io/obj";
 import type { ObjectSource } from "../releases/source.ts";
 import type { Bus } from "./bus.ts";
 
@@ -8,6 +7,7 @@ export function objectSource(bus: Bus): ObjectSource {
     async read(bucket, name, signal) {
       // A bus that is away for a moment must not fail an install; the caller bounds the wait.
       await bus.whenUp(signal);
+      const { Objm } = await import("./client.ts");
       const store = await new Objm(bus.jetstream).open(bucket).catch((error: Error) => {
         // The client has no class for it.
         if (error.message === "object store not found") return null;

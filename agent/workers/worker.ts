@@ -150,7 +150,7 @@ export class Worker {
 
 /** An end as a person would say it. */
 export function describeEnd(end: WorkerEnd): string {
-  const why = end.reason === "oom" ? " over its memory limit" : "";
+  const why = end.reason === "oom" ? ", out of memory," : "";
   const how = end.signal ? `by ${end.signal}` : end.exitCode === null ? "unseen" : `with exit code ${end.exitCode}`;
   return `worker ${end.worker} (pid ${end.pid}) ended ${how}${why} after ${end.ranMs} ms`;
 }

@@ -3,7 +3,7 @@ import { Pm2 } from "./support/pm2.ts";
 import { cpuSecondsOf, type Memory, memoryOf } from "./support/process-figures.ts";
 import { table } from "./support/report.ts";
 import { bench, type Run } from "./support/run.ts";
-import { install, startHost } from "./support/slot-host.ts";
+import { delegatedNode, install, startHost } from "./support/slot-host.ts";
 import { mean, median, round } from "./support/statistics.ts";
 
 interface Subject {
@@ -21,8 +21,11 @@ interface Window extends Memory {
 
 await bench("footprint", async (run) => {
   const workers = run.either(64, 8);
-  run.say(`${workers} workers each: starting`);
-  const { host } = await startHost(run, { app: { workers } });
+  const node = delegatedNode(run);
+  run.say(
+    `${workers} workers each, the agent's ${node ? "in control groups of their own" : "without control groups"}: starting`,
+  );
+  const { host } = await startHost(run, { app: { workers } }, node ? { node } : {});
   await install(host, "a", "v1");
   await install(host, "b", "v2");
   const pm2 = await Pm2.start(run, { instances: workers, mode: "fork" });

@@ -41,6 +41,8 @@ export interface HostOptions {
   node?: string;
   /** Options of that Node, for example a module to import first. */
   nodeOptions?: string[];
+  /** The agent's program, where it is not the one that was built here. */
+  agent?: string;
 }
 
 /** Hosts have names of their own, so that several may share a bus; orders have ids and epochs of their own. */
@@ -142,7 +144,13 @@ export class Host {
       const node = this.options.node ?? process.execPath;
       this.agent = spawn(
         node,
-        [...NODE_OPTIONS, ...(this.options.nodeOptions ?? []), AGENT, "--config", this.configFile],
+        [
+          ...NODE_OPTIONS,
+          ...(this.options.nodeOptions ?? []),
+          this.options.agent ?? AGENT,
+          "--config",
+          this.configFile,
+        ],
         {
           stdio: ["ignore", out, out],
           cwd: this.directory,

@@ -248,7 +248,7 @@ test("a worker that eats more than its memory is killed, said to be, and started
     .split("\n")
     .map((line) => JSON.parse(line) as Event);
   const told = events.find(({ facts }) => facts?.reason === "oom");
-  assert.match(told?.message ?? "", /over its memory limit/);
+  assert.match(told?.message ?? "", /out of memory/);
   assert.equal(told?.facts?.pid, Number(victim));
   // The next one has the limit too.
   assert.equal((await groups()).filter((line) => line.includes(` ${MEMORY} 1 ${PIDS} `)).length, 4);

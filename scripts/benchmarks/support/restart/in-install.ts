@@ -4,7 +4,7 @@ import { releaseOfApp } from "../app.ts";
 import { Load } from "../load/load.ts";
 import { Registrations } from "../registrations.ts";
 import type { Run } from "../run.ts";
-import { install, startHost } from "../slot-host.ts";
+import { install, packagedAgent, startHost } from "../slot-host.ts";
 import { round } from "../statistics.ts";
 import { LastingWorkers, replaceAgent, untilFull } from "./agent.ts";
 import { type Part, partReached, timeParts } from "./install-parts.ts";
@@ -45,7 +45,7 @@ interface Kill {
 export async function killInInstalls(run: Run, random: () => number, options: Options): Promise<InstallKills> {
   const { workers, kills: count } = options;
   run.say(`\n${workers} workers, load, an install under way: ${count} kills`);
-  const { host, nats } = await startHost(run, { app: { workers } });
+  const { host, nats } = await startHost(run, { app: { workers } }, await packagedAgent(run));
   await install(host, STAYS, "v1");
   await install(host, REPLACED, "v2");
   const parts = await timeParts(host, REPLACED, await releaseOfApp(host.archives, "v3"));

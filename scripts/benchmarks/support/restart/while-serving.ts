@@ -2,7 +2,7 @@ import { keys } from "../../../../protocol/index.ts";
 import { Load } from "../load/load.ts";
 import { Registrations } from "../registrations.ts";
 import type { Run } from "../run.ts";
-import { install, startHost } from "../slot-host.ts";
+import { install, packagedAgent, startHost } from "../slot-host.ts";
 import { round } from "../statistics.ts";
 import { LastingWorkers, replaceAgent, untilAnswering, untilFull } from "./agent.ts";
 import { type AgentKills, sumOf } from "./kills.ts";
@@ -25,7 +25,7 @@ export async function killWhileServing(
   { workers, kills }: { workers: number; kills: number },
 ): Promise<ServingKills> {
   run.say(`${workers} workers, light load: ${kills} kills`);
-  const { host, nats } = await startHost(run, { app: { workers } });
+  const { host, nats } = await startHost(run, { app: { workers } }, await packagedAgent(run));
   await install(host, "a", "v1");
   await install(host, "b", "v2");
   const load = await Load.start(run, { ...LOAD, nats, key: keys.member("web", "prod", host.name, "*") });
