@@ -178,7 +178,7 @@ describe("an agent that takes over what another left", () => {
     await host.untilSlot("a", "serves", ({ state, workers }) => state === "serving" && workers.ready === 1);
     await host.untilSlot("b", "serves", ({ state, workers }) => state === "serving" && workers.ready === 2);
     assert.deepEqual(await host.pids("a"), [second]);
-    assert.equal((await host.member("a"))?.metadata.capacity, "1");
+    await until("the member says so", async () => (await host.member("a"))?.metadata.capacity === "1");
     const status = await host.untilOrder("a", await host.uninstall("a", "1"));
     assert.equal(status.order?.outcome, "done");
   });

@@ -49,7 +49,8 @@ describe("workers that have to be heard of", () => {
     const ordered = await OrderedHost.start(
       hosts,
       "tells.py",
-      { ...WATCHED, app: { stop_grace_ms: 700, workers: 6 } },
+      // The next one must not come before the order to hang is taken back.
+      { ...WATCHED, app: { stop_grace_ms: 700, workers: 6, restart_backoff_min_ms: 2_000 } },
       { ...PINGS, STUBBORN: "1" },
     );
     const { host } = ordered;
