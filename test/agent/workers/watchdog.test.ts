@@ -50,7 +50,10 @@ describe("workers that have to be heard of", () => {
       hosts,
       "tells.py",
       // The next one must not come before the order to hang is taken back.
-      { ...WATCHED, app: { stop_grace_ms: 700, workers: 6, restart_backoff_min_ms: 2_000 } },
+      {
+        ...WATCHED,
+        app: { stop_grace_ms: 700, workers: 6, restart_backoff_min_ms: 2_000, restart_backoff_max_ms: 2_000 },
+      },
       { ...PINGS, STUBBORN: "1" },
     );
     const { host } = ordered;
