@@ -80,8 +80,9 @@ const require = __createRequire(import.meta.url), __filename = __fileOf(import.m
   local program options
   for program in slotd slotctl slotd-controller; do
     # The program's own runtime, whatever `node` the host has; `exec`, since systemd watches the process that it starts.
-    # Node's options are in the program's first line.
-    options=$(sed -n '1s/^#!.* node \(.*\)$/\1 /p' "$stage/$lib/$program.js")
+    # Node's options, from the agent's first line; the others have none.
+    options=
+    [ "$program" != slotd ] || options=$(sed -n '1s/^#!.* node \(--.*\)$/\1 /p' agent/main.ts)
     install -D -m 755 /dev/stdin "$stage/usr/bin/$program" <<END
 #!/bin/sh
 exec /usr/lib/slotd/bin/node $options/usr/lib/slotd/$program.js "\$@"

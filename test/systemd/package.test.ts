@@ -52,6 +52,14 @@ test("everything belongs to root, and only root may write", async () => {
   }
 });
 
+test("the agent is started with the options of Node that its program asks for", () => {
+  const options = /--\S+/.exec(readFileSync(join(repository, "agent/main.ts"), "utf8").split("\n")[0] ?? "")?.[0];
+  assert.ok(options);
+  const started = (program: string) => readFileSync(join(unpacked, "usr/bin", program), "utf8").split("\n")[1];
+  assert.equal(started("slotd"), `exec /usr/lib/slotd/bin/node ${options} /usr/lib/slotd/slotd.js "$@"`);
+  assert.equal(started("slotctl"), 'exec /usr/lib/slotd/bin/node /usr/lib/slotd/slotctl.js "$@"');
+});
+
 test("the control file names what is needed, and the sums are those of the files", async () => {
   const { stdout } = await run("dpkg-deb", ["--field", deb]);
   assert.match(stdout, new RegExp(`^Package: slotd\nVersion: ${packageVersion}\n`));
