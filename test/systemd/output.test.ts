@@ -25,7 +25,7 @@ readiness = { hold_ms = 50 }
 drain = { pause_ms = 50, timeout_ms = 2000, quiet_ms = 200 }
 `;
 /** Shorter than the unit's own, but longer than the agent's beat of 5 s. */
-const WATCHDOG = "[Service]\nWatchdogSec=8\n";
+const WATCHDOG = "[Service]\nWatchdogSec=8\nLogRateLimitIntervalSec=0\n";
 /** Small, and without the bound on a service's lines: what is bounded here is the disk. */
 const JOURNALD = "[Journal]\nSystemMaxUse=64M\nRateLimitIntervalSec=0\n";
 const MIB = 1024 ** 2;
