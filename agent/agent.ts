@@ -25,7 +25,10 @@ import { AccountLookup } from "./os/account.ts";
 import { bootId } from "./os/process.ts";
 import type { ServiceManager } from "./os/service-manager.ts";
 import { type Output, openOutput } from "./output/output.ts";
-import { releaseBounds } from "./releases/bounds.ts";
+import { keepPolicy, releaseBounds } from "./releases/bounds.ts";
+import { CleanUp } from "./releases/clean-up.ts";
+import { Inventory, installedReleases } from "./releases/inventory.ts";
+import { type Roles, rolesOf, setRoleLinks } from "./releases/role-links.ts";
 import { ReleaseStore } from "./releases/store.ts";
 import { storeName } from "./slots/parts.ts";
 import { Registrar } from "./slots/registrar.ts";
@@ -51,10 +54,12 @@ export class Agent {
   readonly events = new EventLog();
   readonly slots: ReadonlyMap<string, Slot>;
   readonly output: Output;
+  readonly inventory: Inventory;
   readonly bus: Bus;
   private readonly lock: { release(): void };
   private readonly journal: Journal;
   private readonly releases: ReleaseStore;
+  private readonly cleanUp: CleanUp;
   private readonly orders: OrderWatch;
   private readonly eventPublisher: EventPublisher;
   private readonly statusPublisher: KeyPublisher;
@@ -96,6 +101,20 @@ export class Agent {
     this.statusPublisher = new KeyPublisher(this.bus, buckets.hosts, keys.host(service, host), log);
     this.releases = new ReleaseStore(join(state, "releases"), releaseBounds(config.releases), objectSource(this.bus));
     this.slots = new Map(Object.keys(config.slots).map((name) => [name, this.slot(name, journal, token)]));
+    this.cleanUp = new CleanUp(
+      {
+        dir: this.releases.dir,
+        list: () => installedReleases(this.releases),
+        remove: (version) => this.releases.remove(version),
+      },
+      keepPolicy(config.releases),
+      (version) => [...this.slots.values()].some((slot) => slot.uses(version)),
+      (version) => this.emit({ slot: "-", kind: "release", message: `release ${version} was removed`, version }),
+    );
+    this.inventory = new Inventory(this.releases, {
+      slots: (version) => [...this.slots.values()].filter((slot) => slot.uses(version)).map(({ name }) => name),
+      roles: () => this.roles(),
+    });
     manager.forgetExcept([...this.slots.keys()].map(storeName));
     const take = (slot: string, text: string) => this.slots.get(slot)?.take(text);
     this.orders = new OrderWatch(this.bus, service, host, [...this.slots.keys()], take, log);
@@ -170,6 +189,21 @@ export class Agent {
     };
   }
 
+  private async tidy(): Promise<void> {
+    try {
+      await setRoleLinks(this.config.state_directory, this.roles());
+      await this.cleanUp.run();
+    } catch (err) {
+      this.log.warn({ err }, "releases could not be tidied up; it is tried again after the next change");
+    }
+  }
+
+  /** Which version is current on this host, and which previous. */
+  private roles(): Roles {
+    const residents = [...this.slots.values()].flatMap(({ occupant: { resident } }) => resident ?? []);
+    return rolesOf(residents.map(({ release: { version }, epoch, role }) => ({ version, epoch, role })));
+  }
+
   slotStatus(name: string): SlotStatus {
     return slotStatus(this.find(name));
   }
@@ -200,7 +234,8 @@ export class Agent {
       cgroup: this.cgroups?.slot(name, config.slots[name]?.cpu_weight ?? 100) ?? null,
       secrets: this.secrets,
       account: this.account,
-      usedElsewhere: (version) => [...this.slots.values()].some((other) => other !== slot && other.uses(version)),
+      tidy: () => this.tidy(),
+      makeRoom: async () => (await this.cleanUp.makeRoom()).length > 0,
       emit: (event) => this.emit({ slot: name, ...event }),
       log: log.child({ slot: name }),
     });
@@ -212,11 +247,7 @@ export class Agent {
   private async sweep(): Promise<void> {
     try {
       const swept = await this.releases.prepare();
-      for (const { version } of this.journal.lost ? [] : await this.releases.list()) {
-        if (this.journal.names(version)) continue;
-        await this.releases.remove(version);
-        swept.push(version);
-      }
+      if (!this.journal.lost) swept.push(...(await this.cleanUp.run()));
       if (swept.length > 0) this.log.info({ swept }, "releases that nobody needs were swept up");
     } catch (error) {
       this.fault(toSlotdError(error), "releases could not be swept up");

@@ -1,137 +1,127 @@
-import { createHash } from "node:crypto";
-import { type FileHandle, open } from "node:fs/promises";
-import type { ObjectInfo } from "@nats-io/obj";
-import { ReleaseNotFoundError } from "../protocol/errors.ts";
-import { sha256Schema } from "../protocol/names.ts";
-import { objectUrl, type Release } from "../protocol/release.ts";
+import { PackageInvalidError, ReleaseNotFoundError } from "../protocol/errors.ts";
+import { parseObjectUrl, type Release, releaseSchema } from "../protocol/release.ts";
 import { keys } from "../protocol/subjects.ts";
-import { openReleases } from "./buckets.ts";
 import type { Bus } from "./bus.ts";
-import { UsageError, VersionTakenError } from "./errors.ts";
-import { isConflict } from "./persist.ts";
-
-const CHUNK_BYTES = 128 * 1024;
+import { VersionTakenError } from "./errors.ts";
+import { LocalFile } from "./local-file.ts";
+import { digestOf, NatsTarget } from "./targets/nats.ts";
+import type { Target } from "./targets/target.ts";
 
 export interface Published extends Release {
   /** Whether this very content was there already. */
   already: boolean;
 }
 
-type OnProgress = (doneBytes: number, totalBytes: number) => void;
+export type OnProgress = (doneBytes: number, totalBytes: number) => void;
+
+/** The name under which a target keeps the `Release` that is ordered, where there is more to it than an archive. */
+export function releaseName(service: string, version: string): string {
+  return `${service}/${version}.json`;
+}
+
+export interface ArchiveToPublish {
+  service: string;
+  version: string;
+  file: string;
+  /** The address of a name, in every other place that has the same files. */
+  mirrorsOf?: (name: string) => string[];
+}
 
 /**
- * Puts an archive into the object store, once: the digest is taken first, and the upload breaks off if the file has changed since.
+ * Publishes an archive, once: the digest is taken first, and the upload breaks off if the file has changed since.
  * @throws VersionTakenError where the version has other content; UsageError where the file can't be read.
  */
-export async function publishRelease(
-  bus: Bus,
-  { service, version, file }: { service: string; version: string; file: string },
+export async function publishArchive(
+  target: Target,
+  { service, version, file, mirrorsOf = () => [] }: ArchiveToPublish,
   onProgress: OnProgress = () => {},
 ): Promise<Published> {
-  const handle = await openArchive(file);
+  const local = await LocalFile.open(file);
   try {
-    const { sha256, sizeBytes } = await digest(handle);
-    if (sizeBytes === 0) throw new UsageError("ARCHIVE", "must not be empty");
+    const { sha256, sizeBytes } = local;
+    const described = await readRelease(target, service, version);
+    if (described && described.release.sha256 !== sha256 && !described.release.digests?.includes(sha256))
+      throw new VersionTakenError(service, version, described.release.sha256, sha256);
+    if (described?.release.tree !== undefined) return { ...described.release, already: true };
     const name = keys.archive(service, version);
-    const release = { version, url: objectUrl(name), sha256, sizeBytes };
-    const store = await openReleases(bus);
-    for (;;) {
-      const there = await bus.persist(() => store.info(name));
-      if (there && !there.deleted) {
-        const published = digestOf(there);
-        if (published !== sha256) throw new VersionTakenError(service, version, published, sha256);
-        return { ...release, already: true };
-      }
-      try {
-        await bus.persist(() =>
-          store.put(
-            { name, description: `${service} ${version}`, metadata: { sha256 } },
-            read(handle, { sha256, sizeBytes, signal: bus.signal, onProgress }),
-            { previousRevision: there?.revision ?? 0, timeout: bus.timeoutMs },
-          ),
-        );
-        return { ...release, already: false };
-      } catch (error) {
-        // Another one published this version in the meantime: the next round says whether it is the same.
-        if (!isConflict(error)) throw error;
-      }
-    }
+    const mirrors = mirrorsOf(name);
+    const release = { version, url: target.addressOf(name), ...(mirrors.length > 0 && { mirrors }), sha256, sizeBytes };
+    const fresh = await putOnce(target, { service, version, name, local }, onProgress);
+    // Without mirrors, the archive alone says all.
+    const noted = mirrors.length > 0 && (await describe(target, service, release, () => release));
+    return { ...release, already: !fresh && !noted };
   } finally {
-    await handle.close();
+    await local.close();
   }
 }
 
-/** @throws ReleaseNotFoundError where the version was not published. */
-export async function findRelease(bus: Bus, service: string, version: string): Promise<Release> {
-  const name = keys.archive(service, version);
-  const store = await openReleases(bus);
-  const info = await bus.persist(() => store.info(name));
-  if (info === null || info.deleted) {
-    throw new ReleaseNotFoundError(version, objectUrl(name), "there is no such object");
+/** Puts an archive into the bus's object store. */
+export function publishRelease(bus: Bus, what: ArchiveToPublish, onProgress?: OnProgress): Promise<Published> {
+  return publishArchive(new NatsTarget(bus), what, onProgress);
+}
+
+interface Upload {
+  service: string;
+  version: string;
+  name: string;
+  local: LocalFile;
+}
+
+/** @returns whether it was not there. @throws VersionTakenError where something else has its name. */
+export async function putOnce(
+  target: Target,
+  { service, version, name, local }: Upload,
+  onProgress: OnProgress,
+): Promise<boolean> {
+  for (;;) {
+    const published = await target.digestOf(name);
+    if (published === local.sha256) return false;
+    if (published !== null) throw new VersionTakenError(service, version, published, local.sha256);
+    // Another one may publish this version in the meantime: the next round says whether it is the same.
+    if (await target.create(name, local, (done) => onProgress(done, local.sizeBytes))) return true;
   }
-  return { version, url: objectUrl(name), sha256: digestOf(info), sizeBytes: info.size };
 }
 
-/** The object's sha256 in hex: as `publish` notes it, else from the store's own digest (`SHA-256=` and base64url). */
-function digestOf(info: ObjectInfo): string {
-  const noted = sha256Schema.safeParse(info.metadata?.sha256);
-  return noted.success ? noted.data : Buffer.from(info.digest.replace(/^SHA-256=/, ""), "base64url").toString("hex");
+/**
+ * Puts what is ordered of a version in the place of what was.
+ * @param next makes it of what is there
+ * @returns whether that changed anything.
+ */
+export async function describe(
+  target: Target,
+  service: string,
+  { version }: Pick<Release, "version">,
+  next: (there: Release | null) => Release,
+): Promise<boolean> {
+  const name = releaseName(service, version);
+  for (;;) {
+    const there = await readRelease(target, service, version);
+    const release = releaseSchema.parse(next(there?.release ?? null));
+    if (there && JSON.stringify(there.release) === JSON.stringify(release)) return false;
+    if (await target.replace(name, `${JSON.stringify(release)}\n`, there?.was ?? null)) return true;
+  }
 }
 
-async function openArchive(file: string): Promise<FileHandle> {
+export async function readRelease(target: Target, service: string, version: string) {
+  const name = releaseName(service, version);
+  const was = await target.read(name);
+  if (was === null) return null;
   try {
-    const handle = await open(file, "r");
-    if ((await handle.stat()).isFile()) return handle;
-    await handle.close();
+    const release = releaseSchema.parse(JSON.parse(was.text));
+    if (release.version === version) return { release, was };
   } catch (cause) {
-    throw new UsageError("ARCHIVE", `can't be read: ${(cause as Error).message}`, { cause });
+    throw new PackageInvalidError(target.addressOf(name), "is not the description of a release", { cause });
   }
-  throw new UsageError("ARCHIVE", `must be a file: ${file}`);
+  throw new PackageInvalidError(target.addressOf(name), `is not of version ${version}`);
 }
 
-async function digest(handle: FileHandle): Promise<{ sha256: string; sizeBytes: number }> {
-  const hash = createHash("sha256");
-  let sizeBytes = 0;
-  for await (const chunk of chunks(handle)) {
-    hash.update(chunk);
-    sizeBytes += chunk.length;
-  }
-  return { sha256: hash.digest("hex"), sizeBytes };
-}
-
-interface Reading {
-  sha256: string;
-  sizeBytes: number;
-  signal: AbortSignal;
-  onProgress: OnProgress;
-}
-
-/** The file as a stream that fails, rather than ends, where it is not what was promised. */
-function read(handle: FileHandle, { sha256, sizeBytes, signal, onProgress }: Reading): ReadableStream<Uint8Array> {
-  const hash = createHash("sha256");
-  const source = chunks(handle);
-  let done = 0;
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      signal.throwIfAborted();
-      const next = await source.next();
-      if (next.done) {
-        if (hash.digest("hex") !== sha256) throw new UsageError("ARCHIVE", "was changed while it was being published");
-        return controller.close();
-      }
-      hash.update(next.value);
-      done += next.value.length;
-      onProgress(done, sizeBytes);
-      controller.enqueue(next.value);
-    },
-  });
-}
-
-async function* chunks(handle: FileHandle): AsyncGenerator<Buffer, void> {
-  for (let position = 0; ; ) {
-    const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(CHUNK_BYTES), 0, CHUNK_BYTES, position);
-    if (bytesRead === 0) return;
-    position += bytesRead;
-    yield buffer.subarray(0, bytesRead);
-  }
+/** What is ordered of a published version. @throws ReleaseNotFoundError where the version was not published. */
+export async function findRelease(bus: Bus, service: string, version: string): Promise<Release> {
+  const target = new NatsTarget(bus);
+  const described = await readRelease(target, service, version);
+  const name = described ? parseObjectUrl(described.release.url).name : keys.archive(service, version);
+  const info = await target.info(name);
+  if (info === null) throw new ReleaseNotFoundError(version, target.addressOf(name), "there is no such object");
+  if (described) return described.release;
+  return { version, url: target.addressOf(name), sha256: digestOf(info), sizeBytes: info.size };
 }

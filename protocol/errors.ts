@@ -20,6 +20,10 @@ export const errorCodes = {
     "Stop routing to it first, or force with a reason.",
   ],
   RELEASE_NOT_FOUND: ["The archive is not at its address.", "Publish the release, and check the order's url."],
+  RELEASE_NOT_INSTALLED: [
+    "The host does not have that release, or knows too little of it.",
+    "Use one of the versions that `slotctl releases` shows.",
+  ],
   RELEASE_UNREACHABLE: [
     "The archive's source did not answer, or broke off.",
     "Check the source, then issue a new order.",
@@ -35,6 +39,26 @@ export const errorCodes = {
   SIZE_MISMATCH: [
     "The archive has another size than ordered.",
     "Take size and digest from `slotd-controller publish`.",
+  ],
+  RELEASE_CONFIG: [
+    "What a release says of how it is run breaks a rule, or a bound of the host.",
+    "Mend the release's slotd.toml, or what [releases] may_set allows.",
+  ],
+  RELEASE_UNTRUSTED: [
+    "The release is not signed by a key that this host trusts.",
+    "Sign it with a trusted key, or list the key in [releases] trusted_keys.",
+  ],
+  PACK_REFUSED: [
+    "A directory can't be packed as a release.",
+    "Mend the path that the message names, or leave it out in .slotdignore.",
+  ],
+  PACKAGE_INVALID: [
+    "What describes a packed release can't be read, or is not of the files beside it.",
+    "Pack the release again, or bring its files here again.",
+  ],
+  PUBLISH_FAILED: [
+    "The place that a release is published to did not take it.",
+    "Mend what the message says, and publish again: what is there already stays.",
   ],
   ARCHIVE_UNSAFE: [
     "An archive's entry would reach outside, or is not a plain file.",
@@ -185,6 +209,13 @@ export class ReleaseNotFoundError extends SlotdError {
   }
 }
 
+export class ReleaseNotInstalledError extends SlotdError {
+  readonly code = "RELEASE_NOT_INSTALLED";
+  constructor(version: string, why: string) {
+    super(`release ${version} can't be looked at: ${why}; slotctl releases shows what there is`, { field: "version" });
+  }
+}
+
 export class ReleaseUnreachableError extends SlotdError {
   readonly code = "RELEASE_UNREACHABLE";
   constructor(version: string, url: string, why: string, facts: Facts = {}) {
@@ -210,10 +241,14 @@ export class DigestMismatchError extends SlotdError {
     readonly expected: string,
     readonly actual: string,
     where = "the archive",
+    /** Where it came from, for people. */
+    from = "",
   ) {
-    super(`${where} of ${version} has sha256 ${actual}, but ${expected} was ordered; publish it under a new version`, {
-      field: "release.sha256",
-    });
+    const source = from && ` (${from})`;
+    super(
+      `${where} of ${version} has sha256 ${actual}, but ${expected} was ordered; publish it under a new version${source}`,
+      { field: "release.sha256" },
+    );
   }
 }
 
@@ -223,10 +258,53 @@ export class SizeMismatchError extends SlotdError {
     version: string,
     readonly expected: number,
     readonly actual: number,
+    /** Where it came from, for people. */
+    from = "",
   ) {
-    super(`the archive of ${version} has ${actual} bytes, but ${expected} were ordered`, {
+    super(`the archive of ${version} has ${actual} bytes, but ${expected} were ordered${from && ` (${from})`}`, {
       field: "release.sizeBytes",
     });
+  }
+}
+
+export class ReleaseConfigError extends SlotdError {
+  readonly code = "RELEASE_CONFIG";
+  constructor(version: string, key: string, rule: string) {
+    super(`release ${version}: ${key} of its slotd.toml ${rule}`, { field: key });
+  }
+}
+
+export class ReleaseUntrustedError extends SlotdError {
+  readonly code = "RELEASE_UNTRUSTED";
+  constructor(version: string, why: string) {
+    super(`release ${version} is not trusted: ${why}; sign it with a key of [releases] trusted_keys`, {
+      field: "release.signatures",
+    });
+  }
+}
+
+export class PackRefusedError extends SlotdError {
+  readonly code = "PACK_REFUSED";
+  constructor(
+    readonly path: string,
+    rule: string,
+    facts: Facts = {},
+  ) {
+    super(`${JSON.stringify(path)} ${rule}; nothing was written`, facts);
+  }
+}
+
+export class PackageInvalidError extends SlotdError {
+  readonly code = "PACKAGE_INVALID";
+  constructor(file: string, why: string, facts: Facts = {}) {
+    super(`${file}: ${why}`, facts);
+  }
+}
+
+export class PublishFailedError extends SlotdError {
+  readonly code = "PUBLISH_FAILED";
+  constructor(where: string, why: string, facts: Facts = {}) {
+    super(`${redact(where)} did not take the release: ${why}`, facts);
   }
 }
 

@@ -18,6 +18,8 @@ const installSchema = z.strictObject({
   release: releaseSchema,
   /** Workers for this slot, in place of the host's configured share. */
   workers: z.int().min(1).max(1024).optional(),
+  /** What the version is on this host from then on; by default the one of the higher epoch is current. */
+  role: z.enum(["current", "previous"]).optional(),
 });
 
 const uninstallSchema = z.strictObject({

@@ -18,14 +18,52 @@ export const releaseUrlSchema = z
   .max(2048)
   .refine(isSource, "must be a file:///path, http(s)://… or nats-object://BUCKET/NAME address");
 
-/** A release's archive (.tar or .tar.gz), with the digest and size that the bytes must have. */
-export const releaseSchema = z.strictObject({
-  version: versionSchema,
+const archive = {
   url: releaseUrlSchema,
+  /** Other addresses of the same bytes, tried in this order after `url`. */
+  mirrors: z.array(releaseUrlSchema).max(8).optional(),
   sha256: sha256Schema,
   sizeBytes: z.int().positive(),
+};
+
+/** An archive of what changed against the tree with the digest `base`. */
+export const deltaSchema = z.strictObject({ base: sha256Schema, ...archive });
+export type Delta = z.infer<typeof deltaSchema>;
+
+/** A release: its archive (.tar, .tar.gz, .tar.zst), with the digest and size that the bytes must have, and what it unpacks to. */
+export const releaseSchema = z.strictObject({
+  version: versionSchema,
+  ...archive,
+  /** Digest of the tree that it unpacks to: `treeDigest`. */
+  tree: sha256Schema.optional(),
+  /** Shorter ways to the same tree. They need `tree`. */
+  deltas: z.array(deltaSchema).max(16).optional(),
+  /** SHA-256 of every archive that the signatures cover: whole ones in any format, and deltas. */
+  digests: z.array(sha256Schema).max(32).optional(),
+  signatures: z
+    .array(
+      z.strictObject({
+        /** See `keyId`. */
+        key: z.string().regex(/^[0-9a-f]{16}$/, "must be 16 lower-case hex digits"),
+        /** Base64 of the 64 bytes of an Ed25519 signature, see `signRelease`. */
+        value: z.string().regex(/^[A-Za-z0-9+/]{86}==$/, "must be the base64 of 64 bytes"),
+      }),
+    )
+    .max(8)
+    .optional(),
 });
 export type Release = z.infer<typeof releaseSchema>;
+
+/** Whether two descriptions of a version are of the same content: the same archive, or archives that unpack to the same tree. */
+export function isSameContent(
+  x: { sha256: string; tree?: string | null | undefined },
+  y: { sha256: string; tree?: string | null | undefined },
+): boolean {
+  return x.sha256 === y.sha256 || (x.tree != null && x.tree === y.tree);
+}
+
+/** What is fetched: an archive of a release, whole or a delta. */
+export type Archive = Pick<Release, "version" | "url" | "mirrors" | "sha256" | "sizeBytes">;
 
 /** The address of an object in the release store. */
 export function objectUrl(name: string, bucket: string = releaseStore): string {

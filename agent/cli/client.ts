@@ -7,9 +7,13 @@ import {
   type HostStatus,
   hostStatusSchema,
   InternalError,
+  type ReleaseStatus,
+  releaseStatusSchema,
   SlotdError,
   type SlotStatus,
   slotStatusSchema,
+  type Verification,
+  verificationSchema,
   type WorkerStatus,
   wireErrorSchema,
   workerStatusSchema,
@@ -60,6 +64,14 @@ export class ControlClient {
     follow: boolean;
   }): AsyncGenerator<LogLine, void> {
     return this.#stream("/v1/logs", query, logLineSchema);
+  }
+
+  releases(): Promise<ReleaseStatus[]> {
+    return this.#json("GET", "/v1/releases", z.array(releaseStatusSchema));
+  }
+
+  verify(version: string): Promise<Verification> {
+    return this.#json("POST", `/v1/releases/${encodeURIComponent(version)}/verify`, verificationSchema, {});
   }
 
   steer(slot: string, verb: "drain" | "undrain" | "restart", body: Steer): Promise<SlotStatus> {

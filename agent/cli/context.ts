@@ -7,10 +7,14 @@ export interface CliContext {
   /** The terminal that stdout is, with its size now; null where stdout is a file or a pipe. */
   terminal(): { columns: number; rows: number } | null;
   colors: Colors;
+  /** Whether stderr is a terminal: there, and only there, is shown how far something is. */
+  showsProgress: boolean;
   /** Aborted when the user has seen enough (Ctrl-C). */
   signal: AbortSignal;
   /** SLOTD_SOCKET. */
   socket: string | undefined;
+  /** SOURCE_DATE_EPOCH. */
+  sourceDateEpoch: string | undefined;
   /** PATH. */
   path: string;
   /** Who is asking, for the agent's records. */

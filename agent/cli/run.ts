@@ -1,13 +1,18 @@
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import { agentVersion } from "../version.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { drainCommand } from "./commands/drain.ts";
 import { eventsCommand } from "./commands/events.ts";
+import { keygenCommand } from "./commands/keygen.ts";
 import { logsCommand } from "./commands/logs.ts";
+import { packCommand } from "./commands/pack.ts";
+import { releasesCommand } from "./commands/releases.ts";
 import { restartCommand } from "./commands/restart.ts";
+import { signCommand } from "./commands/sign.ts";
 import { slotsCommand } from "./commands/slots.ts";
 import { statusCommand } from "./commands/status.ts";
 import { undrainCommand } from "./commands/undrain.ts";
+import { verifyCommand } from "./commands/verify.ts";
 import { workersCommand } from "./commands/workers.ts";
 import type { CliContext } from "./context.ts";
 import { InterruptedError, shown, UsageError } from "./errors.ts";
@@ -24,7 +29,19 @@ const verbs = [
   undrainCommand,
   restartCommand,
   doctorCommand,
+  releasesCommand,
+  packCommand,
+  keygenCommand,
+  signCommand,
+  verifyCommand,
 ];
+
+/** Taken before a verb and after it. */
+const globalOptions = [
+  ["--socket <path>", "the agent's control socket (also: SLOTD_SOCKET)"],
+  ["--service <name>", "the agent of this service: its socket is /run/slotd/NAME.sock"],
+  ["--json", "answer with JSON, as the last line of stdout; streams with a JSON document a line"],
+] as const;
 
 /** Runs one command line. Never throws: what went wrong is on stderr, and in the exit code. */
 export async function run(args: readonly string[], context: CliContext): Promise<ExitCode> {
@@ -44,16 +61,20 @@ export async function run(args: readonly string[], context: CliContext): Promise
 function program(session: Session): Command {
   const root = new Command("slotctl")
     .description("Looks at and steers the slotd agent of this host. Works while the bus is down.")
-    .option("--socket <path>", "the agent's control socket (also: SLOTD_SOCKET)")
-    .option("--service <name>", "the agent of this service: its socket is /run/slotd/NAME.sock")
-    .option("--json", "answer with JSON, as the last line of stdout; streams with a JSON document a line")
     .version(agentVersion)
+    // `slotctl --version` is one thing, and `slotctl pack --version V` another.
+    .enablePositionalOptions()
     .addHelpText("after", outro)
     .configureHelp({ showGlobalOptions: true })
     .hook("preAction", (_root, verb) => {
       session.options = verb.optsWithGlobals();
     });
   for (const verb of verbs) root.addCommand(verb(session));
+  for (const [flags, description] of globalOptions) {
+    root.option(flags, description);
+    // The help of a verb shows them once, as the root's.
+    for (const verb of root.commands) verb.addOption(new Option(flags, description).hideHelp());
+  }
   for (const command of [root, ...root.commands])
     command
       .exitOverride()

@@ -31,10 +31,11 @@ export class Session {
     return this.context.terminal()?.columns ?? Number.POSITIVE_INFINITY;
   }
 
-  client(): ControlClient {
+  /** @param timeoutMs for an answer that takes long */
+  client(timeoutMs?: number): ControlClient {
     const { runDirectory, socket: environment, signal } = this.context;
     const { socket, service } = this.options;
-    return new ControlClient(chooseSocket({ socket, service, environment, runDirectory }), signal);
+    return new ControlClient(chooseSocket({ socket, service, environment, runDirectory }), signal, timeoutMs);
   }
 
   print(text: string): void {
@@ -49,6 +50,11 @@ export class Session {
   note(text: string): void {
     if (this.json) this.context.writeError(`${text}\n`);
     else this.print(text);
+  }
+
+  /** How far something is, on one line that is written over; "" takes it away. Nothing where stderr is no terminal. */
+  progress(text: string): void {
+    if (this.context.showsProgress) this.context.writeError(`\r\x1b[K${text}`);
   }
 
   printError(error: unknown, json = this.json): void {

@@ -1,14 +1,15 @@
 import { ConfigInvalidError, toSlotdError } from "../../protocol/index.ts";
 import { findAccount } from "../os/account.ts";
+import { readHeaders } from "../releases/fetch-headers.ts";
 import { Secrets } from "../workers/secrets.ts";
 import type { Config } from "./schema.ts";
 
 /**
- * What a configuration names on this host: the workers' user and groups, and the files of secrets. Credentials are systemd's to pass,
+ * What a configuration names on this host: the workers' user and groups, the files of secrets, and that of headers. Credentials are systemd's to pass,
  * and are not looked for here.
  * @throws ConfigInvalidError naming the key.
  */
-export async function checkHost({ app }: Pick<Config, "app">): Promise<void> {
+export async function checkHost({ app, releases }: Pick<Config, "app" | "releases">): Promise<void> {
   const { user, group, supplementary_groups: supplementary, secrets } = app;
   const files = Object.fromEntries(Object.entries(secrets).filter(([, source]) => "file" in source));
   try {
@@ -18,4 +19,7 @@ export async function checkHost({ app }: Pick<Config, "app">): Promise<void> {
     const { field, message } = toSlotdError(cause);
     throw new ConfigInvalidError(field ?? "app.user", `can't be used: ${message}`, { cause });
   }
+  await readHeaders(releases.fetch_headers_file ?? null).catch((cause: Error) => {
+    throw new ConfigInvalidError("releases.fetch_headers_file", `can't be used: ${cause.message}`, { cause });
+  });
 }

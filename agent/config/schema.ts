@@ -1,14 +1,14 @@
 import { hostname } from "node:os";
 import { isAbsolute } from "node:path";
 import { z } from "zod";
-import { hostSchema, nameSchema } from "../../protocol/index.ts";
+import { hostSchema, nameSchema, parsePublicKey } from "../../protocol/index.ts";
 
 const port = z.int().min(1).max(65535);
 const durationMs = z
   .int()
   .nonnegative()
   .max(7 * 24 * 3600 * 1000);
-const positiveMs = z
+export const positiveMs = z
   .int()
   .min(1)
   .max(7 * 24 * 3600 * 1000);
@@ -61,10 +61,12 @@ const slot = z.strictObject({
   cpu_weight: z.int().min(1).max(10_000).default(100),
 });
 
-const app = z.strictObject({
-  /** The program and its arguments; no shell. A relative program with a `/` is looked up in the release. */
-  command: z.array(word.min(1)).min(1),
-  environment: z.record(environmentName, word).default({}).refine(hasNoOwn, { error: NOT_OWN }),
+export const environmentSchema = z.record(environmentName, word).refine(hasNoOwn, { error: NOT_OWN });
+
+export const appSchema = z.strictObject({
+  /** The program and its arguments; no shell. A relative program with a `/` is looked up in the release. By default what the release says. */
+  command: z.array(word.min(1)).min(1).optional(),
+  environment: environmentSchema.default({}),
   /** Variables whose values are read from elsewhere at each start of a worker, and are never shown. */
   secrets: z
     .record(
@@ -99,7 +101,7 @@ const urlPath = z
   .string()
   .regex(/^\/[\x21-\x7e]*$/, "must begin with / and hold no space or other character that a URL can't");
 
-const health = z.strictObject({
+export const healthSchema = z.strictObject({
   path: urlPath.default("/healthz"),
   interval_ms: z.int().min(50).max(MAX_TIMER_MS).default(1_000),
   timeout_ms: positiveMs.default(2_000),
@@ -108,7 +110,7 @@ const health = z.strictObject({
   fall: z.int().min(1).max(100).default(3),
 });
 
-const readiness = z.strictObject({
+export const readinessSchema = z.strictObject({
   /** What a worker's readiness is taken from: that it accepts, and the slot's probe is good; or in addition `READY=1` by sd_notify(3). */
   by: z.enum(["probe", "notify"]).default("probe"),
   /** k: how many workers must be ready; all of the slot's by default. */
@@ -174,7 +176,21 @@ const drain = z.strictObject({
   quiet_ms: durationMs.default(1_000),
 });
 
+/** What a release may say of itself, in a slotd.toml at its top. */
+const releaseKeys = [
+  "app.command",
+  "app.environment",
+  "app.stop_signal",
+  "health.path",
+  "readiness.by",
+  "readiness.hold_ms",
+  "readiness.timeout_ms",
+] as const;
+
 const releases = z.strictObject({
+  /** Which of these keys of its own slotd.toml a release may set. */
+  may_set: z.array(z.enum(releaseKeys)).default([...releaseKeys]),
+  max_readiness_timeout_ms: positiveMs.default(10 * 60_000),
   max_archive_bytes: z
     .int()
     .positive()
@@ -186,6 +202,19 @@ const releases = z.strictObject({
   max_entries: z.int().positive().default(500_000),
   stall_timeout_ms: positiveMs.default(30_000),
   fetch_attempts: z.int().min(1).max(20).default(4),
+  /** Public keys, as `slotctl keygen` prints them. Where there are any, a release has to be signed by one of them. */
+  trusted_keys: z
+    .array(z.string().refine((key) => parsePublicKey(key) !== null, "must be ed25519: and 32 bytes in base64"))
+    .default([]),
+  /** Of fetches from elsewhere, in bytes a second; no bound by default. */
+  fetch_bytes_per_s: z.int().min(1024).optional(),
+  /** A file with `Name: value` lines that are sent with http(s) requests, for example a login. */
+  fetch_headers_file: absolutePath.optional(),
+  /** How many releases stay beside those in the slots, the newest first. */
+  keep: z.int().nonnegative().max(1000).default(2),
+  /** Bounds under which those stay: bytes of all releases, and how full their disk may be. */
+  keep_max_bytes: z.int().positive().optional(),
+  keep_max_disk_percent: z.int().min(1).max(100).default(80),
 });
 
 const logs = z.strictObject({
@@ -219,9 +248,9 @@ export const configSchema = z
       ),
     state_directory: absolutePath.optional(),
     nats: nats.prefault({}),
-    app,
-    health: health.prefault({}),
-    readiness: readiness.prefault({}),
+    app: appSchema.prefault({}),
+    health: healthSchema.prefault({}),
+    readiness: readinessSchema.prefault({}),
     limits: limits.prefault({}),
     liveness: liveness.prefault({}),
     watchdog: watchdog.prefault({}),
@@ -243,10 +272,12 @@ export const configSchema = z
     const { app, nats, readiness } = config;
     if (app.restart_backoff_max_ms < app.restart_backoff_min_ms)
       refuse(["app", "restart_backoff_max_ms"], "must not be less than restart_backoff_min_ms");
+    if (app.command === undefined && !config.releases.may_set.includes("app.command"))
+      refuse(["app", "command"], "is required where [releases] may_set leaves app.command out");
     if (app.user === undefined && app.group !== undefined) refuse(["app", "user"], "is required with app.group");
     if (app.user === undefined && app.supplementary_groups.length > 0)
       refuse(["app", "user"], "is required with app.supplementary_groups");
-    const twice = Object.keys(app.secrets).find((name) => name in app.environment);
+    const twice = Object.keys(app.secrets).find((name) => Object.hasOwn(app.environment, name));
     if (twice !== undefined) refuse(["app", "secrets", twice], "must not be in app.environment as well");
     if (nats.user && !nats.password_file) refuse(["nats", "password_file"], "is required with nats.user");
     if (nats.password_file && !nats.user) refuse(["nats", "user"], "is required with nats.password_file");

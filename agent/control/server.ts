@@ -81,6 +81,7 @@ export class ControlServer {
       if (verb === "undrain") return api.undrain(slot, body);
       if (verb === "restart") return api.restart(slot, body);
     }
+    if (noun === "releases") return this.releases(request, slot, verb, response);
     if (request.method === "GET" && slot === undefined) {
       if (noun === "status") return api.status();
       if (noun === "workers") return api.workers();
@@ -88,6 +89,21 @@ export class ControlServer {
       if (noun === "logs") return this.logs(url.searchParams, response);
     }
     throw new OrderMalformedError("path", `${request.method} ${url.pathname} is not known; see docs/cli.md`);
+  }
+
+  private releases(
+    request: IncomingMessage,
+    version: string | undefined,
+    verb: string | undefined,
+    response: ServerResponse,
+  ) {
+    const { inventory } = this.api.agent;
+    const gone = new AbortController();
+    response.once("close", () => gone.abort(new Error("nobody waits for the answer any more")));
+    if (request.method === "GET" && version === undefined) return inventory.list(gone.signal);
+    if (request.method === "POST" && version !== undefined && verb === "verify")
+      return inventory.verify(decodeURIComponent(version), gone.signal);
+    throw new OrderMalformedError("path", `${request.method} ${request.url} is not known; see docs/cli.md`);
   }
 
   private events(query: URLSearchParams, response: ServerResponse): undefined {
@@ -143,6 +159,7 @@ function statusOf(error: SlotdError): number {
     case "ORDER_MALFORMED":
       return 400;
     case "SLOT_UNKNOWN":
+    case "RELEASE_NOT_INSTALLED":
       return 404;
     case "SLOT_STATE":
       return 409;

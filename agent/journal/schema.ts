@@ -15,6 +15,8 @@ const residentSchema = z.object({
   release: releaseSchema,
   /** In place of the slot's configured share. */
   workers: z.int().positive().optional(),
+  /** As the order said. */
+  role: z.enum(["current", "previous"]).optional(),
   epoch: z.int().nonnegative(),
   /** It was ready at least once. Only then does the agent bring it back after a failure. */
   proven: z.boolean(),

@@ -17,6 +17,7 @@ const native = {
   getsockname: lib.func("int getsockname(int fd, _Out_ uint8_t *addr, _Inout_ uint8_t *len)"),
   send: lib.func("int64_t send(int fd, const uint8_t *data, size_t len, int flags)"),
   recv: lib.func("int64_t recv(int fd, _Out_ uint8_t *data, size_t len, int flags)"),
+  syncfs: lib.func("int syncfs(int fd)"),
   flock: lib.func("int flock(int fd, int operation)"),
   fcntl: lib.func("int fcntl(int fd, int command, int argument)"),
   close: lib.func("int close(int fd)"),
@@ -140,6 +141,11 @@ export function getxattr(path: string, name: string): string | null {
   return length === -1 ? null : value.toString("utf8", 0, length);
 }
 
+/** Makes all that was written to a file system durable, and returns when it is. Blocks for as long. */
+export function syncFileSystem(fd: number): void {
+  checked("syncfs", native.syncfs(fd));
+}
+
 export function close(fd: number): void {
   checked("close", native.close(fd));
 }
@@ -152,6 +158,11 @@ export function getForeignFd(pid: number, foreignFd: number): number {
   } finally {
     close(pidfd);
   }
+}
+
+/** @param number of the system call ioprio_set on this platform */
+export function ioprioSet(number: number, which: number, who: number, priority: number): void {
+  checked("ioprio_set", Number(native.syscall3(number, which, who, priority)));
 }
 
 /** A descriptor that stands for a process and for no later one of the same pid; close-on-exec. It is readable when the process has ended. */

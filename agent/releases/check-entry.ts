@@ -1,3 +1,5 @@
+import { deltaHeadName } from "../../protocol/manifest.ts";
+
 export type NodeKind = "file" | "directory" | "symlink" | "hardlink";
 
 /** What a tar header says about an entry, before anyone believes it. */
@@ -52,6 +54,9 @@ export function checkEntry(entry: EntryFacts, known: Known): Verdict {
   if (!Array.isArray(parts)) return parts;
   const path = parts.join("/");
   if (path === "") return type === "directory" ? { path, kind: type, target: "", adds: [] } : { rule: "has no name" };
+
+  // Else the first part of a delta would be taken for the whole of a release.
+  if (fold(path) === deltaHeadName) return { rule: "is what a delta begins with, and no part of a release" };
 
   const target = targetOf(type, entry.linkpath, parts.length - 1, known);
   if (typeof target !== "string") return target;

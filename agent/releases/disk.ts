@@ -3,23 +3,27 @@ import { DiskFullError } from "../../protocol/errors.ts";
 
 /** Left free beside a release, so that the journal and the logs can still be written. */
 const MARGIN_BYTES = 8 * 1024 ** 2;
+/** What a directory takes, or a link whose target does not fit into its inode. */
+const NODE_BYTES = 4096;
 /** Fewer free inodes than this can't hold even a small release. */
 const MARGIN_INODES = 64;
 
 /**
  * Asks for room before a fetch: the archive and what it unpacks to lie side by side for a while.
+ * @param nodes directories and links that are made beside what is in the archive
  * @throws DiskFullError saying what is missing.
  */
-export async function requireRoom(dir: string, archiveBytes: number): Promise<void> {
+export async function requireRoom(dir: string, archiveBytes: number, nodes = 0): Promise<void> {
   const room = await freeRoom(dir);
-  const neededBytes = archiveBytes * 2 + MARGIN_BYTES;
+  const neededBytes = archiveBytes * 2 + nodes * NODE_BYTES + MARGIN_BYTES;
+  const neededInodes = nodes + MARGIN_INODES + 1;
   if (room.bytes < neededBytes) {
     const missing = neededBytes - room.bytes;
     throw new DiskFullError(dir, `${missing} bytes are missing (${neededBytes} needed, ${room.bytes} free)`);
   }
-  if (room.inodes <= MARGIN_INODES) {
-    const missing = MARGIN_INODES + 1 - room.inodes;
-    throw new DiskFullError(dir, `${missing} inodes are missing (${MARGIN_INODES + 1} needed, ${room.inodes} free)`);
+  if (room.inodes < neededInodes) {
+    const missing = neededInodes - room.inodes;
+    throw new DiskFullError(dir, `${missing} inodes are missing (${neededInodes} needed, ${room.inodes} free)`);
   }
 }
 

@@ -1,123 +1,97 @@
-import { createHash } from "node:crypto";
-import { type FileHandle, open } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
-import {
-  DigestMismatchError,
-  ReleaseTooLargeError,
-  ReleaseUnreachableError,
-  SizeMismatchError,
-  SlotdError,
-} from "../../protocol/errors.ts";
-import type { Release } from "../../protocol/release.ts";
+import { ReleaseTooLargeError } from "../../protocol/errors.ts";
+import type { Archive } from "../../protocol/release.ts";
 import type { ReleaseBounds, StepOptions } from "./bounds.ts";
-import { type ObjectSource, openSource, shownUrl } from "./source.ts";
-import { chunksOf, within } from "./stall.ts";
+import { copyOnce, type Way } from "./fetch-attempt.ts";
+import { ArchiveCopy } from "./fetch-copy.ts";
+import { fetchError } from "./fetch-error.ts";
+import type { ObjectSource } from "./source.ts";
+import { otherDigest, SourceFault } from "./source-fault.ts";
 
 const BACKOFF_BASE_MS = 250;
 const BACKOFF_CAP_MS = 10_000;
 
-/** A fault of the source or the way to it, and so worth another try; what a write or a check says is not. */
-class SourceFault extends Error {}
-
 /** @throws ReleaseTooLargeError before a byte is asked for. */
-export function requireArchiveBound(release: Release, bounds: ReleaseBounds): void {
+export function requireArchiveBound(release: Archive, bounds: ReleaseBounds): void {
   if (release.sizeBytes <= bounds.maxArchiveBytes) return;
   throw new ReleaseTooLargeError(`the archive of ${release.version}`, "max_archive_bytes", bounds.maxArchiveBytes);
 }
 
 /**
  * Brings a release's archive to `path`, and leaves it there only with the ordered size and digest. At most one chunk is in
- * memory. A fault of the source is tried again from the start, after a jittered pause.
- * @throws ReleaseNotFoundError, ReleaseUnreachableError, ReleaseTooLargeError, SizeMismatchError, DigestMismatchError; the
- * signal's reason; what the file system says.
+ * memory. Its sources are tried one after the other, each a few times with jittered pauses between, and each goes on where what is here
+ * ends, if it can. Bytes that came in parts, or from several sources, may not belong together, which the digest tells: then each source
+ * is asked for the whole.
+ * @throws ReleaseNotFoundError, ReleaseUnreachableError, SizeMismatchError, DigestMismatchError, ConfigInvalidError (the headers'
+ * file), which name every source; the signal's reason; what the file system says.
  */
 export async function fetchArchive(
-  release: Release,
+  release: Archive,
   path: string,
   bounds: ReleaseBounds,
   objects: ObjectSource,
   options: StepOptions,
 ): Promise<void> {
+  options.signal.throwIfAborted();
+  const copy = await ArchiveCopy.create(path);
+  try {
+    const faults = new Map<string, SourceFault>();
+    const fetching = { release, bounds, objects, copy, faults, ...options };
+    let outcome = await pass(fetching, true);
+    if (outcome === "mixed") {
+      await copy.clear();
+      outcome = await pass(fetching, false);
+    }
+    if (outcome !== "fetched") throw fetchError(release, faults);
+  } finally {
+    await copy.close();
+  }
+}
+
+interface Fetching extends Way, StepOptions {
+  /** By source: the last thing that was wrong with it. */
+  faults: Map<string, SourceFault>;
+}
+
+/** Goes through the sources that may still have it. `mixed`: all bytes came, in parts that do not belong together. */
+async function pass(fetching: Fetching, resume: boolean): Promise<"fetched" | "mixed" | "failed"> {
+  const { release, copy, faults } = fetching;
+  for (const url of new Set([release.url, ...(release.mirrors ?? [])])) {
+    if (faults.get(url)?.mayPass === false) continue;
+    let fault = await exhaust(url, fetching, resume);
+    if (fault === null) {
+      const actual = copy.sha256();
+      if (actual === release.sha256) return "fetched";
+      if (copy.parts > 1) return "mixed";
+      fault = otherDigest(actual);
+    }
+    faults.set(url, fault);
+    // Nothing is worth keeping of what is something else.
+    if (fault.kind === "size" || fault.kind === "digest") await copy.clear();
+  }
+  return "failed";
+}
+
+/** Tries one source until all bytes are here (null), or its attempts are used up, or no other would help. */
+async function exhaust(url: string, fetching: Fetching, resume: boolean): Promise<SourceFault | null> {
+  const { release, bounds, copy, signal } = fetching;
+  const source = { url, resume, validator: null };
   for (let attempt = 1; ; attempt++) {
-    options.signal.throwIfAborted();
-    try {
-      return await copyOnce(release, path, bounds, objects, options);
-    } catch (error) {
-      options.signal.throwIfAborted();
-      if (!(error instanceof SourceFault)) throw error;
-      if (attempt >= bounds.fetchAttempts) {
-        const why = attempt === 1 ? error.message : `${error.message}, the last of ${attempt} attempts`;
-        throw new ReleaseUnreachableError(release.version, shownUrl(release.url), why, { cause: error.cause });
-      }
+    signal.throwIfAborted();
+    const fault = await copyOnce(source, fetching);
+    signal.throwIfAborted();
+    if (fault === null) return null;
+    if (!fault.mayPass) return fault;
+    // It broke off after the last byte.
+    if (copy.kept === release.sizeBytes) return null;
+    // Where ranges can't be relied on, there is still the whole.
+    if (fault.kind === "ranges") source.resume = false;
+    if (attempt >= bounds.fetchAttempts) {
+      const count = attempt === 1 ? "" : `, the last of ${attempt} attempts`;
+      return new SourceFault(fault.kind, `${fault.message}${count}`, { cause: fault.cause });
     }
-    await pause(attempt, options.signal);
+    await pause(attempt, signal);
   }
-}
-
-async function copyOnce(
-  release: Release,
-  path: string,
-  bounds: ReleaseBounds,
-  objects: ObjectSource,
-  { signal, onProgress }: StepOptions,
-): Promise<void> {
-  const hash = createHash("sha256");
-  const file = await open(path, "w", 0o600);
-  let received = 0;
-  onProgress({ done: 0, total: release.sizeBytes });
-  try {
-    for await (const chunk of sourceChunks(release, bounds, objects, signal)) {
-      received += chunk.length;
-      if (received > release.sizeBytes) throw new SizeMismatchError(release.version, release.sizeBytes, received);
-      hash.update(chunk);
-      await writeAll(file, chunk);
-      onProgress({ done: received, total: release.sizeBytes });
-    }
-  } finally {
-    await file.close();
-  }
-  if (received !== release.sizeBytes) throw new SizeMismatchError(release.version, release.sizeBytes, received);
-  const actual = hash.digest("hex");
-  if (actual !== release.sha256) throw new DigestMismatchError(release.version, release.sha256, actual);
-}
-
-/** The archive's bytes. Whatever the source does wrong comes out as a SourceFault, unless it has a code of ours. */
-async function* sourceChunks(
-  release: Release,
-  bounds: ReleaseBounds,
-  objects: ObjectSource,
-  signal: AbortSignal,
-): AsyncGenerator<Uint8Array, void, void> {
-  // One controller per attempt, so that a connection given up for a stall is closed.
-  const attempt = new AbortController();
-  const onAbort = () => attempt.abort(signal.reason);
-  signal.addEventListener("abort", onAbort);
-  try {
-    const opening = openSource(release, objects, attempt.signal);
-    const stream = await within(opening, bounds.stallTimeoutMs, signal).catch((error) => {
-      // It may still open after it was given up.
-      opening.then((late) => late.cancel()).catch(() => {});
-      throw error;
-    });
-    yield* chunksOf(stream, bounds.stallTimeoutMs, signal);
-  } catch (error) {
-    if (error instanceof SlotdError || signal.aborted) throw error;
-    throw new SourceFault(reasonOf(error), { cause: error });
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-    attempt.abort(new Error("this attempt is over"));
-  }
-}
-
-/** fetch says only "fetch failed" or "terminated"; its cause says why. */
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  if (!(error.cause instanceof Error)) return error.message;
-  return error.cause.message || (error.cause as NodeJS.ErrnoException).code || error.message;
-}
-
-async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
-  for (let at = 0; at < chunk.length; ) at += (await file.write(chunk, at)).bytesWritten;
 }
 
 async function pause(attempt: number, signal: AbortSignal): Promise<void> {

@@ -1,6 +1,7 @@
 import { open, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { sha256Schema } from "../../protocol/names.ts";
 import { releaseSchema } from "../../protocol/release.ts";
 
 const count = z.int().nonnegative();
@@ -8,7 +9,11 @@ const count = z.int().nonnegative();
 /** `release.json`: what was ordered, what it came to, and when. Unknown keys are kept readable for later versions. */
 const recordSchema = z.object({
   release: releaseSchema,
+  /** Digest of the tree; releases of earlier versions of slotd have none. */
+  tree: sha256Schema.optional(),
   entries: count,
+  /** Directories and symbolic links: what a delta against this tree makes anew, even where nothing changed. */
+  ownNodes: count.optional(),
   unpackedBytes: count,
   installedAt: z.iso.datetime(),
 });

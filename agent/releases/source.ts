@@ -1,94 +1,53 @@
-import { createReadStream } from "node:fs";
-import { stat } from "node:fs/promises";
-import { Readable } from "node:stream";
-import { fileURLToPath } from "node:url";
-import { ReleaseNotFoundError, ReleaseUnreachableError, SizeMismatchError } from "../../protocol/errors.ts";
-import { parseObjectUrl, type Release } from "../../protocol/release.ts";
+import { parseObjectUrl } from "../../protocol/release.ts";
+import { SourceFault } from "./source-fault.ts";
+import { openFile } from "./source-file.ts";
+import { openHttp } from "./source-http.ts";
+
+export { shownUrl } from "./source-url.ts";
 
 /** The bus's object store. Null: no such object. Throws when the bus is away. */
 export interface ObjectSource {
   read(bucket: string, name: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array> | null>;
 }
 
-/**
- * Opens a release's archive, whatever kind of address it has.
- * @throws ReleaseNotFoundError, ReleaseUnreachableError and SizeMismatchError, which no retry mends; anything else may pass.
- */
-export async function openSource(
-  release: Release,
-  objects: ObjectSource,
-  signal: AbortSignal,
-): Promise<ReadableStream<Uint8Array>> {
-  switch (new URL(release.url).protocol) {
+/** What is asked of a source. */
+export interface Asked {
+  /** What the whole archive has. */
+  sizeBytes: number;
+  /** The bytes before are here. A source may begin at 0 all the same. */
+  from: number;
+  /** What this very source said of what it sent before, for If-Range. */
+  validator: string | null;
+  headersFile: string | null;
+  signal: AbortSignal;
+}
+
+/** An archive on its way. */
+export interface Opened {
+  stream: ReadableStream<Uint8Array>;
+  /** Where it begins: where it was asked to, or 0. */
+  from: number;
+  /** Where it said that it ends; null: it did not say. */
+  to: number | null;
+  /** See `Asked`. */
+  validator: string | null;
+}
+
+/** Opens an archive's address, of whatever kind. @throws SourceFault; anything else may pass. */
+export async function openSource(url: string, objects: ObjectSource, asked: Asked): Promise<Opened> {
+  switch (new URL(url).protocol) {
     case "file:":
-      return openFile(release);
+      return openFile(url, asked);
     case "nats-object:":
-      return openObject(release, objects, signal);
+      return openObject(url, objects, asked.signal);
     default:
-      return openHttp(release, signal);
+      return openHttp(url, asked);
   }
 }
 
-/** An address as people may see it: no user, no password, and no query, which carries signatures. */
-export function shownUrl(url: string): string {
-  const shown = new URL(url);
-  if (shown.username || shown.password) shown.username = "***";
-  shown.password = "";
-  if (shown.search) shown.search = "?***";
-  return shown.href;
-}
-
-async function openFile(release: Release): Promise<ReadableStream<Uint8Array>> {
-  const path = fileURLToPath(release.url);
-  const stats = await stat(path).catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code === "ENOENT" || cause.code === "ENOTDIR") throw notFound(release, "no such file");
-    throw unreachable(release, cause.message, cause);
-  });
-  // A FIFO or a device would be read for ever.
-  if (!stats.isFile()) throw unreachable(release, "it is not a file");
-  return Readable.toWeb(createReadStream(path)) as ReadableStream<Uint8Array>;
-}
-
-async function openObject(
-  release: Release,
-  objects: ObjectSource,
-  signal: AbortSignal,
-): Promise<ReadableStream<Uint8Array>> {
-  const { bucket, name } = parseObjectUrl(release.url);
+async function openObject(url: string, objects: ObjectSource, signal: AbortSignal): Promise<Opened> {
+  const { bucket, name } = parseObjectUrl(url);
   const stream = await objects.read(bucket, name, signal);
-  if (!stream) throw notFound(release, "no such object");
-  return stream;
-}
-
-async function openHttp(release: Release, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
-  const url = new URL(release.url);
-  // The bytes are what the digest is of: no encoding for the way.
-  const headers: Record<string, string> = { "accept-encoding": "identity" };
-  if (url.username || url.password) {
-    // fetch refuses addresses with credentials, and says them in its message.
-    const credentials = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
-    headers.authorization = `Basic ${Buffer.from(credentials).toString("base64")}`;
-    url.username = "";
-    url.password = "";
-  }
-  const response = await fetch(url, { headers, signal });
-  if (response.status === 200 && response.body) {
-    const encoding = response.headers.get("content-encoding") ?? "identity";
-    if (encoding !== "identity") throw unreachable(release, `the server sends it with content-encoding ${encoding}`);
-    const length = response.headers.get("content-length");
-    if (length !== null && Number(length) !== release.sizeBytes) {
-      throw new SizeMismatchError(release.version, release.sizeBytes, Number(length));
-    }
-    return response.body;
-  }
-  if (response.status === 404 || response.status === 410) throw notFound(release, `status ${response.status}`);
-  throw new Error(`the server answered with status ${response.status}`);
-}
-
-function notFound(release: Release, why: string): ReleaseNotFoundError {
-  return new ReleaseNotFoundError(release.version, shownUrl(release.url), why);
-}
-
-function unreachable(release: Release, why: string, cause?: unknown): ReleaseUnreachableError {
-  return new ReleaseUnreachableError(release.version, shownUrl(release.url), why, { cause });
+  if (!stream) throw new SourceFault("absent", "no such object");
+  return { stream, from: 0, to: null, validator: null };
 }

@@ -1,3 +1,6 @@
+/** How long a source may take to close. */
+const CLOSING_MS = 20;
+
 /** A source that sent nothing for too long. */
 export class StalledError extends Error {
   constructor(timeoutMs: number) {
@@ -38,7 +41,7 @@ export async function* chunksOf(
       yield value;
     }
   } finally {
-    // Not awaited: a source that hangs may hang here, too.
-    reader.cancel().catch(() => {});
+    // What is closed is not left open behind our back; but a source that hangs may hang here, too.
+    await within(reader.cancel(), CLOSING_MS, new AbortController().signal).catch(() => {});
   }
 }

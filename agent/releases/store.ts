@@ -1,15 +1,23 @@
 import { randomBytes } from "node:crypto";
 import { chmod, lstat, mkdir, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { DigestMismatchError, SlotdError, toSlotdError } from "../../protocol/errors.ts";
+import {
+  DigestMismatchError,
+  DiskFullError,
+  ReleaseUntrustedError,
+  SlotdError,
+  toSlotdError,
+} from "../../protocol/errors.ts";
 import { versionSchema } from "../../protocol/names.ts";
-import type { Release } from "../../protocol/release.ts";
+import { type Delta, isSameContent, type Release } from "../../protocol/release.ts";
+import { distrust } from "../../protocol/signature.ts";
 import type { ReleaseBounds, StepOptions } from "./bounds.ts";
 import { diskFull, isDiskFull, requireRoom, syncDirectory } from "./disk.ts";
 import { fetchArchive, requireArchiveBound } from "./fetch.ts";
+import { manifestName } from "./manifest-file.ts";
 import { readRecord, writeRecord } from "./record.ts";
 import type { ObjectSource } from "./source.ts";
-import { unpackInThread } from "./unpack.ts";
+import { type UnpackJob, unpackInThread } from "./unpack.ts";
 
 export type { Progress, ReleaseBounds, StepOptions } from "./bounds.ts";
 export type { ObjectSource } from "./source.ts";
@@ -19,13 +27,20 @@ export interface InstalledRelease {
   version: string;
   sha256: string;
   tree: string;
+  /** Digest of the tree; null for one that an earlier version of slotd installed. */
+  treeDigest: string | null;
 }
 
 /** An archive with the ordered size and digest, in a staging directory of its own. */
 export interface FetchedArchive {
   release: Release;
   dir: string;
+  /** What the archive is a delta against; null where it is whole. */
+  base: InstalledRelease | null;
 }
+
+/** A delta that did not lead to the ordered tree: the whole archive may. */
+export class DeltaFailed extends Error {}
 
 const INCOMING = ".incoming-";
 const REMOVING = ".removing-";
@@ -72,7 +87,7 @@ export class ReleaseStore {
       if (record?.release.version !== version) return null;
       const tree = join(dir, "tree");
       if ((await kindOf(tree)) !== "directory") return null;
-      return { version, sha256: record.release.sha256, tree };
+      return { version, sha256: record.release.sha256, tree, treeDigest: record.tree ?? null };
     });
   }
 
@@ -89,21 +104,33 @@ export class ReleaseStore {
     return found.filter((release) => release !== null);
   }
 
+  /** @throws ReleaseUntrustedError where keys are configured, and none of them has signed this very release. */
+  requireTrusted(release: Release): void {
+    const { trustedKeys } = this.bounds;
+    const why = trustedKeys.length === 0 ? null : distrust(release, trustedKeys);
+    if (why !== null) throw new ReleaseUntrustedError(release.version, why);
+  }
+
   /**
-   * Brings the archive here and checks its size and digest. Nothing of it stays if that fails.
+   * Brings the archive here, or a delta against what is installed, and checks its size and digest. Nothing of it stays if that fails.
+   * @param way `whole` where a delta is not to be tried
    * @throws ReleaseNotFoundError, ReleaseUnreachableError, ReleaseTooLargeError, SizeMismatchError, DigestMismatchError,
-   * DiskFullError; the signal's reason.
+   * DiskFullError; the signal's reason. DeltaFailed where that may not happen to the whole archive.
    */
-  async fetch(release: Release, options: StepOptions): Promise<FetchedArchive> {
+  async fetch(release: Release, options: StepOptions, way: "shortest" | "whole" = "shortest"): Promise<FetchedArchive> {
+    this.requireTrusted(release);
     await this.#reusable(release);
     requireArchiveBound(release, this.bounds);
+    const short = way === "shortest" ? await this.#shortest(release) : null;
+    const archive = short ? { version: release.version, ...short.delta } : release;
     const dir = await this.#coded(async () => {
-      await requireRoom(this.dir, release.sizeBytes);
+      const baseNodes = short ? (await readRecord(dirname(short.base.tree)))?.ownNodes : 0;
+      await requireRoom(this.dir, archive.sizeBytes, baseNodes);
       return this.#makeBeside(INCOMING);
     });
-    return this.#staged(dir, options.signal, async () => {
-      await fetchArchive(release, join(dir, "archive"), this.bounds, this.objects, options);
-      return { release, dir };
+    return this.#staged(dir, short !== null, options.signal, async () => {
+      await fetchArchive(archive, join(dir, "archive"), this.bounds, this.objects, options);
+      return { release, dir, base: short?.base ?? null };
     });
   }
 
@@ -111,9 +138,10 @@ export class ReleaseStore {
    * Unpacks a fetched archive and publishes the release under its version, durably. The staging directory is gone afterwards,
    * however this ends. If the version was installed meanwhile, with the same digest, that one is returned.
    * @throws ArchiveUnsafeError, ArchiveCorruptError, ReleaseTooLargeError, DigestMismatchError, DiskFullError; the signal's reason.
+   * DeltaFailed where that may not happen to the whole archive.
    */
-  async unpack({ release, dir }: FetchedArchive, options: StepOptions): Promise<InstalledRelease> {
-    return this.#staged(dir, options.signal, async () => {
+  async unpack({ release, dir, base }: FetchedArchive, options: StepOptions): Promise<InstalledRelease> {
+    return this.#staged(dir, base !== null, options.signal, async () => {
       const existing = await this.#reusable(release);
       if (existing) {
         await deleteTree(dir);
@@ -123,10 +151,22 @@ export class ReleaseStore {
       await mkdir(tree, { mode: 0o755 });
       await chmod(tree, 0o755);
       const { maxEntries, maxUnpackedBytes } = this.bounds;
-      const job = { archive: join(dir, "archive"), tree, bounds: { maxEntries, maxUnpackedBytes } };
-      const { entries, bytes } = await unpackInThread(job, options);
+      const unpacked = await unpackInThread(
+        {
+          version: release.version,
+          archive: join(dir, "archive"),
+          tree,
+          manifest: join(dir, manifestName),
+          base: base && (await this.#baseOf(base)),
+          bounds: { maxEntries, maxUnpackedBytes },
+        },
+        options,
+      );
+      if (release.tree !== undefined && release.tree !== unpacked.tree)
+        throw new DigestMismatchError(release.version, release.tree, unpacked.tree, "the unpacked tree");
       const installedAt = new Date().toISOString();
-      await writeRecord(dir, { release, entries, unpackedBytes: bytes, installedAt });
+      const { entries, bytes: unpackedBytes, tree: digest, ownNodes } = unpacked;
+      await writeRecord(dir, { release, tree: digest, entries, ownNodes, unpackedBytes, installedAt });
       await rm(join(dir, "archive"));
       // Made for its owner alone; the workers may run as someone else.
       await chmod(dir, 0o755);
@@ -156,7 +196,26 @@ export class ReleaseStore {
     const target = join(this.dir, release.version);
     await rename(dir, target);
     await syncDirectory(this.dir);
-    return { version: release.version, sha256: release.sha256, tree: join(target, "tree") };
+    const record = await readRecord(target);
+    const { version, sha256 } = release;
+    return { version, sha256, tree: join(target, "tree"), treeDigest: record?.tree ?? null };
+  }
+
+  /** The smallest delta against a tree that is installed here; null: there is none, or it is not shorter. */
+  async #shortest(release: Release): Promise<{ delta: Delta; base: InstalledRelease } | null> {
+    if (release.tree === undefined || !release.deltas) return null;
+    const here = await this.list();
+    const ways = release.deltas
+      .flatMap((delta) => here.filter(({ treeDigest }) => treeDigest === delta.base).map((base) => ({ delta, base })))
+      .filter(({ delta }) => delta.sizeBytes < release.sizeBytes);
+    return ways.sort((x, y) => x.delta.sizeBytes - y.delta.sizeBytes)[0] ?? null;
+  }
+
+  /** What the unpacking of a delta has to know of its base. */
+  async #baseOf({ version, tree }: InstalledRelease): Promise<UnpackJob["base"]> {
+    const record = await readRecord(dirname(tree));
+    if (record === null) throw new Error(`${version}, which the delta is against, is not installed any more`);
+    return { tree, manifest: join(dirname(tree), manifestName), installedAt: new Date(record.installedAt) };
   }
 
   /** Renames a version's directory so that it is no release any more, durably. Null: there was none. */
@@ -172,7 +231,7 @@ export class ReleaseStore {
   /** The installed release with the same digest, if any. Another digest under the same version is refused. */
   async #reusable(release: Release): Promise<InstalledRelease | null> {
     const existing = await this.find(release.version);
-    if (existing && existing.sha256 !== release.sha256) {
+    if (existing && !isSameContent({ sha256: existing.sha256, tree: existing.treeDigest }, release)) {
       throw new DigestMismatchError(release.version, release.sha256, existing.sha256, "the installed release");
     }
     return existing;
@@ -185,13 +244,14 @@ export class ReleaseStore {
   }
 
   /** Runs a step in a staging directory, which is deleted if the step fails. */
-  async #staged<T>(dir: string, signal: AbortSignal, step: () => Promise<T>): Promise<T> {
+  async #staged<T>(dir: string, delta: boolean, signal: AbortSignal, step: () => Promise<T>): Promise<T> {
     try {
       return await this.#coded(step, signal);
     } catch (error) {
       // Best effort: what can't be deleted now is swept at the next start.
       await deleteTree(dir).catch(() => {});
-      throw error;
+      if (!delta || signal.aborted || error instanceof DiskFullError) throw error;
+      throw new DeltaFailed((error as Error).message, { cause: error });
     }
   }
 

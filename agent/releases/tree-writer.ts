@@ -1,3 +1,4 @@
+import { createHash, type Hash } from "node:crypto";
 import {
   chmodSync,
   closeSync,
@@ -10,8 +11,10 @@ import {
   symlinkSync,
   writeSync,
 } from "node:fs";
-import { open } from "node:fs/promises";
 import { join } from "node:path";
+import type { ManifestEntry } from "../../protocol/manifest.ts";
+import { syncFileSystem } from "../os/libc.ts";
+import type { BaseTree } from "./base-tree.ts";
 import type { ReleaseBounds } from "./bounds.ts";
 import { checkEntry, fold, type NodeKind } from "./check-entry.ts";
 import { isDiskFull } from "./disk.ts";
@@ -23,8 +26,6 @@ const MODE_MASK = 0o755;
 /** The owner has to be able to read every file, to sync it, and to enter every directory, to remove it. */
 const FILE_FLOOR = 0o400;
 const DIRECTORY_FLOOR = 0o700;
-/** Two, and not more: file calls of the whole process share four threads, and the journal needs one of them. */
-const SYNCS_AT_ONCE = 2;
 /** Beyond the year 2242 file systems differ. */
 const MAX_SECONDS = 2 ** 33;
 /** Never follows and never replaces: whatever is there already, is not the archive's. */
@@ -36,8 +37,10 @@ const CREATE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | const
  */
 export class TreeWriter implements TarHandler {
   readonly #known = new Map<string, { path: string; kind: NodeKind }>();
-  #fd: number | null = null;
-  #current: TarEntry | null = null;
+  /** What is there, by path, for the manifest. */
+  readonly #written = new Map<string, ManifestEntry>();
+  #file: { fd: number; path: string; hash: Hash; entry: TarEntry } | null = null;
+  #current = "";
   /** Entries of the archive, for progress. */
   entries = 0;
   bytes = 0;
@@ -53,7 +56,74 @@ export class TreeWriter implements TarHandler {
     return this.#known.size;
   }
 
+  /** All that was written, for the manifest. */
+  get manifest(): ManifestEntry[] {
+    return [...this.#written.values()];
+  }
+
   entry(entry: TarEntry): void {
+    this.#current = entry.path;
+    const { path, kind, target } = this.#admit(entry);
+    const full = join(this.root, path);
+    this.#guard(() => {
+      if (kind === "file") this.#file = { fd: openSync(full, CREATE, 0o600), path, hash: createHash("sha256"), entry };
+      else if (kind === "symlink") this.#symlink(path, target);
+      // Not for the root, whose mode is an accident of the directory that somebody packed.
+      else if (kind === "directory" && path !== "") this.#setDirectoryMode(path, entry.mode);
+      else if (kind === "hardlink") this.#link(path, target);
+    });
+  }
+
+  data(chunk: Uint8Array): void {
+    const file = this.#file;
+    if (file === null) return;
+    file.hash.update(chunk);
+    this.#guard(() => {
+      for (let at = 0; at < chunk.length; ) at += writeSync(file.fd, chunk, at);
+    });
+  }
+
+  entryEnd(): void {
+    this.#guard(() => this.#closeFile());
+    this.onEntry(this.entries);
+  }
+
+  /** Takes an entry over from another tree of this file system: a file is the same file under another name. */
+  adopt(entry: ManifestEntry, base: BaseTree): void {
+    this.#current = entry.path;
+    const sizeBytes = entry.type === "file" ? entry.sizeBytes : 0;
+    const linkpath = entry.type === "symlink" ? entry.target : "";
+    const mode = entry.type === "symlink" ? 0o777 : entry.mode;
+    const { path } = this.#admit({ path: entry.path, type: entry.type, linkpath, mode, sizeBytes, mtime: undefined });
+    this.#guard(() => {
+      if (entry.type === "directory") return this.#setDirectoryMode(path, mode);
+      if (entry.type === "symlink") return this.#symlink(path, entry.target);
+      linkSync(base.locate(entry), join(this.root, path));
+      this.#written.set(path, entry);
+    });
+    this.onEntry(this.entries);
+  }
+
+  /** Ends what an error left open. */
+  close(): void {
+    if (this.#file !== null) closeSync(this.#file.fd);
+    this.#file = null;
+  }
+
+  /** Makes all of it durable: one call for the whole file system, rather than one for each of thousands of files. */
+  sync(): void {
+    this.#guard(() => {
+      const fd = openSync(this.root, constants.O_RDONLY | constants.O_DIRECTORY);
+      try {
+        syncFileSystem(fd);
+      } finally {
+        closeSync(fd);
+      }
+    });
+  }
+
+  /** Checks an entry against what is there and against the bounds, and makes the directories that it implies. */
+  #admit(entry: TarEntry) {
     const verdict = checkEntry(entry, this.#known);
     if ("rule" in verdict)
       throw new UnpackFailure({ kind: "unsafe", entry: entry.path.slice(0, 512), rule: verdict.rule });
@@ -66,95 +136,59 @@ export class TreeWriter implements TarHandler {
       throw tooLarge("what the archive unpacks to", "max_unpacked_bytes", maxUnpackedBytes);
     }
     this.entries++;
-    this.#current = entry;
     for (const add of verdict.adds) {
       this.#known.set(fold(add.path), add);
       if (add.kind === "directory") this.#guard(() => this.#makeDirectory(add.path));
     }
-    const path = join(this.root, verdict.path);
-    this.#guard(() => {
-      if (verdict.kind === "file") this.#fd = openSync(path, CREATE, 0o600);
-      else if (verdict.kind === "symlink") symlinkSync(verdict.target, path);
-      // Not for the root, whose mode is an accident of the directory that somebody packed.
-      else if (verdict.kind === "directory" && verdict.path !== "") {
-        chmodSync(path, (entry.mode & MODE_MASK) | DIRECTORY_FLOOR);
-      } else if (verdict.kind === "hardlink") linkSync(join(this.root, verdict.target), path);
-    });
-  }
-
-  data(chunk: Uint8Array): void {
-    const fd = this.#fd;
-    if (fd === null) return;
-    this.#guard(() => {
-      for (let at = 0; at < chunk.length; ) at += writeSync(fd, chunk, at);
-    });
-  }
-
-  entryEnd(): void {
-    this.#guard(() => this.#closeFile());
-    this.onEntry(this.entries);
-  }
-
-  /** Ends what an error left open. */
-  close(): void {
-    if (this.#fd !== null) closeSync(this.#fd);
-    this.#fd = null;
-  }
-
-  /** Makes every file and directory durable. A directory's own name is durable with its parent, and the root's is the caller's. */
-  async sync(): Promise<void> {
-    const paths = [this.root];
-    for (const { path, kind } of this.#known.values()) {
-      if (kind === "file" || kind === "directory") paths.push(join(this.root, path));
-    }
-    const queue = paths.values();
-    const worker = async () => {
-      for (const path of queue) await syncPath(path);
-    };
-    await Promise.all(Array.from({ length: SYNCS_AT_ONCE }, worker));
+    return verdict;
   }
 
   #makeDirectory(path: string): void {
-    const full = join(this.root, path);
-    mkdirSync(full);
-    chmodSync(full, MODE_MASK);
+    mkdirSync(join(this.root, path));
+    this.#setDirectoryMode(path, MODE_MASK);
+  }
+
+  #setDirectoryMode(path: string, wanted: number): void {
+    const mode = (wanted & MODE_MASK) | DIRECTORY_FLOOR;
+    chmodSync(join(this.root, path), mode);
+    this.#written.set(path, { type: "directory", path, mode });
+  }
+
+  #symlink(path: string, target: string): void {
+    symlinkSync(target, join(this.root, path));
+    this.#written.set(path, { type: "symlink", path, target });
+  }
+
+  #link(path: string, target: string): void {
+    linkSync(join(this.root, target), join(this.root, path));
+    this.#written.set(path, { ...(this.#written.get(target) as ManifestEntry), path });
   }
 
   #closeFile(): void {
-    const fd = this.#fd;
-    const entry = this.#current;
-    if (fd === null || entry === null) return;
-    fchmodSync(fd, (entry.mode & MODE_MASK) | FILE_FLOOR);
+    const file = this.#file;
+    if (file === null) return;
+    const { fd, path, hash, entry } = file;
+    const mode = (entry.mode & MODE_MASK) | FILE_FLOOR;
+    fchmodSync(fd, mode);
     const seconds = entry.mtime ? entry.mtime.getTime() / 1000 : Number.NaN;
     if (seconds >= 0 && seconds < MAX_SECONDS) futimesSync(fd, seconds, seconds);
-    this.#fd = null;
+    this.#file = null;
     closeSync(fd);
+    this.#written.set(path, { type: "file", path, mode, sizeBytes: entry.sizeBytes, sha256: hash.digest("hex") });
   }
 
   #guard(write: () => void): void {
     try {
       write();
     } catch (error) {
-      throw explain(error, this.#current?.path ?? "");
+      throw explain(error, this.#current);
     }
-  }
-}
-
-async function syncPath(path: string): Promise<void> {
-  try {
-    const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-    try {
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-  } catch (error) {
-    throw explain(error, path);
   }
 }
 
 /** A failed write in the words of the failure it means. */
 function explain(error: unknown, entry: string): unknown {
+  if (error instanceof UnpackFailure) return error;
   if (isDiskFull(error)) {
     return new UnpackFailure({
       kind: "diskFull",

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import {
   DigestMismatchError,
+  isSameContent,
   type Order,
   OrderConflictError,
   type SlotdError,
@@ -38,7 +39,7 @@ export function judgeOrder(slot: string, order: Order, journal: SlotJournal): Ve
   const held = [journal.resident?.release, pendingRelease(journal)].filter((release) => release !== undefined);
   if (order.action === "install") {
     const { version, sha256 } = order.release;
-    const other = held.find((release) => release.version === version && release.sha256 !== sha256);
+    const other = held.find((release) => release.version === version && !isSameContent(release, order.release));
     if (other) {
       const error = new DigestMismatchError(version, sha256, other.sha256, `the content of slot ${slot}, installed as`);
       return { verdict: "refuse", error };

@@ -1,5 +1,6 @@
 import { EventEmitter } from "node:events";
 import type { Order, Progress, WorkerEnd } from "../../protocol/index.ts";
+import type { RunConfig } from "../config/release-config.ts";
 import { drain } from "../drain/drain.ts";
 import type { ConnectionCount } from "../drain/in-flight.ts";
 import type { Resident, SlotJournal } from "../journal/schema.ts";
@@ -28,6 +29,13 @@ interface OccupantEvents {
   change: [];
   /** Its workers end again and again. */
   looping: [pool: Pool, ends: number];
+}
+
+/** What an order may say beside the release. */
+type Asked = Pick<Resident, "workers" | "role">;
+
+function askedOf({ workers, role }: Asked): Asked {
+  return { ...(workers !== undefined && { workers }), ...(role !== undefined && { role }) };
 }
 
 /**
@@ -93,20 +101,19 @@ export class Occupant extends EventEmitter<OccupantEvents> {
   }
 
   /** Starts the workers of a release, or goes on waiting for them, until enough are ready. A failure leaves none of them. */
-  async start(release: Resident["release"], workers: number | undefined, signal: AbortSignal): Promise<void> {
+  async start(release: Resident["release"], asked: Asked, signal: AbortSignal): Promise<void> {
     const { record, config } = this.parts;
-    if (this.resident?.release.version !== release.version) {
-      const resident = { release, epoch: record.current.epoch, proven: false, ...(workers && { workers }) };
-      record.update({ resident });
-    }
+    if (this.resident?.release.version !== release.version)
+      record.update({ resident: { release, epoch: record.current.epoch, proven: false, ...askedOf(asked) } });
     if (record.current.stopping) record.update({ stopping: false, workers: [] });
     const installed = await this.supply.obtain(release, signal);
+    const run = await this.supply.configure(installed);
     this.machine.send("start");
     try {
-      this.pool ??= this.openPool(installed, this.kept ?? Listener.open(config.bind, this.port));
+      this.pool ??= this.openPool(run, installed, this.kept ?? Listener.open(config.bind, this.port));
       this.kept = null;
       await this.pool.start();
-      await untilReady(this.pool, config.readiness, signal, (done, total) =>
+      await untilReady(this.pool, run.readiness, signal, (done, total) =>
         this.setProgress({ step: "starting", version: release.version, done, total, unit: "workers" }),
       );
     } catch (error) {
@@ -172,25 +179,23 @@ export class Occupant extends EventEmitter<OccupantEvents> {
     await this.endPool();
   }
 
-  /** Deletes the release's files, unless another slot or the next order needs them. */
-  async remove(needed: boolean): Promise<void> {
-    const version = this.resident?.release.version;
+  /** Gives the release up. Its files go with those that are too many, if nobody else needs them. */
+  async remove(): Promise<void> {
     this.machine.send("remove");
-    if (version !== undefined && !needed) await this.supply.remove(version);
     this.parts.record.update({ resident: null });
+    await this.parts.tidy();
   }
 
-  /** Deletes a release that was made ready for an order which another one superseded. */
-  discardUnused(): Promise<void> {
-    return this.supply.discard(this.resident?.release.version);
+  /** Forgets what was made ready for an order which another one superseded, and has the host's releases looked after. */
+  async settle(): Promise<void> {
+    this.supply.forget(this.resident?.release.version);
+    await this.parts.tidy();
   }
 
   /** Takes up what a new order for the same release says beside it. */
   async adjust(order: Order & { action: "install" }): Promise<void> {
-    const { workers: _, ...resident } = this.resident as Resident;
-    this.parts.record.update({
-      resident: { ...resident, epoch: order.epoch, ...(order.workers && { workers: order.workers }) },
-    });
+    const { release, proven } = this.resident as Resident;
+    this.parts.record.update({ resident: { release, proven, epoch: order.epoch, ...askedOf(order) } });
     if (this.pool && this.pool.wanted !== this.wantedWorkers) await this.pool.resize(this.wantedWorkers);
     this.register();
   }
@@ -235,8 +240,13 @@ export class Occupant extends EventEmitter<OccupantEvents> {
     }
     if (stored !== left.listener) stored?.close();
     const { version, sha256 } = resident.release;
-    const installed = (await this.parts.releases.find(version)) ?? { version, sha256, tree: "/nonexistent" };
-    this.pool = this.openPool(installed, left.listener);
+    const installed = (await this.parts.releases.find(version)) ?? {
+      version,
+      sha256,
+      tree: "/nonexistent",
+      treeDigest: null,
+    };
+    this.pool = this.openPool(await this.configured(installed), installed, left.listener);
     this.pool.adopt(left.workers);
     this.machine.send(resident.proven ? "adopt" : "start");
     const message = `${left.workers.length} workers of an earlier agent were taken over`;
@@ -296,8 +306,25 @@ export class Occupant extends EventEmitter<OccupantEvents> {
     this.parts.record.note(change, (err) => this.parts.log.error({ err }, "journal could not be written; going on"));
   }
 
-  private openPool(installed: InstalledRelease, listener: Listener): Pool {
-    const pool = openPool(this.parts, installed, listener, this.wantedWorkers);
+  /** How workers that run already are gone on with: what they were started with may not be permitted any more, or not be there. */
+  private async configured(installed: InstalledRelease): Promise<RunConfig> {
+    try {
+      return await this.supply.configure(installed);
+    } catch (err) {
+      this.parts.log.warn(
+        { err },
+        "release's own configuration can't be used; its workers are gone on with as the host's says",
+      );
+      const { config } = this.parts;
+      return {
+        ...config,
+        app: { ...config.app, command: config.app.command ?? ["(left to the release: see [releases] may_set)"] },
+      };
+    }
+  }
+
+  private openPool(run: RunConfig, installed: InstalledRelease, listener: Listener): Pool {
+    const pool = openPool(this.parts, run, installed, listener, this.wantedWorkers);
     this.parts.manager.store(this.storeName, listener.fd);
     pool.on("change", () => {
       this.register();

@@ -1,4 +1,5 @@
 import type { WorkerEnd } from "../../protocol/index.ts";
+import type { RunConfig } from "../config/release-config.ts";
 import type { Listener } from "../os/listener.ts";
 import type { InstalledRelease } from "../releases/store.ts";
 import { Pool } from "../workers/pool.ts";
@@ -18,8 +19,14 @@ const NEWS: Record<WorkerEnd["reason"], string | null> = {
 };
 
 /** The pool of a slot's workers, which tells what happens to them. */
-export function openPool(parts: SlotParts, release: InstalledRelease, listener: Listener, workers: number): Pool {
-  const { name: slot, config, token, output, cgroup, secrets, account, log, emit } = parts;
+export function openPool(
+  parts: SlotParts,
+  config: RunConfig,
+  release: InstalledRelease,
+  listener: Listener,
+  workers: number,
+): Pool {
+  const { name: slot, token, output, cgroup, secrets, account, log, emit } = parts;
   const { version, tree } = release;
   const port = config.slots[slot]?.port as number;
   const socketDirectory = signsDirectory(config);

@@ -36,8 +36,10 @@ export interface SlotParts {
   account: AccountLookup;
   /** Keeps the slot's socket over the agent's end. */
   manager: Pick<ServiceManager, "store" | "forget" | "take">;
-  /** Whether another slot of the host needs that version's files. */
-  usedElsewhere(version: string): boolean;
+  /** After what a slot holds has changed: sets the links of roles, and removes the releases that are too many. Never throws. */
+  tidy(): Promise<void>;
+  /** Removes every release that nobody needs. @returns whether there were any */
+  makeRoom(): Promise<boolean>;
   emit: EmitEvent;
   log: Logger;
 }

@@ -227,7 +227,7 @@ export class Slot extends EventEmitter<{ change: [] }> {
         return;
       case "start":
         this.retry = false;
-        if (release) await occupant.start(release, install?.workers, signal);
+        if (release) await occupant.start(release, install ?? {}, signal);
         return;
       case "roll":
         this.retry = false;
@@ -241,11 +241,11 @@ export class Slot extends EventEmitter<{ change: [] }> {
       case "fail":
         return occupant.fail();
       case "remove":
-        return occupant.remove(install?.release.version === occupant.resident?.release.version);
+        return occupant.remove();
       case "settle":
         if (install && occupant.resident) await occupant.adjust(install);
         else if (!occupant.resident) this.machine.send("clear");
-        await occupant.discardUnused();
+        await occupant.settle();
         if (pending) this.orders.finish(pending, "done");
         return;
       case "clear":

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import type { Config } from "../config/schema.ts";
+import type { RunConfig } from "../config/release-config.ts";
 import type { Account, AccountLookup } from "../os/account.ts";
 import type { Output, Writer } from "../output/output.ts";
 import type { SlotCgroup } from "./cgroups.ts";
@@ -14,7 +14,7 @@ export interface WorkerSpec {
   port: number;
   /** Marks every process of the slot, so that none is ever mistaken for another's. */
   token: string;
-  config: Config;
+  config: RunConfig;
   secrets: Secrets;
   /** Who the workers run as. */
   account: AccountLookup;

@@ -1,5 +1,6 @@
-import { type Command, createArgument } from "commander";
-import type { Release } from "../../protocol/release.ts";
+import { readFileSync } from "node:fs";
+import { type Command, createArgument, Option } from "commander";
+import { type Release, releaseSchema } from "../../protocol/release.ts";
 import type { Context } from "../context.ts";
 import { UsageError } from "../errors.ts";
 import { issue } from "../issue.ts";
@@ -11,6 +12,7 @@ interface InstallOptions extends OrderOptions {
   url?: string;
   sha256?: string;
   size?: number;
+  release?: string;
 }
 
 const EXAMPLES = `
@@ -18,7 +20,9 @@ Examples:
   slotd-controller install web 1.4.2 --slot a --all-hosts --wait
   slotd-controller install web 1.4.2 --slot b --host h1 --host h2 --workers 16
   slotd-controller install web 1.4.2 --slot a --host h1 \\
-    --url https://files.example.com/web-1.4.2.tar.gz --sha256 9f86d0… --size 4821034`;
+    --url https://files.example.com/web-1.4.2.tar.gz --sha256 9f86d0… --size 4821034
+  slotd-controller publish web 1.4.2 dist/web-1.4.2.release.json --to /srv/releases --json > web.json
+  slotd-controller install web 1.4.2 --slot a --all-hosts --release web.json`;
 
 /** Stands for the release until the bus has said what it is. */
 const UNKNOWN = { url: "nats-object://unknown/unknown", sha256: "0".repeat(64), sizeBytes: 1 };
@@ -37,6 +41,13 @@ export function addInstall(program: Command, context: Context): void {
     .option("--url <url>", "where the archive is, if it was not published; with --sha256 and --size")
     .option("--sha256 <hex>", "the archive's digest")
     .option("--size <bytes>", "the archive's size", wholeNumber(1))
+    .addOption(
+      new Option("--release <file>", "what `publish --json` printed, if it was not published on the bus").conflicts([
+        "url",
+        "sha256",
+        "size",
+      ]),
+    )
     .addHelpText("after", EXAMPLES)
     .action((service: string, version: string, options: InstallOptions, self: Command) => {
       const given = givenRelease(version, options);
@@ -53,10 +64,24 @@ export function addInstall(program: Command, context: Context): void {
     });
 }
 
-function givenRelease(version: string, { url, sha256, size }: InstallOptions): Release | undefined {
+function givenRelease(version: string, { url, sha256, size, release }: InstallOptions): Release | undefined {
+  if (release !== undefined) return readRelease(version, release);
   if (url === undefined && sha256 === undefined && size === undefined) return undefined;
   if (url === undefined) throw new UsageError("--url", "is required with --sha256 or --size");
   if (sha256 === undefined) throw new UsageError("--sha256", "is required with --url");
   if (size === undefined) throw new UsageError("--size", "is required with --url");
   return { version, url, sha256, sizeBytes: size };
+}
+
+function readRelease(version: string, file: string): Release {
+  try {
+    const { service: _, already: __, ...release } = JSON.parse(readFileSync(file, "utf8"));
+    const parsed = releaseSchema.safeParse(release);
+    if (!parsed.success)
+      throw new Error(parsed.error.issues.map(({ path, message }) => `${path.join(".")} ${message}`)[0]);
+    if (parsed.data.version === version) return parsed.data;
+  } catch (cause) {
+    throw new UsageError("--release", `is not what \`publish --json\` prints: ${(cause as Error).message}`, { cause });
+  }
+  throw new UsageError("--release", `is not of version ${version}`);
 }

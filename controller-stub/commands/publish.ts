@@ -1,40 +1,107 @@
-import { type Command, createArgument } from "commander";
+import { resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type Command, createArgument, InvalidArgumentError, Option } from "commander";
+import { type ArchiveFormat, packageSuffix } from "../../protocol/package.ts";
 import { type Context, withBus } from "../context.ts";
+import { UsageError } from "../errors.ts";
 import { aName, aVersion } from "../options.ts";
-import { publishRelease } from "../releases.ts";
+import { publishPackage } from "../packages.ts";
+import { type OnProgress, type Published, publishArchive } from "../releases.ts";
 import { formatBytes } from "../render.ts";
+import { DirectoryTarget } from "../targets/directory.ts";
+import { baseUrl, below, HttpTarget } from "../targets/http.ts";
+import { NatsTarget } from "../targets/nats.ts";
+import type { Target } from "../targets/target.ts";
+
+const MAX_MIRRORS = 8;
+
+interface PublishOptions {
+  to: string;
+  headersFile?: string;
+  format?: ArchiveFormat;
+  mirror?: URL[];
+}
+
+const EXAMPLES = `
+Below --to, and below each mirror, an archive is SERVICE/VERSION.tar.gz, and the files of a package are SERVICE/VERSION/FILE.
+What is not published on the bus is ordered with \`install --release FILE\`, where FILE is what \`publish --json\` printed.
+
+Examples:
+  slotd-controller publish web 1.4.2 dist/web-1.4.2.release.json
+  slotd-controller publish web 1.4.2 dist/web-1.4.2.tar.gz
+  slotd-controller publish web 1.4.2 dist/web-1.4.2.release.json --to /srv/releases
+  slotd-controller publish web 1.4.2 dist/web-1.4.2.release.json --to https://files.example.com/ --headers-file put.headers`;
 
 export function addPublish(program: Command, context: Context): void {
   program
     .command("publish")
-    .summary("put a release's archive on the bus")
+    .summary("put a release where hosts fetch it from")
     .description(
-      "Puts a release's archive (.tar or .tar.gz) into the bus's object store, where hosts fetch it from.\n" +
-        "A version never changes: the same content again is fine, other content is refused.",
+      "Puts a release where hosts fetch it from: an archive (.tar, .tar.gz or .tar.zst), or all that `slotctl pack` made, with deltas,\n" +
+        "manifest and signatures. A version never changes: the same content again is fine, other content is refused.",
     )
     .addArgument(createArgument("<service>", "application that it is a release of").argParser(aName))
     .addArgument(createArgument("<version>", "name of the release, unique for good").argParser(aVersion))
-    .argument("<archive>", "file to publish")
-    .addHelpText("after", "\nExample:\n  slotd-controller publish web 1.4.2 dist/web-1.4.2.tar.gz")
-    .action((service: string, version: string, file: string, _options, command: Command) =>
-      publish(context, command, { service, version, file }),
+    .argument("<file>", `archive, or NAME-V${packageSuffix}`)
+    .option("--to <place>", "nats, a directory, or an http(s) address that takes PUT", "nats")
+    .option("--headers-file <file>", 'lines of "Name: value" to send along with http(s) requests')
+    .addOption(new Option("--format <format>", "which of a package's archives is ordered").choices(["gz", "zst"]))
+    .option("--mirror <url>", "another address with the same files below it; repeatable", aMirror)
+    .addHelpText("after", EXAMPLES)
+    .action((service: string, version: string, file: string, options: PublishOptions, command: Command) =>
+      publish(context, command, { service, version, file }, options),
     );
+}
+
+function aMirror(text: string, before: URL[] = []): URL[] {
+  if (before.length === MAX_MIRRORS) throw new InvalidArgumentError(`There may be ${MAX_MIRRORS}.`);
+  return [...before, baseUrl("--mirror", text)];
 }
 
 async function publish(
   context: Context,
   command: Command,
   what: { service: string; version: string; file: string },
+  { format, mirror = [], ...options }: PublishOptions,
 ): Promise<void> {
   const { output } = context;
-  const { already, ...release } = await withBus(context, command, (bus) =>
-    publishRelease(bus, what, (done, total) => {
-      output.progress(done === total ? "" : `${formatBytes(done)} of ${formatBytes(total)}`);
-    }),
+  const mirrorsOf = (name: string) => mirror.map((base) => below(base, name).href);
+  const onProgress: OnProgress = (done, total) =>
+    output.progress(done === total ? "" : `${formatBytes(done)} of ${formatBytes(total)}`);
+  const isPackage = what.file.endsWith(packageSuffix);
+  if (format !== undefined && !isPackage) throw new UsageError("--format", `is for a NAME-V${packageSuffix}`);
+  const { already, ...release } = await withTarget(context, command, options, (target) =>
+    isPackage
+      ? publishPackage(target, { ...what, format, mirrorsOf }, onProgress)
+      : publishArchive(target, { ...what, mirrorsOf }, onProgress),
   );
   output.object({ service: what.service, ...release, already });
-  output.line(`${what.service} ${release.version} ${already ? "is already published" : "published"}`);
-  output.line(`sha256 ${release.sha256}`);
-  output.line(`size   ${release.sizeBytes} bytes`);
-  output.line(`url    ${release.url}`);
+  report(context, what.service, { ...release, already });
+}
+
+function withTarget<T>(
+  context: Context,
+  command: Command,
+  { to, headersFile }: Pick<PublishOptions, "to" | "headersFile">,
+  use: (target: Target) => Promise<T>,
+): Promise<T> {
+  const isHttp = /^https?:\/\//.test(to);
+  if (headersFile !== undefined && !isHttp) throw new UsageError("--headers-file", "is for --to http(s)://…");
+  if (isHttp) return use(new HttpTarget(to, headersFile, context.signal));
+  if (to === "nats") return withBus(context, command, (bus) => use(new NatsTarget(bus)));
+  if (to.includes("://") && !to.startsWith("file:///"))
+    throw new UsageError("--to", "must be nats, a directory, file:///…, or http(s)://…");
+  return use(new DirectoryTarget(to.startsWith("file:///") ? fileURLToPath(to) : resolve(to), context.signal));
+}
+
+function report({ output }: Context, service: string, release: Published): void {
+  const { version, already, sha256, sizeBytes, url, tree, deltas = [], signatures = [] } = release;
+  output.line(`${service} ${version} ${already ? "is already published" : "published"}`);
+  output.line(`sha256 ${sha256}`);
+  output.line(`size   ${sizeBytes} bytes`);
+  output.line(`url    ${url}`);
+  if (tree === undefined) return;
+  output.line(`tree   ${tree}`);
+  for (const delta of deltas) output.line(`delta  ${formatBytes(delta.sizeBytes)}, against ${delta.base}`);
+  output.line(`signed ${signatures.map(({ key }) => key).join(", ") || "by nobody"}`);
 }

@@ -6,7 +6,7 @@ import { start } from "./support/processes.ts";
 import type { Figures, Target } from "./support/report.ts";
 import { bench, type Run } from "./support/run.ts";
 
-const NAMES = ["serve", "replace", "restart", "drain", "footprint"];
+const NAMES = ["serve", "replace", "restart", "drain", "footprint", "install", "crash-install"];
 
 interface Line {
   figures: Figures;

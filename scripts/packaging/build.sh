@@ -73,6 +73,7 @@ const require = __createRequire(import.meta.url), __filename = __fileOf(import.m
   }
   bundle agent/main.ts slotd.js
   bundle agent/releases/unpack-thread.ts unpack-thread.js
+  bundle agent/releases/audit-thread.ts audit-thread.js
   bundle agent/cli/main.ts slotctl.js
   bundle controller-stub/main.ts slotd-controller.js
   put 755 "$runtime/bin/node" $lib/bin/node

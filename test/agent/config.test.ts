@@ -15,8 +15,7 @@ const app = good.app;
 /** What breaks a rule → the key that has to be named, and the configuration. */
 const bad: Record<string, [key: string, config: object]> = {
   "no service": ["service", { app }],
-  "no app": ["app", { service: "web" }],
-  "no command": ["app.command", { ...good, app: {} }],
+  "no command, and none that a release may bring": ["app.command", { ...good, app: {}, releases: { may_set: [] } }],
   "an empty command": ["app.command", { ...good, app: { command: [] } }],
   "a command with a NUL": ["app.command.0", { ...good, app: { command: ["a\0b"] } }],
   "a service that is no name": ["service", { ...good, service: "Web" }],

@@ -123,6 +123,8 @@ export class Host {
       health: { interval_ms: 200, timeout_ms: 1_000 },
       readiness: { hold_ms: 50, timeout_ms: 15_000 },
       drain: { pause_ms: 50, timeout_ms: 10_000, quiet_ms: 200 },
+      // What is removed is seen to go; what is kept has tests of its own.
+      releases: { keep: 0 },
       control: { socket: this.socket },
       logs: { level: "debug" },
     };

@@ -8,7 +8,8 @@ const name = "app command";
 /** Whether the app's program is there: on the PATH, or in the newest release where it is named with a `/`. */
 export function checkCommand(config: Pick<Config, "app" | "state_directory">, path: string): Check {
   const { app, state_directory } = config;
-  const program = app.command[0] as string;
+  const program = app.command?.[0];
+  if (program === undefined) return ok(name, "left to the releases: [app] command is not set");
   if (!program.includes("/")) return onPath(program, app.environment.PATH ?? path);
   if (isAbsolute(program)) return runnable(program);
   const releases = join(state_directory, "releases");

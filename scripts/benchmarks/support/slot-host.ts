@@ -12,12 +12,12 @@ import type { Run } from "./run.ts";
 
 /**
  * A host with a real agent and a real bus, set as an operator gets it: only what `settings` says differs from the defaults.
- * @param program another agent than the one that was built here
+ * @param program another agent than the one that was built here, or other options of its Node
  */
 export async function startHost(
   run: Run,
   settings: Settings,
-  program: Pick<HostOptions, "agent" | "node"> = {},
+  program: Pick<HostOptions, "agent" | "node" | "nodeOptions"> = {},
 ): Promise<{ host: Host; nats: string }> {
   const nats = await startNats();
   run.own(() => nats.stop());

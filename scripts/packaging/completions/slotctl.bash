@@ -1,7 +1,7 @@
 # Completion of slotctl for bash.
 _slotctl() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb= i
-  local verbs="status slots workers logs events drain undrain restart doctor help"
+  local verbs="status slots workers logs events drain undrain restart doctor releases pack keygen sign verify help"
   local options="--socket --service --json --version --help"
   for ((i = 1; i < COMP_CWORD; i++)); do
     case "${COMP_WORDS[i]}" in
@@ -11,11 +11,12 @@ _slotctl() {
     esac
   done
   case "$before" in
-    --socket | --config) mapfile -t COMPREPLY < <(compgen -f -- "$word") && return ;;
+    --socket | --config | --base | --sign | --key | --trusted | --to) mapfile -t COMPREPLY < <(compgen -f -- "$word") && return ;;
     --service)
       mapfile -t COMPREPLY < <(compgen -W "$(basename -s .sock -a /run/slotd/*.sock 2>/dev/null)" -- "$word") && return
       ;;
-    --reason | --worker | -n | --lines | --last) COMPREPLY=() && return ;;
+    --format) mapfile -t COMPREPLY < <(compgen -W "gz zst" -- "$word") && return ;;
+    --reason | --version | --name | --worker | -n | --lines | --last) COMPREPLY=() && return ;;
   esac
   case "$verb" in
     status) options+=" --watch" ;;
@@ -25,6 +26,9 @@ _slotctl() {
     events) options+=" --last --follow" ;;
     drain | restart) options+=" --reason --no-wait" ;;
     doctor) options+=" --config" ;;
+    pack) options+=" --version --name --base --format --sign --to" ;;
+    sign) options+=" --key" ;;
+    verify) options+=" --trusted" ;;
   esac
   local words=$options
   if [[ $word != -* ]]; then
@@ -34,6 +38,8 @@ _slotctl() {
       workers | logs | drain | undrain | restart)
         words=$(timeout 2 slotctl slots --no-header 2>/dev/null | cut -d ' ' -f 1)
         ;;
+      pack) mapfile -t COMPREPLY < <(compgen -d -- "$word") && return ;;
+      keygen | sign | verify) mapfile -t COMPREPLY < <(compgen -f -- "$word") && return ;;
       *) words= ;;
     esac
   fi

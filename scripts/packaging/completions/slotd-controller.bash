@@ -12,11 +12,12 @@ _slotd_controller() {
   done
   local orders="--slot --host --all-hosts --wait --by --epoch --id"
   case "$verb" in
-    install) options+=" $orders --workers --url --sha256 --size" ;;
+    publish) options+=" --to --headers-file --format --mirror" ;;
+    install) options+=" $orders --workers --url --sha256 --size --release" ;;
     uninstall) options+=" $orders --drain-timeout --force --reason" ;;
     status) options+=" --watch" ;;
   esac
-  if [[ ${COMP_WORDS[COMP_CWORD - 1]} == --creds ]] || [[ $verb == publish && $word != -* ]]; then
+  if [[ ${COMP_WORDS[COMP_CWORD - 1]} == --@(creds|headers-file|release|to) ]] || [[ $verb == publish && $word != -* ]]; then
     mapfile -t COMPREPLY < <(compgen -f -- "$word")
   elif [[ $word == -* ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")

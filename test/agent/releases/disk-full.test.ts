@@ -6,6 +6,7 @@ import { test } from "node:test";
 import type { ReleaseStore } from "../../../agent/releases/store.ts";
 import { serve } from "./support/archive-server.ts";
 import { failsWith, install, openStore, quietly, releaseInFile, releaseOf } from "./support/installing.ts";
+import { ballast, packTree, type Tree } from "./support/packing.ts";
 import { namesIn, useScratch } from "./support/scratch.ts";
 import { appTar, manyFiles, tarGzOf } from "./support/tar-builder.ts";
 import { mountTmpfs } from "./support/tmpfs.ts";
@@ -63,6 +64,18 @@ test("a disk without inodes is noticed before a byte is fetched", async () => {
   const error = await failsWith(store.fetch(await releaseInFile(scratch.dir, "v1", appTar()), quietly()), "DISK_FULL");
   assert.match(error.message, /\d+ inodes are missing/);
   assert.deepEqual(await namesIn(store.dir), []);
+});
+
+test("a delta is refused before a byte is fetched where the directories that it makes anew would not fit", async () => {
+  scratch.ends.push(await mountTmpfs(join(scratch.dir, "disk"), "size=20m,nr_inodes=400"));
+  const store = await openStore(join(scratch.dir, "disk"));
+  const tree: Tree = { ballast, ...Object.fromEntries(Array.from({ length: 200 }, (_, i) => [`d${i}`, null])) };
+  const one = await packTree(scratch.dir, "1", tree);
+  const two = await packTree(scratch.dir, "2", { ...tree, a: "2" }, { bases: [one.manifest] });
+  await install(store, one.release);
+  const error = await failsWith(store.fetch(two.release, quietly()), "DISK_FULL");
+  assert.match(error.message, /\d+ inodes are missing \(265 needed, \d+ free\)/);
+  assert.deepEqual(await namesIn(store.dir), ["1"]);
 });
 
 test("a disk that fills up during a fetch ends it, without another attempt", async () => {

@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { treeDigest } from "../../../protocol/manifest.ts";
 import { failsWith, install, openStore, quietly, releaseInFile, sha256Of } from "./support/installing.ts";
+import { entriesOf } from "./support/packing.ts";
 import { namesIn, useScratch } from "./support/scratch.ts";
 import { appTar, manyFiles } from "./support/tar-builder.ts";
 
@@ -19,6 +21,7 @@ describe("a store", () => {
       version: "web",
       sha256: sha256Of(archive),
       tree: join(scratch.dir, "releases/web/tree"),
+      treeDigest: treeDigest(await entriesOf(join(scratch.dir, "releases/web/tree"))),
     });
     assert.deepEqual(
       (await store.list()).map(({ version }) => version),
@@ -34,9 +37,15 @@ describe("a store", () => {
     const release = await releaseInFile(scratch.dir, "v1", archive);
     await install(store, release);
     const { installedAt, ...record } = JSON.parse(await readFile(join(store.dir, "v1/release.json"), "utf8"));
-    assert.deepEqual(record, { release, entries: 6, unpackedBytes: 25 });
+    assert.deepEqual(record, {
+      release,
+      tree: treeDigest(await entriesOf(join(store.dir, "v1/tree"))),
+      entries: 6,
+      ownNodes: 2,
+      unpackedBytes: 25,
+    });
     assert.ok(Math.abs(Date.now() - Date.parse(installedAt)) < 60_000);
-    assert.deepEqual(await namesIn(join(store.dir, "v1")), ["release.json", "tree"]);
+    assert.deepEqual(await namesIn(join(store.dir, "v1")), ["manifest.json", "release.json", "tree"]);
   });
 
   test("removes a version and no other whose name begins like it", async () => {

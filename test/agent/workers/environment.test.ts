@@ -2,12 +2,16 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { parseConfig } from "../../../agent/config/load.ts";
+import { withReleaseConfig } from "../../../agent/config/release-config.ts";
+import type { Config } from "../../../agent/config/schema.ts";
 import { backoffMs } from "../../../agent/workers/backoff.ts";
 import { workerEnvironment } from "../../../agent/workers/spec.ts";
 
+const withoutRelease = (config: Config) => withReleaseConfig(config, "7", { app: {}, health: {}, readiness: {} });
+
 describe("what a worker is started with", () => {
-  const config = parseConfig(
-    'service = "web"\n[app]\ncommand = ["x"]\nenvironment = { COLOUR = "blue", PATH = "/app" }',
+  const config = withoutRelease(
+    parseConfig('service = "web"\n[app]\ncommand = ["x"]\nenvironment = { COLOUR = "blue", PATH = "/app" }'),
   );
   const spec = {
     slot: "b",

@@ -1,6 +1,7 @@
 /**
  * Installs a release, and freezes at one point so that a test can kill it right there.
- * argv: state directory, release as JSON, the point: fetching | fetched | unpacking | installed. Prints the point when it is there.
+ * argv: state directory, release as JSON, the point: fetching | fetched | unpacking | installed | never. Prints the point when it is there;
+ * with `never`, prints `begun` and goes on to its end.
  */
 import { writeSync } from "node:fs";
 import type { Release } from "../../../../protocol/release.ts";
@@ -17,6 +18,7 @@ function reach(name: string): void {
 }
 
 const store = await openStore(stateDir);
+if (point === "never") writeSync(1, "begun\n");
 const fetched = await store.fetch(release, { signal, onProgress: ({ done }) => done > 0 && reach("fetching") });
 reach("fetched");
 await store.unpack(fetched, { signal, onProgress: () => reach("unpacking") });

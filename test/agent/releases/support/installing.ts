@@ -18,6 +18,9 @@ export const bounds: ReleaseBounds = {
   maxEntries: 20_000,
   stallTimeoutMs: 5_000,
   fetchAttempts: 3,
+  fetchBytesPerS: null,
+  fetchHeadersFile: null,
+  trustedKeys: [],
 };
 
 export const noObjects: ObjectSource = { read: async () => null };

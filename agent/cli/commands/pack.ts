@@ -1,0 +1,153 @@
+import { realpathSync, statSync } from "node:fs";
+import { basename, dirname, join, relative, resolve } from "node:path";
+import { Command } from "commander";
+import type { Manifest } from "../../../protocol/manifest.ts";
+import { nameSchema, versionSchema } from "../../../protocol/names.ts";
+import { type ArchiveFormat, maxPackageArchives, packageFiles } from "../../../protocol/package.ts";
+import type { PackResult } from "../../pack/pack.ts";
+import { UsageError } from "../errors.ts";
+import { readKeys } from "../key-option.ts";
+import { list } from "../list-option.ts";
+import { bytes, percent, plural } from "../render/amounts.ts";
+import type { Session } from "../session.ts";
+
+const FORMATS: readonly string[] = ["gz", "zst"] satisfies ArchiveFormat[];
+const MAX_FILE_NAME = 255;
+
+interface Options {
+  version: string;
+  name?: string;
+  base?: string[];
+  format?: string[];
+  sign?: string[];
+  to: string;
+}
+
+const help = `
+Writes NAME-V.tar.gz, a delta NAME-V-from-BASE.tar.gz for each --base, NAME-V.manifest.json, and NAME-V.release.json, which describes
+them all and is what \`slotctl sign\`, \`slotctl verify\` and \`slotd-controller publish\` take. The same files give the same bytes, wherever
+and whenever they are packed. What .slotdignore in DIR lists is left out; it has the syntax of .gitignore. SOURCE_DATE_EPOCH sets
+the time of all entries; without it, a file's time is made of its content. Needs no agent.
+
+Examples:
+  slotctl pack build --name web --version 1.4.2 --to dist
+  slotctl pack build --name web --version 1.4.3 --to dist --base dist/web-1.4.2.release.json --sign release.key
+  slotctl pack build --name web --version 1.4.3 --to dist --format gz --format zst`;
+
+export function packCommand(session: Session): Command {
+  return new Command("pack")
+    .description("makes a release of a directory: archive, deltas, manifest, description")
+    .argument("<dir>", "the release's files")
+    .requiredOption("--version <version>", "name of the release, unique for good")
+    .option("--name <name>", "what the files' names begin with (default: the directory's name)")
+    .option("--base <file>", "NAME-V.release.json of a release to make a delta against; repeatable", list)
+    .option("--format <format>", "gz or zst; repeatable (default: gz)", list)
+    .option("--sign <keyfile>", "sign with this key; repeatable", list)
+    .option("--to <dir>", "where the files go", ".")
+    .addHelpText("after", help)
+    .action(async (directory: string, options: Options) => {
+      const version = checked("--version", versionSchema, options.version);
+      const name = checked("--name", nameSchema, options.name ?? basename(resolve(directory)));
+      const to = resolve(options.to);
+      requireDirectory(directory);
+      // What packing brings with it, no other verb has to wait for.
+      const { pack } = await import("../../pack/pack.ts");
+      await requireOutside(directory, to);
+      const formats = await chooseFormats(options.format);
+      const bases = await readBases(options.base ?? [], { name, version, formats });
+      const keys = await readKeys("--sign", options.sign ?? []);
+      const { signal, sourceDateEpoch } = session.context;
+      const mtimeSeconds = epoch(sourceDateEpoch);
+      let shown = "";
+      const onProgress = (step: string, done: number, total: number) => {
+        const text = `${step} ${percent(done, total)}%`;
+        if (text !== shown) session.progress(text);
+        shown = text;
+      };
+      try {
+        const job = { directory, name, version, formats, bases, keys, to, mtimeSeconds, signal, onProgress };
+        const packed = await pack(job);
+        session.progress("");
+        show(session, packed);
+      } catch (error) {
+        session.progress("");
+        throw error;
+      }
+    });
+}
+
+function show(session: Session, { manifest, description, path }: PackResult): void {
+  if (session.json) {
+    session.printJson({ ...description, description: path, entries: manifest.entries.length });
+    return;
+  }
+  const entries = plural(manifest.entries.length, "entry").replace(/entrys$/, "entries");
+  session.print(`${description.version}  ${entries}, tree ${description.tree}`);
+  for (const each of packageFiles(description))
+    session.print(`${join(dirname(path), each.file)}  ${bytes(each.sizeBytes)}, sha256 ${each.sha256}`);
+  const by = description.signatures.map(({ key }) => key).join(", ");
+  session.print(`${path}  ${by ? `signed by ${by}` : "not signed"}`);
+}
+
+function checked(option: string, schema: typeof nameSchema, text: string): string {
+  const parsed = schema.safeParse(text);
+  if (parsed.success) return parsed.data;
+  throw new UsageError(`${option} ${parsed.error.issues[0]?.message}, not ${JSON.stringify(text)}`);
+}
+
+function requireDirectory(directory: string): void {
+  const stats = statSync(directory, { throwIfNoEntry: false });
+  if (!stats?.isDirectory()) throw new UsageError(`${directory} is not a directory`);
+}
+
+/** What is packed must not change by being packed. */
+async function requireOutside(directory: string, to: string): Promise<void> {
+  const path = relative(realpathSync(directory), real(to));
+  if (path.startsWith("..")) return;
+  const { ignoreRules } = await import("../../pack/scan.ts");
+  if (path !== "" && (await ignoreRules(directory)).ignores(`${path}/`)) return;
+  throw new UsageError(`--to ${to} lies in the directory that is packed: name another, or list it in .slotdignore`);
+}
+
+/** The path without links, as far as it is there. */
+function real(path: string): string {
+  return statSync(path, { throwIfNoEntry: false }) ? realpathSync(path) : join(real(dirname(path)), basename(path));
+}
+
+async function chooseFormats(given: string[] = ["gz"]): Promise<ArchiveFormat[]> {
+  const wrong = given.find((format) => !FORMATS.includes(format));
+  if (wrong !== undefined) throw new UsageError(`--format must be gz or zst, not ${JSON.stringify(wrong)}`);
+  if (given.includes("zst") && !(await import("../../os/zstd.ts")).hasZstd())
+    throw new UsageError("--format zst needs the command zstd: install it, or leave that format out");
+  return FORMATS.filter((format): format is ArchiveFormat => given.includes(format));
+}
+
+interface Target {
+  name: string;
+  version: string;
+  formats: readonly ArchiveFormat[];
+}
+
+async function readBases(files: string[], { name, version, formats }: Target): Promise<Manifest[]> {
+  const { readPackage, readPackedManifest } = await import("../../pack/package-file.ts");
+  const bases = new Map<string, Manifest>();
+  for (const file of files) {
+    const description = await readPackage(file);
+    if (description.version === version) throw new UsageError(`--base ${file} is of version ${version} itself`);
+    const base = await readPackedManifest(file, description);
+    if (bases.has(base.version)) throw new UsageError(`--base ${file} is the second of version ${base.version}`);
+    bases.set(base.version, base);
+    if (Buffer.byteLength(`${name}-${version}-from-${base.version}.tar.zst`) > MAX_FILE_NAME)
+      throw new UsageError(`--base ${file}: the delta's name would be longer than ${MAX_FILE_NAME} bytes`);
+  }
+  const most = Math.floor((maxPackageArchives - formats.length) / formats.length);
+  if (bases.size > most) throw new UsageError(`--base may be given at most ${most} times`);
+  return [...bases.values()];
+}
+
+/** https://reproducible-builds.org/specs/source-date-epoch/ */
+function epoch(text: string | undefined): number | null {
+  if (text === undefined || text === "") return null;
+  if (/^\d{1,10}$/.test(text)) return Number(text);
+  throw new UsageError(`SOURCE_DATE_EPOCH must be a number of seconds since 1970, not ${JSON.stringify(text)}`);
+}

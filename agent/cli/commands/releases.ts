@@ -1,0 +1,19 @@
+import { Command } from "commander";
+import { releasesPage } from "../render/releases.ts";
+import type { Session } from "../session.ts";
+
+const examples = `
+Examples:
+  slotctl releases
+  slotctl releases --json | jq -r '.[] | select(.slots == []) | .version'`;
+
+export function releasesCommand(session: Session): Command {
+  return new Command("releases")
+    .description("the releases on this host: who uses them, how large they are, what they share")
+    .addHelpText("after", examples)
+    .action(async () => {
+      const releases = await session.client().releases();
+      if (session.json) session.printJson(releases);
+      else for (const line of releasesPage(releases, session.colors, Date.now())) session.print(line);
+    });
+}

@@ -1,0 +1,37 @@
+import { Command } from "commander";
+import { formatPackage } from "../../../protocol/package.ts";
+import { UsageError } from "../errors.ts";
+import { readKeys } from "../key-option.ts";
+import { list } from "../list-option.ts";
+import type { Session } from "../session.ts";
+
+const help = `
+Signs what the description says: the version, the digest of the tree, and the digests of all archives. The archives need not be here;
+where they are, \`slotctl verify\` says whether the description is of them. Signatures by other keys stay.
+
+Example:
+  slotctl sign dist/web-1.4.2.release.json --key release.key`;
+
+const MAX_SIGNATURES = 8;
+
+export function signCommand(session: Session): Command {
+  return new Command("sign")
+    .description("adds a signature to a packed release, or replaces that key's")
+    .argument("<file>", "NAME-V.release.json")
+    .requiredOption("--key <keyfile>", "the private key, of slotctl keygen; repeatable", list)
+    .addHelpText("after", help)
+    .action(async (file: string, { key }: { key: string[] }) => {
+      const { readPackage } = await import("../../pack/package-file.ts");
+      const { signed } = await import("../../pack/sign.ts");
+      const { replaceFile } = await import("../../pack/write-whole.ts");
+      const { publicPart } = await import("../../pack/key-file.ts");
+      const keys = await readKeys("--key", key);
+      const description = signed(await readPackage(file), keys);
+      if (description.signatures.length > MAX_SIGNATURES)
+        throw new UsageError(`${file} would have more than ${MAX_SIGNATURES} signatures`);
+      await replaceFile(file, formatPackage(description));
+      const by = keys.map((each) => publicPart(each).id);
+      if (session.json) session.printJson({ ...description, description: file, by });
+      else session.print(`${description.version}  signed by ${by.join(", ")}`);
+    });
+}

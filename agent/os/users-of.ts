@@ -1,0 +1,42 @@
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { join } from "node:path";
+import { allPids } from "./process.ts";
+
+/**
+ * Which of some directories living processes stand in, run from, have files of open, or have mapped: proc(5).
+ * @param directories absolute paths, without a slash at the end
+ */
+export function directoriesInUse(directories: readonly string[]): Set<string> {
+  const used = new Set<string>();
+  if (directories.length === 0) return used;
+  for (const pid of allPids()) {
+    for (const path of pathsOf(pid)) {
+      const found = directories.find((directory) => path === directory || path.startsWith(`${directory}/`));
+      if (found !== undefined) used.add(found);
+    }
+  }
+  return used;
+}
+
+function* pathsOf(pid: number): Generator<string> {
+  const base = `/proc/${pid}`;
+  for (const name of ["cwd", "exe", "root"]) yield* link(join(base, name));
+  try {
+    for (const fd of readdirSync(join(base, "fd"))) yield* link(join(base, "fd", fd));
+    // What is mapped needs no descriptor any more: shared libraries, native modules.
+    for (const line of readFileSync(join(base, "maps"), "utf8").split("\n")) {
+      const at = line.indexOf("/");
+      if (at !== -1) yield line.slice(at).replace(/ \(deleted\)$/, "");
+    }
+  } catch {
+    // Gone, or not ours to look into.
+  }
+}
+
+function* link(path: string): Generator<string> {
+  try {
+    yield readlinkSync(path).replace(/ \(deleted\)$/, "");
+  } catch {
+    // Gone, closed, or a kernel thread's.
+  }
+}

@@ -1,0 +1,34 @@
+import { createHash, randomBytes } from "node:crypto";
+import { open, rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
+import { syncDirectory } from "../releases/disk.ts";
+
+/** Writes a new file, durably but for its name. */
+export async function writeWhole(
+  path: string,
+  text: string,
+  mode = 0o644,
+): Promise<{ sha256: string; sizeBytes: number }> {
+  const bytes = Buffer.from(text);
+  const file = await open(path, "wx", mode);
+  try {
+    await file.writeFile(bytes);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  return { sha256: createHash("sha256").update(bytes).digest("hex"), sizeBytes: bytes.length };
+}
+
+/** Puts a text in the place of a file's content: whoever looks, at whatever moment, sees one or the other. */
+export async function replaceFile(path: string, text: string): Promise<void> {
+  const beside = `${path}.${randomBytes(4).toString("hex")}`;
+  try {
+    await writeWhole(beside, text);
+    await rename(beside, path);
+  } catch (error) {
+    await rm(beside, { force: true });
+    throw error;
+  }
+  await syncDirectory(dirname(path));
+}
