@@ -49,7 +49,7 @@ function write(kv: KV, key: string, deploy: Deploy, over: KvEntry | null): Promi
 
 function readDeploy(service: string, entry: KvEntry | null): Deploy {
   if (entry === null || entry.operation !== "PUT") {
-    return { service, epoch: 0, lock: null, version: null, step: null, progress: {} };
+    return { service, epoch: 0, lock: null, deploy: null, revisions: [] };
   }
   try {
     return deploySchema.parse(entry.json());

@@ -5,10 +5,11 @@ import { hostSchema, nameSchema, timestampSchema, versionSchema } from "./names.
 export const eventSchema = z.object({
   at: timestampSchema,
   service: nameSchema,
+  /** The host; `controller` for a deploy, `edge` for an edge. */
   host: hostSchema,
   /** The slot, or `-` for the agent itself. */
   slot: z.string(),
-  kind: z.enum(["agent", "order", "state", "worker", "drain", "release", "bus", "error"]),
+  kind: z.enum(["agent", "order", "state", "worker", "drain", "release", "bus", "deploy", "edge", "error"]),
   message: z.string(),
   version: versionSchema.optional(),
   orderId: z.string().optional(),

@@ -20,6 +20,9 @@ const installSchema = z.strictObject({
   workers: z.int().min(1).max(1024).optional(),
   /** What the version is on this host from then on; by default the one of the higher epoch is current. */
   role: z.enum(["current", "previous"]).optional(),
+  /** Replace what the slot holds even where that is in use, and without waiting for a drain. Needs a reason. */
+  force: z.boolean().optional(),
+  reason: z.string().min(1).max(1024).optional(),
 });
 
 const uninstallSchema = z.strictObject({
@@ -40,7 +43,7 @@ const uninstallSchema = z.strictObject({
 /** What a slot is to hold. The last one under service.host.slot wins. */
 export const orderSchema = z
   .discriminatedUnion("action", [installSchema, uninstallSchema])
-  .refine((order) => order.action === "install" || !order.force || order.reason !== undefined, {
+  .refine((order) => !order.force || order.reason !== undefined, {
     path: ["reason"],
     error: "is required with force",
   });

@@ -1,0 +1,31 @@
+import type { Table } from "./table.ts";
+
+/** A proxy that is configured by tables: Varnish, HAProxy, or the router in this program. */
+export interface Proxy {
+  /** Its kind, as it stands in the edge's status. */
+  readonly kind: string;
+  /**
+   * Makes the proxy route by a table. Resolves when it really does, for every request that comes from now on; only then is the table
+   * acknowledged. Is not called again before it has ended.
+   * @throws ProxyRejectedError where the proxy does not take it, ProxyDownError where there is none; the old table stays.
+   */
+  apply(table: Table, signal: AbortSignal): Promise<void>;
+  /**
+   * Whether the proxy still routes by the table that was applied last. False where it was started anew, or changed by others: then the
+   * table is applied once more.
+   * @throws ProxyDownError where it does not run
+   */
+  isCurrent(signal: AbortSignal): Promise<boolean>;
+  /** Lets go of the proxy, which goes on as it is. */
+  close(): Promise<void>;
+}
+
+/** The proxy answered, and did not take a table. */
+export class ProxyRejectedError extends Error {
+  readonly code = "PROXY_REJECTED";
+}
+
+/** The proxy does not answer. */
+export class ProxyDownError extends Error {
+  readonly code = "PROXY_DOWN";
+}
