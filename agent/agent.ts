@@ -13,10 +13,12 @@ import {
   type WireError,
 } from "../protocol/index.ts";
 import { Bus } from "./bus/bus.ts";
+import { EdgeWatch } from "./bus/edge-watch.ts";
 import { EventPublisher } from "./bus/event-publisher.ts";
 import { KeyPublisher } from "./bus/key-publisher.ts";
 import { objectSource } from "./bus/object-source.ts";
 import { OrderWatch } from "./bus/order-watch.ts";
+import { RoutesWatch } from "./bus/routes-watch.ts";
 import type { Config } from "./config/schema.ts";
 import { EventLog } from "./event-log.ts";
 import { hostFigures } from "./host-figures.ts";
@@ -61,6 +63,8 @@ export class Agent {
   private readonly releases: ReleaseStore;
   private readonly cleanUp: CleanUp;
   private readonly orders: OrderWatch;
+  private readonly edges: EdgeWatch;
+  private readonly routes: RoutesWatch;
   private readonly eventPublisher: EventPublisher;
   private readonly statusPublisher: KeyPublisher;
   private readonly cgroups: HostCgroups | null;
@@ -100,6 +104,8 @@ export class Agent {
     this.eventPublisher = new EventPublisher(this.bus, log);
     this.statusPublisher = new KeyPublisher(this.bus, buckets.hosts, keys.host(service, host), log);
     this.releases = new ReleaseStore(join(state, "releases"), releaseBounds(config.releases), objectSource(this.bus));
+    this.edges = new EdgeWatch(this.bus, service, log);
+    this.routes = new RoutesWatch(this.bus, service, log);
     this.slots = new Map(Object.keys(config.slots).map((name) => [name, this.slot(name, journal, token)]));
     this.cleanUp = new CleanUp(
       {
@@ -117,7 +123,8 @@ export class Agent {
     });
     manager.forgetExcept([...this.slots.keys()].map(storeName));
     const take = (slot: string, text: string) => this.slots.get(slot)?.take(text);
-    this.orders = new OrderWatch(this.bus, service, host, [...this.slots.keys()], take, log);
+    const refresh = async () => void (await Promise.all([this.routes.refresh(), this.edges.refresh()]));
+    this.orders = new OrderWatch(this.bus, service, host, [...this.slots.keys()], take, refresh, log);
     if (journal.corrupt) this.fault(journal.corrupt, "journal was set aside");
   }
 
@@ -140,7 +147,8 @@ export class Agent {
     this.emit({ slot: "-", kind: "agent", message: `agent ${agentVersion} was started` });
     this.running = Promise.all([...this.slots.values()].map((slot) => slot.run()));
     this.running.catch((error) => this.log.fatal({ err: error }, "slot's reconciler ended"));
-    this.orders.start();
+    for (const watch of [this.routes, this.edges, this.orders]) watch.start();
+    this.routes.on("change", () => this.publishStatusSoon());
     for (const change of ["up", "down"] as const) this.bus.on(change, () => this.publishStatusSoon());
     this.bus.start();
     checkStopTime(this.config)
@@ -225,6 +233,8 @@ export class Agent {
       name,
       config,
       registrar,
+      edges: this.edges,
+      traffic: () => ({ routes: this.routes.routes, edges: this.edges.live() ?? [] }),
       record: journal.slot(name),
       journalLost: journal.lost,
       releases: this.releases,
@@ -319,9 +329,12 @@ export class Agent {
     for (const timer of this.timers) clearInterval(timer);
     if (this.bus.connected) this.publishStatus();
     clearTimeout(this.statusSoon);
-    const bounded = AbortSignal.timeout(1_000);
-    const last = [this.statusPublisher.stored(bounded), this.eventPublisher.flush(bounded)];
-    if (this.bus.connected) await Promise.allSettled(last);
+    if (this.bus.connected) {
+      const bounded = AbortSignal.timeout(1_000);
+      await Promise.allSettled([this.statusPublisher.stored(bounded), this.eventPublisher.flush(bounded)]);
+    }
+    this.routes.stop();
+    this.edges.stop();
     this.statusPublisher.stop();
     this.eventPublisher.stop();
     for (const registrar of this.registrars) registrar.stop();

@@ -10,7 +10,8 @@ const GOODBYE_MS = 6_000;
 
 /** How long a stop of the agent may take by its configuration. The slots stop side by side. */
 export function longestStopMs({ drain, app }: Pick<Config, "drain" | "app">): number {
-  return drain.pause_ms + drain.timeout_ms + app.stop_grace_ms + GOODBYE_MS;
+  // Either the edges are waited for, or there is a pause.
+  return Math.max(drain.pause_ms, drain.edges_timeout_ms) + drain.timeout_ms + app.stop_grace_ms + GOODBYE_MS;
 }
 
 /**
@@ -27,9 +28,9 @@ export async function checkStopTime(config: Pick<Config, "drain" | "app">): Prom
   const granted = timeSpanMs(stdout.trim());
   const needed = longestStopMs(config);
   if (granted === null || granted >= needed) return null;
-  const sum = "drain.pause_ms + drain.timeout_ms + app.stop_grace_ms";
+  const sum = "the longer of drain.pause_ms and drain.edges_timeout_ms, drain.timeout_ms, app.stop_grace_ms";
   return (
-    `a stop may take ${needed} ms (${sum} and ${GOODBYE_MS}), but TimeoutStopSec of ${unit} is ${granted} ms: ` +
+    `a stop may take ${needed} ms (${sum}, and ${GOODBYE_MS}), but TimeoutStopSec of ${unit} is ${granted} ms: ` +
     `shorten them, or raise it by systemctl edit ${unit}`
   );
 }

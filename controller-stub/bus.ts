@@ -40,6 +40,8 @@ export interface Bus {
   readonly signal: AbortSignal;
   /** Does it again where JetStream could not answer for a moment, as after the loss of a leader. */
   persist<T>(attempt: () => Promise<T>): Promise<T>;
+  /** The same connection for work that another signal ends, and that may wait longer for JetStream. */
+  under(signal: AbortSignal, patienceMs?: number): Bus;
   close(): Promise<void>;
 }
 
@@ -53,13 +55,14 @@ export async function connectBus(options: BusOptions): Promise<Bus> {
   try {
     const jsm = await jetstreamManager(nc, { timeout: timeoutMs });
     const js = jetstream(nc, { timeout: timeoutMs });
-    return {
-      ...{ nc, js, jsm, replicas, timeoutMs, signal },
-      kvm: new Kvm(js),
-      objm: new Objm(js),
-      persist: (attempt) => persist(attempt, { where, signal }),
-      close: () => nc.close(),
-    };
+    const parts = { nc, js, jsm, replicas, timeoutMs, kvm: new Kvm(js), objm: new Objm(js), close: () => nc.close() };
+    const under = (signal: AbortSignal, patienceMs?: number): Bus => ({
+      ...parts,
+      signal,
+      persist: (attempt) => persist(attempt, { where, signal, ...(patienceMs !== undefined && { patienceMs }) }),
+      under,
+    });
+    return under(signal);
   } catch (cause) {
     await nc.close();
     throw new BusUnreachableError(where, `JetStream: ${reason(cause, timeoutMs)}`, { cause });

@@ -18,13 +18,18 @@ export function globals(command: Command): GlobalOptions {
 }
 
 /** Connects as the global options say, and closes the connection whatever happens. */
-export async function withBus<T>(context: Context, command: Command, use: (bus: Bus) => Promise<T>): Promise<T> {
+export async function withBus<T>(
+  context: Context,
+  command: Command,
+  use: (bus: Bus) => Promise<T>,
+  { timeoutMs }: { timeoutMs?: number } = {},
+): Promise<T> {
   const { nats, creds, timeout, replicas } = globals(command);
   const fromEnv = list(context.natsFromEnv ?? "");
   const bus = await connectBus({
     servers: nats ?? (fromEnv.length > 0 ? fromEnv : [defaultServer]),
     credsFile: creds,
-    timeoutMs: timeout ?? defaultTimeoutMs,
+    timeoutMs: timeoutMs ?? timeout ?? defaultTimeoutMs,
     replicas,
     signal: context.signal,
   });
@@ -35,7 +40,12 @@ export async function withBus<T>(context: Context, command: Command, use: (bus: 
   }
 }
 
-/** Says that a value on the bus could not be read, and goes on without it. */
+/** Says that a value on the bus could not be read, and goes on without it. The same is said once. */
 export function warnMalformed({ output }: Context): (key: string, why: string) => void {
-  return (key, why) => output.warn(`the status under ${key} can't be read and is left out: ${why}`);
+  const said = new Set<string>();
+  return (key, why) => {
+    const text = `the status under ${key} can't be read and is left out: ${why}`;
+    if (!said.has(text)) output.warn(text);
+    said.add(text);
+  };
 }

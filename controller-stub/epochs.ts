@@ -34,7 +34,7 @@ async function advance(bus: Bus, service: string, choose: (last: number) => numb
     if (epoch === deploy.epoch) return epoch;
     // A write whose answer was lost shows as a conflict: then the next round takes another epoch, and one stays unused.
     try {
-      await bus.persist(() => write(kv, key, { ...deploy, epoch }, entry));
+      await bus.persist(() => writeDeploy(kv, key, { ...deploy, epoch }, entry));
       return epoch;
     } catch (error) {
       if (!isConflict(error)) throw error;
@@ -42,12 +42,14 @@ async function advance(bus: Bus, service: string, choose: (last: number) => numb
   }
 }
 
-function write(kv: KV, key: string, deploy: Deploy, over: KvEntry | null): Promise<number> {
+/** @throws what `isConflict` knows, where another wrote since `over` was read */
+export function writeDeploy(kv: KV, key: string, deploy: Deploy, over: KvEntry | null): Promise<number> {
   const value = JSON.stringify(deploy);
   return over === null ? kv.create(key, value) : kv.update(key, value, over.revision);
 }
 
-function readDeploy(service: string, entry: KvEntry | null): Deploy {
+/** @throws InternalError where it is not a record */
+export function readDeploy(service: string, entry: KvEntry | null): Deploy {
   if (entry === null || entry.operation !== "PUT") {
     return { service, epoch: 0, lock: null, deploy: null, revisions: [] };
   }

@@ -7,6 +7,8 @@ export const exitCodes = { done: 0, failed: 1, usage: 2, busUnreachable: 3 } as 
 export abstract class ControllerError extends Error {
   abstract readonly code: string;
   readonly exitCode: number = exitCodes.failed;
+  /** What `--json` shows of the work that the failure ended, beside the error. */
+  summary: Record<string, unknown> = {};
 
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
@@ -39,8 +41,8 @@ export class UsageError extends ControllerError {
 /** A deploy to nobody is not a success. */
 export class NoHostsError extends ControllerError {
   readonly code = "NO_HOSTS";
-  constructor(service: string) {
-    super(`no host of ${service} has reported in the last day; start slotd there, or name hosts with --host`);
+  constructor(service: string, why?: string) {
+    super(why ?? `no host of ${service} has reported in the last day; start slotd there, or name hosts with --host`);
   }
 }
 

@@ -1,11 +1,6 @@
 #!/usr/bin/env node
 import { userInfo } from "node:os";
-import { addInstall } from "./commands/install.ts";
-import { addPublish } from "./commands/publish.ts";
-import { addSetup } from "./commands/setup.ts";
-import { addStatus } from "./commands/status.ts";
-import { addUninstall } from "./commands/uninstall.ts";
-import { addWatch } from "./commands/watch.ts";
+import { verbs } from "./commands/index.ts";
 import type { Context } from "./context.ts";
 import { InterruptedError } from "./errors.ts";
 import { Output } from "./output.ts";
@@ -32,7 +27,7 @@ const context: Context = {
   user: env.USER || userInfo().username,
 };
 const program = createProgram();
-for (const add of [addPublish, addInstall, addUninstall, addStatus, addWatch, addSetup]) add(program, context);
+for (const add of verbs) add(program, context);
 
 const exitCode = await runProgram(program, args, context.output);
 // What was written is on its way before the process ends.

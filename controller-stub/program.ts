@@ -10,13 +10,13 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the bus can't be reached.
 
 Examples:
   slotd-controller publish web 1.4.2 dist/web-1.4.2.tar.gz
-  slotd-controller install web 1.4.2 --slot a --all-hosts --wait
+  slotd-controller deploy web 1.4.2 --message "faster checkout"
   slotd-controller status web`;
 
 /** The command without its verbs. */
 export function createProgram(): Command {
   return new Command("slotd-controller")
-    .description("Publishes releases, and orders them into the slots of a fleet.")
+    .description("Publishes releases, deploys them to a fleet, and orders them into single slots.")
     .addOption(
       new Option(
         "--nats <url>",
@@ -60,7 +60,7 @@ function endOwn(error: ControllerError, output: Output): number {
   } else {
     output.error(error.code, error.message);
   }
-  output.object({ error: { code: error.code, message: error.message, ...error.facts() } });
+  output.object({ ...error.summary, error: { code: error.code, message: error.message, ...error.facts() } });
   return error.exitCode;
 }
 

@@ -1,26 +1,17 @@
-import Table from "cli-table3";
 import type picocolors from "picocolors";
 import type { HostStatus, Progress, SlotStatus } from "../protocol/host-status.ts";
 import type { Change } from "./changes.ts";
 import { ageMs, isStale } from "./hosts.ts";
+import { columns } from "./table.ts";
 
 export type Colours = ReturnType<typeof picocolors.createColors>;
 
-const NO_LINES = {
-  ...{ top: "", "top-mid": "", "top-left": "", "top-right": "", bottom: "", "bottom-mid": "", "bottom-left": "" },
-  ...{ "bottom-right": "", left: "", "left-mid": "", mid: "", "mid-mid": "", right: "", "right-mid": "", middle: "  " },
-};
 const HEAD = ["HOST", "SLOT", "STATE", "VERSION", "PORT", "READY", "CONNS", "ORDER", "AGE"];
 
 /** Hosts by slots, one row each. */
 export function statusTable(statuses: readonly HostStatus[], now: number, colours: Colours): string {
-  const table = new Table({
-    head: HEAD.map((title) => colours.dim(title)),
-    chars: NO_LINES,
-    style: { head: [], border: [], "padding-left": 0, "padding-right": 0 },
-  });
-  for (const status of statuses) table.push(...rows(status, now, colours));
-  return trimLines(table.toString());
+  const all = statuses.flatMap((status) => rows(status, now, colours));
+  return columns(HEAD, all, colours);
 }
 
 function rows(status: HostStatus, now: number, colours: Colours): string[][] {
@@ -93,11 +84,4 @@ export function formatAge(ms: number): string {
   if (seconds < 120) return `${seconds}s`;
   if (seconds < 7200) return `${Math.floor(seconds / 60)}m`;
   return `${Math.floor(seconds / 3600)}h`;
-}
-
-function trimLines(text: string): string {
-  return text
-    .split("\n")
-    .map((line) => line.trimEnd())
-    .join("\n");
 }

@@ -1,5 +1,7 @@
 import type { Table } from "./table.ts";
 
+export { ProxyDownError, ProxyRejectedError } from "../protocol/index.ts";
+
 /** A proxy that is configured by tables: Varnish, HAProxy, or the router in this program. */
 export interface Proxy {
   /** Its kind, as it stands in the edge's status. */
@@ -18,14 +20,4 @@ export interface Proxy {
   isCurrent(signal: AbortSignal): Promise<boolean>;
   /** Lets go of the proxy, which goes on as it is. */
   close(): Promise<void>;
-}
-
-/** The proxy answered, and did not take a table. */
-export class ProxyRejectedError extends Error {
-  readonly code = "PROXY_REJECTED";
-}
-
-/** The proxy does not answer. */
-export class ProxyDownError extends Error {
-  readonly code = "PROXY_DOWN";
 }

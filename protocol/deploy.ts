@@ -55,6 +55,8 @@ const hostProgressSchema = z.strictObject({
   step: z.enum(hostSteps),
   slot: nameSchema,
   wave: count,
+  /** What the slot held before, which a rollback brings back; null: nothing. */
+  was: versionSchema.nullable(),
   /** Why it failed: an error's code and message. */
   error: z.strictObject({ code: z.string(), message: z.string().max(512) }).optional(),
 });
@@ -66,6 +68,8 @@ export const runningDeploySchema = z.strictObject({
   version: versionSchema,
   release: releaseSchema,
   step: z.enum(deploySteps),
+  /** How far it goes by itself: `prepare` ends in step `prepared`. */
+  goal: z.enum(["prepare", "promote"]),
   /** What the routes and the slots held before; null in an empty fleet. */
   from: z.strictObject({
     default: versionSchema.nullable(),
@@ -73,6 +77,10 @@ export const runningDeploySchema = z.strictObject({
     /** The releases of these versions, as far as they are known, so that a rollback can bring them back. */
     releases: z.record(versionSchema, releaseSchema),
   }),
+  /** The versions that left the routes to make room. */
+  withdrawn: z.array(versionSchema).max(16),
+  /** Set while it is rolled back, and after: by switching the default back, or by bringing back what was replaced. */
+  rollback: z.enum(["switch", "restore"]).nullable(),
   plan: planSchema,
   by: z.string().min(1).max(256),
   message: z.string().max(1024),

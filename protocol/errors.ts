@@ -109,6 +109,36 @@ export const errorCodes = {
   CONFIG_INVALID: ["The configuration breaks a rule.", "Mend the named key; `slotd --check-config` checks."],
   AGENT_RUNNING: ["Another agent uses the state directory.", "Stop that agent, or use another state directory."],
   AGENT_UNREACHABLE: ["No agent answers on the control socket.", "Start slotd, or name its socket with --socket."],
+  EDGE_RUNNING: ["Another slotd-edge uses the state directory.", "Stop that one, or use another state directory."],
+  EDGE_STATE: [
+    "The last good table of an edge could not be read from disk, or written.",
+    "Mend the state directory. The edge goes on; without the bus it could not start again with that table.",
+  ],
+  ROUTES_MALFORMED: [
+    "A service's routes break a rule, or were deleted; the last good ones stay.",
+    "Write good routes: with the controller, not by hand.",
+  ],
+  ROUTES_STALE: [
+    "The epoch of a service's routes is lower than one that the edge has applied; the last good ones stay.",
+    "Find out who wrote them. Where the bus was set up anew, see docs/edge.md.",
+  ],
+  MEMBER_MALFORMED: [
+    "A member of the serverset breaks a rule, or is not of its key. It is not used.",
+    "Look at the named key, and at who writes it.",
+  ],
+  MEMBER_DIGEST: [
+    "A member says that it serves a version, and serves another release than the routes mean. It gets no requests.",
+    "Install the version again on that host.",
+  ],
+  ENDPOINTS_HELD_BACK: [
+    "More endpoints vanished at once than an edge lets go; it keeps them.",
+    "Find out why. If they are really gone, send SIGUSR1 to slotd-edge.",
+  ],
+  PROXY_REJECTED: [
+    "An edge's proxy did not take its table; the one before stays.",
+    "Read the message and the proxy's own log; it is tried again with the next change.",
+  ],
+  PROXY_DOWN: ["An edge's proxy does not answer.", "Start the proxy; it gets its table at once."],
   BUS_UNREACHABLE: ["NATS did not answer.", "Check the address, the credentials, and that JetStream is on."],
   INTERNAL: ["Something failed that nobody foresaw.", "Read the agent's log; report it."],
 } as const satisfies Record<string, readonly [meaning: string, next: string]>;
@@ -475,6 +505,76 @@ export class AgentUnreachableError extends SlotdError {
   constructor(socket: string, why: string) {
     super(`no agent answers on ${socket} (${why}); start slotd, or name its socket with --socket`);
   }
+}
+
+export class EdgeRunningError extends SlotdError {
+  readonly code = "EDGE_RUNNING";
+  constructor(path: string) {
+    super(`another slotd-edge holds ${path}; stop it, or use another state directory`);
+  }
+}
+
+export class EdgeStateError extends SlotdError {
+  readonly code = "EDGE_STATE";
+}
+
+export class RoutesMalformedError extends SlotdError {
+  readonly code = "ROUTES_MALFORMED";
+  constructor(why: string) {
+    super(`the routes are not used: ${why}; the last good ones stay`);
+  }
+}
+
+export class RoutesStaleError extends SlotdError {
+  readonly code = "ROUTES_STALE";
+  constructor(
+    readonly epoch: number,
+    readonly applied: number,
+  ) {
+    super(`the routes are not used: their epoch ${epoch} is lower than ${applied}; the last good ones stay`, {
+      field: "epoch",
+    });
+  }
+}
+
+export class MemberMalformedError extends SlotdError {
+  readonly code = "MEMBER_MALFORMED";
+  constructor(
+    readonly key: string,
+    rule: string,
+  ) {
+    super(`the member is not used: ${rule}`);
+  }
+}
+
+export class MemberDigestError extends SlotdError {
+  readonly code = "MEMBER_DIGEST";
+  constructor(
+    readonly key: string,
+    version: string,
+  ) {
+    super(`the member says ${version}, but serves another release than the routes mean by it; it is not used`, {
+      field: "metadata.sha256",
+    });
+  }
+}
+
+export class EndpointsHeldBackError extends SlotdError {
+  readonly code = "ENDPOINTS_HELD_BACK";
+  constructor(readonly ids: readonly string[]) {
+    const some = ids.slice(0, 5).join(", ") + (ids.length > 5 ? ", …" : "");
+    super(`${ids.length} endpoints vanished at once and are kept: ${some}; SIGUSR1 to slotd-edge lets them go`);
+  }
+}
+
+/** The proxy answered, and did not take a table. */
+export class ProxyRejectedError extends SlotdError {
+  readonly code = "PROXY_REJECTED";
+}
+
+/** The proxy does not answer. */
+export class ProxyDownError extends SlotdError {
+  readonly code = "PROXY_DOWN";
 }
 
 export class BusUnreachableError extends SlotdError {

@@ -23,6 +23,8 @@ export const drainRecordSchema = z.object({
   revision: count.optional(),
   /** What ended the wait for the edges. */
   edges: z.enum(drainClauses),
+  /** The edges that had not acknowledged the withdrawal at the end of that wait; absent where there was none. */
+  missingEdges: z.array(nameSchema).optional(),
   /** What ended the wait for requests in flight. */
   idle: z.enum(drainClauses),
   /** Connections without a request that were still open at the end. */
@@ -57,7 +59,7 @@ export const progressSchema = z.object({
   version: versionSchema.optional(),
   done: count,
   total: count,
-  unit: z.enum(["bytes", "entries", "workers", "connections"]),
+  unit: z.enum(["bytes", "entries", "workers", "connections", "edges"]),
 });
 export type Progress = z.infer<typeof progressSchema>;
 
@@ -72,6 +74,8 @@ export const slotStatusSchema = z.object({
   workers: z.object({ wanted: count, alive: count, ready: count, restarts: count }),
   /** Open connections on the slot's port, and those of them with a request in flight. Null where no socket is open. */
   connections: z.object({ open: count, inFlight: count }).nullable(),
+  /** Who still routes requests to the slot's version, in words; null: nobody, as far as is known here. */
+  routedBy: z.string().nullable().optional(),
   /** Drained by an operator, and held so until `undrain`. */
   held: z.boolean(),
   order: z

@@ -27,6 +27,7 @@ export class OrderWatch {
   private readonly brought: ReadonlyMap<string, Brought>;
   private timer: NodeJS.Timeout | undefined;
   private subscribed = false;
+  private sessions = 0;
   private stopped = false;
 
   constructor(
@@ -36,6 +37,8 @@ export class OrderWatch {
     slots: readonly string[],
     /** Throws where the order could not be taken down; it is then brought again. */
     private readonly onOrder: (slot: string, text: string) => void,
+    /** Brings up to date what an order is judged by: it may come right after a change of that. Never rejects. */
+    private readonly refresh: () => Promise<void>,
     private readonly log: Logger,
   ) {
     this.brought = new Map(slots.map((slot) => [slot, { revision: 0, text: null, failures: 0, retry: undefined }]));
@@ -63,6 +66,7 @@ export class OrderWatch {
       });
     }
     // The bucket may be another one than before, with revisions that begin anew.
+    this.sessions++;
     for (const brought of this.brought.values()) brought.revision = 0;
     this.readAll();
   }
@@ -82,10 +86,15 @@ export class OrderWatch {
   /** Brings the slot's order if it was not brought yet. */
   private async read(slot: string): Promise<"brought" | "nothing new" | "failed"> {
     const brought = this.brought.get(slot) as Brought;
+    const session = this.sessions;
     try {
       const kv = await this.bus.kv(buckets.orders);
       const entry = await kv.get(keys.order(this.service, this.host, slot));
-      if (this.stopped || entry?.operation !== "PUT" || entry.revision <= brought.revision) return "nothing new";
+      if (entry?.operation !== "PUT" || entry.revision <= brought.revision) return "nothing new";
+      await this.refresh();
+      // Another read may have been faster, with this order or a newer one.
+      const late = session !== this.sessions || entry.revision <= brought.revision;
+      if (this.stopped || late) return "nothing new";
       const text = entry.string();
       // After a reconnection: the order that was brought before it.
       const known = brought.revision === 0 && brought.text === text;

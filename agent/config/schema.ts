@@ -168,7 +168,9 @@ const crashLoop = z.strictObject({
 });
 
 const drain = z.strictObject({
-  /** How long readers of the serverset have to see a withdrawal, where no edge acknowledges. */
+  /** How long the edges have to acknowledge a withdrawal. While the bus is away it stands still. */
+  edges_timeout_ms: durationMs.default(10_000),
+  /** How long readers of the serverset have to see a withdrawal, where there is no edge that could acknowledge. */
   pause_ms: durationMs.default(2_000),
   /** How long requests in flight are waited for; what is left is cut and reported. */
   timeout_ms: durationMs.default(60_000),

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DrainClause, DrainRecord } from "../../protocol/index.ts";
 import type { ConnectionCount } from "./in-flight.ts";
+import { type Edges, missingOf, untilAcked } from "./until-acked.ts";
 
 /** How often the kernel is asked while requests are waited for. */
 const SAMPLE_MS = 20;
@@ -13,6 +14,10 @@ export interface DrainOptions {
   withdraw(signal: AbortSignal): Promise<number>;
   /** Connections on the slot's port, and those of them with a request in flight. */
   count(): ConnectionCount;
+  edges: Edges;
+  /** How long edges may take to acknowledge the withdrawal. */
+  edgesTimeoutMs: number;
+  /** How long readers of the serverset have to see it where there is no edge that could acknowledge. */
   pauseMs: number;
   timeoutMs: number;
   /** How long the withdrawal may take to reach the bus; unbounded where a bus that is away must not take traffic away. */
@@ -20,20 +25,33 @@ export interface DrainOptions {
   /** Wait for nothing, for this reason. */
   forced?: string | undefined;
   signal: AbortSignal;
-  onProgress(waitingFor: "withdrawal" | "edges" | "requests", count: ConnectionCount): void;
+  onProgress(progress: DrainProgress): void;
+}
+
+/** What a drain waits for, and how far that is: edges that have acknowledged, or connections without a request. */
+export interface DrainProgress {
+  waitingFor: "withdrawal" | "edges" | "requests";
+  done: number;
+  total: number;
+}
+
+/** What ended the wait for the edges, and which of them had not acknowledged. */
+interface EdgesSeen {
+  clause: DrainClause;
+  missing?: string[];
 }
 
 /**
- * Waits until nobody is using a version: withdraw, let the readers of the serverset see it, then wait until no connection has a
+ * Waits until nobody is using a version: withdraw, wait until the edges run with that, then until no connection has a
  * request in flight. Nothing is signalled here. The record says what ended each wait.
  * @throws the signal's reason where the drain was taken back.
  */
 export async function drain(options: DrainOptions): Promise<DrainRecord> {
-  const { version, count, signal, forced } = options;
+  const { version, count, forced } = options;
   const startedAt = new Date().toISOString();
   const begin = performance.now();
   const record = (
-    edges: DrainClause,
+    { clause: edges, missing = [] }: EdgesSeen,
     idle: DrainClause,
     { open, inFlight }: ConnectionCount,
     revision: number | undefined,
@@ -43,22 +61,46 @@ export async function drain(options: DrainOptions): Promise<DrainRecord> {
     durationMs: Math.round(performance.now() - begin),
     ...(revision && { revision }),
     edges,
+    ...(missing.length > 0 && { missingEdges: missing }),
     idle,
     idleConnections: open - inFlight,
     cutRequests: inFlight,
     ...(forced !== undefined && { reason: forced }),
   });
 
-  options.onProgress("withdrawal", count());
+  options.onProgress(connections("withdrawal", count()));
   const revision = await withdraw(options);
-  if (forced !== undefined) return record("forced", "forced", count(), revision);
+  if (forced !== undefined) return record({ clause: "forced" }, "forced", count(), revision);
 
-  options.onProgress("edges", count());
-  if (revision !== undefined) await sleep(options.pauseMs, undefined, { signal }).catch(() => signal.throwIfAborted());
-
-  const edges = revision === undefined ? "timeout" : "paused";
+  const edges = await untilSeen(options, revision);
   const [idle, last] = await untilIdle(options);
   return record(edges, idle, last, revision);
+}
+
+function connections(waitingFor: DrainProgress["waitingFor"], { open, inFlight }: ConnectionCount): DrainProgress {
+  return { waitingFor, done: open - inFlight, total: open };
+}
+
+/** Waits until the edges run with the withdrawal, or, where there is none, for the pause. */
+async function untilSeen(options: DrainOptions, revision: number | undefined): Promise<EdgesSeen> {
+  const { edges, edgesTimeoutMs, pauseMs, withdrawTimeoutMs, signal, onProgress } = options;
+  // Nobody could see what the bus did not take.
+  if (revision === undefined)
+    return { clause: "timeout", missing: missingOf(edges.live() ?? [], Number.POSITIVE_INFINITY) };
+  const began = performance.now();
+  onProgress({ waitingFor: "edges", done: 0, total: 0 });
+  const end = await untilAcked({
+    edges,
+    revision,
+    timeoutMs: edgesTimeoutMs,
+    hurried: withdrawTimeoutMs !== undefined,
+    signal,
+    onProgress: (done, total) => onProgress({ waitingFor: "edges", done, total }),
+  });
+  if (end.clause !== "none") return end;
+  const leftMs = Math.max(0, pauseMs - (performance.now() - began));
+  await sleep(leftMs, undefined, { signal }).catch(() => signal.throwIfAborted());
+  return { clause: "paused" };
 }
 
 /** The revision of the withdrawal, or undefined where the bus did not take it within its bound. */
@@ -88,7 +130,7 @@ async function untilIdle(options: DrainOptions): Promise<["idle" | "timeout", Co
     quiet = now.inFlight === 0 ? quiet + 1 : 0;
     if (quiet === 2) return ["idle", now];
     if (performance.now() >= end) return ["timeout", now];
-    onProgress("requests", now);
+    onProgress(connections("requests", now));
     await sleep(SAMPLE_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
   }
 }

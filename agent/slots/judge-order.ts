@@ -4,11 +4,14 @@ import {
   isSameContent,
   type Order,
   OrderConflictError,
+  orderVersion,
   type SlotdError,
   StaleEpochError,
+  VersionInUseError,
   VersionNotInstalledError,
 } from "../../protocol/index.ts";
 import type { SlotJournal } from "../journal/schema.ts";
+import { routedBy, type Traffic } from "./routed-by.ts";
 
 type Seen = SlotJournal["history"][number];
 
@@ -25,8 +28,8 @@ export function fingerprint(order: Order): string {
   return createHash("sha256").update(JSON.stringify(order, sorted)).digest("hex");
 }
 
-/** Judges an order against what the slot has seen and holds. Pure: it changes nothing. */
-export function judgeOrder(slot: string, order: Order, journal: SlotJournal): Verdict {
+/** Judges an order against what the slot has seen and holds, and against who uses that. Pure: it changes nothing. */
+export function judgeOrder(slot: string, order: Order, journal: SlotJournal, traffic: Traffic): Verdict {
   const seen = journal.history.find((entry) => entry.id === order.id);
   if (seen) {
     return seen.fingerprint === fingerprint(order)
@@ -52,7 +55,17 @@ export function judgeOrder(slot: string, order: Order, journal: SlotJournal): Ve
       error: new VersionNotInstalledError(slot, order.version, resident?.version ?? "nothing", facts),
     };
   }
+  const removed = removedVersion(order, journal);
+  const user = removed === null || order.force ? null : routedBy(removed, traffic);
+  if (removed !== null && user !== null) return { verdict: "refuse", error: new VersionInUseError(removed, user) };
   return { verdict: "accept" };
+}
+
+/** The version that an order would take away; null where it takes nothing. */
+function removedVersion(order: Order, { resident }: SlotJournal): string | null {
+  const held = resident?.release.version ?? null;
+  const stays = (held === orderVersion(order)) === (order.action === "install");
+  return stays ? null : held;
 }
 
 function pendingRelease(journal: SlotJournal) {

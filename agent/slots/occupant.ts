@@ -143,18 +143,16 @@ export class Occupant extends EventEmitter<OccupantEvents> {
       forced,
       signal,
       timeoutMs,
+      edges: this.parts.edges,
+      edgesTimeoutMs: config.drain.edges_timeout_ms,
       pauseMs: config.drain.pause_ms,
       ...(withdrawTimeoutMs !== undefined && { withdrawTimeoutMs }),
       withdraw: (bounded) => registrar.stored(bounded),
       count: () => this.countConnections(config.drain.quiet_ms) ?? { open: 0, inFlight: 0 },
-      onProgress: (waitingFor, { open, inFlight }) =>
-        this.setProgress({
-          step: `waiting for ${waitingFor}`,
-          version,
-          done: open - inFlight,
-          total: open,
-          unit: "connections",
-        }),
+      onProgress: ({ waitingFor, done, total }) => {
+        const unit = waitingFor === "edges" ? "edges" : "connections";
+        this.setProgress({ step: `waiting for ${waitingFor}`, version, done, total, unit });
+      },
     });
     this.drained = true;
     this.note({ lastDrain });

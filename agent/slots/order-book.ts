@@ -12,11 +12,12 @@ import {
 import type { SlotRecord } from "../journal/journal.ts";
 import { fingerprint, judgeOrder } from "./judge-order.ts";
 import type { EmitEvent } from "./parts.ts";
+import type { Traffic } from "./routed-by.ts";
 
 /** Outcomes of earlier orders that are kept, so that a repeat is answered. */
 const HISTORY = 32;
-/** Refusals that depend on what the slot held: they are recorded, so that a repeat is not judged by what it holds then. */
-const DEPENDENT: readonly ErrorCode[] = ["DIGEST_MISMATCH", "VERSION_NOT_INSTALLED"];
+/** Refusals that depend on what the slot held, or who used that: they are recorded, so that a repeat is not judged by what is so then. */
+const DEPENDENT: readonly ErrorCode[] = ["DIGEST_MISMATCH", "VERSION_NOT_INSTALLED", "VERSION_IN_USE"];
 
 /** The orders of one slot: which is under way, what became of those before, and why one was refused. */
 export class OrderBook {
@@ -41,7 +42,7 @@ export class OrderBook {
    * @returns the order where it is to be acted on, and is in the journal; null where it was refused or seen before.
    * @throws JournalUnwritableError where it could not be taken down; nothing has changed, and it has to be brought again.
    */
-  take(text: string): Order | null {
+  take(text: string, traffic: Traffic): Order | null {
     let order: Order;
     try {
       order = parseOrder(text);
@@ -49,7 +50,7 @@ export class OrderBook {
       this.refuse(toSlotdError(error));
       return null;
     }
-    const judged = judgeOrder(this.slot, order, this.record.current);
+    const judged = judgeOrder(this.slot, order, this.record.current, traffic);
     switch (judged.verdict) {
       case "accept":
         this.accept(order);

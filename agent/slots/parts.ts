@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import type { Event } from "../../protocol/index.ts";
 import type { Config } from "../config/schema.ts";
+import type { Edges } from "../drain/until-acked.ts";
 import type { SlotRecord } from "../journal/journal.ts";
 import type { AccountLookup } from "../os/account.ts";
 import type { ServiceManager } from "../os/service-manager.ts";
@@ -9,6 +10,7 @@ import type { ReleaseStore } from "../releases/store.ts";
 import type { SlotCgroup } from "../workers/cgroups.ts";
 import type { Secrets } from "../workers/secrets.ts";
 import type { Registrar } from "./registrar.ts";
+import type { Traffic } from "./routed-by.ts";
 
 /** Says that something happened, for people and audits. */
 export type EmitEvent = (event: Pick<Event, "kind" | "message"> & Partial<Event>) => void;
@@ -27,6 +29,9 @@ export interface SlotParts {
   journalLost: boolean;
   releases: ReleaseStore;
   registrar: Registrar;
+  edges: Edges;
+  /** Who routes to which version, as it is known now. */
+  traffic(): Traffic;
   /** Marks the slot's processes. */
   token: string;
   output: Output;

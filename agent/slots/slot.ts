@@ -19,6 +19,7 @@ import { Machine } from "./machine.ts";
 import { Occupant } from "./occupant.ts";
 import { OrderBook } from "./order-book.ts";
 import type { SlotParts } from "./parts.ts";
+import { routedBy } from "./routed-by.ts";
 import { Superseded } from "./superseded.ts";
 import { Wakeup } from "./wakeup.ts";
 
@@ -76,6 +77,12 @@ export class Slot extends EventEmitter<{ change: [] }> {
     return this.parts.record.current;
   }
 
+  /** Who still routes to the version that the slot holds, in words; null: nobody, as far as is known. */
+  get routedBy(): string | null {
+    const version = this.occupant.resident?.release.version;
+    return version === undefined ? null : routedBy(version, this.parts.traffic());
+  }
+
   /** Whether the slot holds, or is about to hold, that version's files. */
   uses(version: string): boolean {
     const { pending } = this.orders;
@@ -89,7 +96,7 @@ export class Slot extends EventEmitter<{ change: [] }> {
    */
   take(text: string): void {
     try {
-      if (this.orders.take(text) === null) return;
+      if (this.orders.take(text, this.parts.traffic()) === null) return;
     } catch (error) {
       this.report(toSlotdError(error));
       throw error;
@@ -256,12 +263,12 @@ export class Slot extends EventEmitter<{ change: [] }> {
   }
 
   private drainBounds(pending: Order | null) {
-    const order = pending?.action === "uninstall" ? pending : null;
-    const reason = this.ending === "forced" ? "the agent was told to end at once" : order?.reason;
+    const ordered = pending?.action === "uninstall" ? pending.drainTimeoutMs : undefined;
+    const reason = this.ending === "forced" ? "the agent was told to end at once" : pending?.reason;
     return {
-      timeoutMs: order?.drainTimeoutMs ?? this.parts.config.drain.timeout_ms,
+      timeoutMs: ordered ?? this.parts.config.drain.timeout_ms,
       ...(this.ending !== "no" && { withdrawTimeoutMs: SHUTDOWN_WITHDRAW_MS }),
-      forced: this.ending === "forced" || order?.force ? reason : undefined,
+      forced: this.ending === "forced" || pending?.force ? reason : undefined,
     };
   }
 

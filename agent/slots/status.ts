@@ -20,6 +20,7 @@ export function slotStatus(slot: Slot): SlotStatus {
       restarts: pool?.restarts ?? 0,
     },
     connections: occupant.countConnections(),
+    routedBy: slot.routedBy,
     held: journal.held !== null,
     order: last && {
       id: last.order.id,

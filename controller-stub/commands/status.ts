@@ -1,6 +1,15 @@
 import { type Command, createArgument } from "commander";
+import type { Deploy } from "../../protocol/deploy.ts";
 import type { HostStatus } from "../../protocol/host-status.ts";
+import { buckets, keys } from "../../protocol/subjects.ts";
+import type { Bus } from "../bus.ts";
 import { type Context, globals, warnMalformed, withBus } from "../context.ts";
+import type { KnownEdge } from "../deploy/barrier.ts";
+import { readRecord } from "../deploy/lock.ts";
+import { readEdges } from "../deploy/read-edges.ts";
+import { deployLines, edgeTable, routesLine } from "../deploy/render.ts";
+import { readRoutes, type StoredRoutes } from "../deploy/routes.ts";
+import { Edges } from "../deploy/views.ts";
 import { followStatuses, isStale, readStatuses } from "../hosts.ts";
 import { lastingFor } from "../lasting.ts";
 import { aName } from "../options.ts";
@@ -8,11 +17,22 @@ import { statusTable } from "../render.ts";
 
 const REDRAW_MS = 1000;
 
+interface Picture {
+  service: string;
+  hosts: HostStatus[];
+  edges: KnownEdge[];
+  routes: StoredRoutes;
+  record: Deploy;
+}
+
 export function addStatus(program: Command, context: Context): void {
   program
     .command("status")
-    .summary("show what each slot of each host holds")
-    .description("Shows what each slot of each host holds. A status that is older than 15 s is marked as stale.")
+    .summary("show what each slot of each host holds, the routes, the edges and the deploy")
+    .description(
+      "Shows what each slot of each host holds, what the routes say, what the edges run with, and where the last deploy is.\n" +
+        "A status that is older than 15 s is marked as stale.",
+    )
     .addArgument(createArgument("<service>", "application").argParser(aName))
     .option("--watch", "show it anew every second, until interrupted or --timeout is over")
     .addHelpText(
@@ -25,8 +45,20 @@ export function addStatus(program: Command, context: Context): void {
 }
 
 async function status(context: Context, command: Command, service: string): Promise<void> {
-  const statuses = await withBus(context, command, (bus) => readStatuses(bus, service, warnMalformed(context)));
-  show(context, service, statuses, (text) => context.output.line(text));
+  const picture = await withBus(context, command, async (bus) => {
+    const [hosts, edges, deploy] = await Promise.all([
+      readStatuses(bus, service, warnMalformed(context)),
+      readEdges(bus, service),
+      readDeployment(bus, service),
+    ]);
+    return { service, hosts, edges, ...deploy };
+  });
+  show(context, picture, (text) => context.output.line(text));
+}
+
+async function readDeployment(bus: Bus, service: string): Promise<Pick<Picture, "routes" | "record">> {
+  const [routes, record] = await Promise.all([readRoutes(bus, service), readRecord(bus, service)]);
+  return { routes, record: record.deploy };
 }
 
 async function watchStatus(context: Context, command: Command, service: string): Promise<void> {
@@ -34,9 +66,24 @@ async function watchStatus(context: Context, command: Command, service: string):
     const byHost = new Map<string, HostStatus>();
     const hear = (status: HostStatus) => byHost.set(status.host, status);
     const stop = await followStatuses(bus, service, hear, warnMalformed(context));
+    const edges = await Edges.follow(bus, service);
+    let deploy = await readDeployment(bus, service);
+    // Routes and the record are written by compare-and-set: a put that is heard may not have been taken.
+    const read = () => {
+      readDeployment(bus, service).then(
+        (now) => {
+          deploy = now;
+        },
+        () => {},
+      );
+    };
+    const hints = [
+      bus.nc.subscribe(`$KV.${buckets.routes}.${keys.routes(service)}`, { callback: read }),
+      bus.nc.subscribe(`$KV.${buckets.deploys}.${keys.deploy(service)}`, { callback: read }),
+    ];
     const draw = () => {
-      const statuses = [...byHost.values()].sort((a, b) => (a.host < b.host ? -1 : 1));
-      show(context, service, statuses, (text) => context.output.redraw(text));
+      const hosts = [...byHost.values()].sort((a, b) => (a.host < b.host ? -1 : 1));
+      show(context, { service, hosts, edges: edges.all, ...deploy }, (text) => context.output.redraw(text));
     };
     draw();
     const timer = setInterval(draw, REDRAW_MS);
@@ -44,15 +91,42 @@ async function watchStatus(context: Context, command: Command, service: string):
       await lastingFor(bus, globals(command).timeout);
     } finally {
       clearInterval(timer);
+      for (const hint of hints) hint.unsubscribe();
+      edges.stop();
       stop();
     }
   });
 }
 
-function show({ output }: Context, service: string, statuses: HostStatus[], draw: (text: string) => void): void {
+function show(
+  { output }: Context,
+  { service, hosts, edges, routes, record }: Picture,
+  draw: (text: string) => void,
+): void {
   const now = Date.now();
-  const stale = statuses.filter((each) => isStale(each, now)).map((each) => each.host);
-  if (output.json) output.object({ service, at: new Date(now).toISOString(), hosts: statuses, stale });
-  else if (statuses.length === 0) draw(`no host of ${service} has reported in the last day`);
-  else draw(statusTable(statuses, now, output.colours));
+  const stale = hosts.filter((each) => isStale(each, now)).map((each) => each.host);
+  const { deploy, lock } = record;
+  if (output.json) {
+    const at = new Date(now).toISOString();
+    output.object({
+      service,
+      at,
+      hosts,
+      stale,
+      routes: routes.routes,
+      routesRevision: routes.revision,
+      edges,
+      deploy,
+      lock,
+    });
+    return;
+  }
+  const table =
+    hosts.length === 0 ? `no host of ${service} has reported in the last day` : statusTable(hosts, now, output.colours);
+  const about = [
+    ...(routes.routes ? [routesLine(routes)] : []),
+    ...(deploy ? deployLines(deploy, lock?.holder ?? null, output.colours) : []),
+  ];
+  const parts = [table, edges.length > 0 ? edgeTable(edges, routes, now, output.colours) : "", about.join("\n")];
+  draw(parts.filter((part) => part !== "").join("\n\n"));
 }

@@ -29,7 +29,10 @@ const sha256 = createHash("sha256").update(bytes).digest("hex");
 console.log(`${archive}\nsha256 ${sha256}\n${bytes.length} bytes`);
 if (json) console.log(JSON.stringify({ version, path: archive, directory, sha256, sizeBytes: bytes.length }));
 
-/** Path in the release → content. The assets' path carries the version, so a cached one never meets another page. */
+/**
+ * Path in the release → content. The assets' path carries the version, so a cached one never meets another page; the query names it to an
+ * edge, so that it is asked of the version that has it.
+ */
 function release() {
   const bake = (name) =>
     readFileSync(join(SOURCE, name), "utf8")
@@ -38,6 +41,7 @@ function release() {
       .replaceAll("{{colour}}", colour());
   return new Map([
     [`public/assets/${version}/app.js`, bake("public/app.js")],
+    [`public/assets/${version}/version-client.js`, bake("public/version-client.js")],
     [`public/assets/${version}/style.css`, bake("public/style.css")],
     ["public/index.html", bake("public/index.html")],
     ["server.mjs", readFileSync(join(SOURCE, "server.mjs"))],

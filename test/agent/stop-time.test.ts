@@ -7,8 +7,15 @@ import { longestStopMs, timeSpanMs } from "../../agent/stop-time.ts";
 describe("the time that a stop may take", () => {
   it("is the sum of what is waited for, and fits into what the unit gives by default", () => {
     const config = parseConfig('service = "web"\n[app]\ncommand = ["x"]\n');
-    assert.equal(longestStopMs(config), 2_000 + 60_000 + 10_000 + 6_000);
+    assert.equal(longestStopMs(config), 10_000 + 60_000 + 10_000 + 6_000);
     assert(longestStopMs(config) <= 120_000, "TimeoutStopSec of systemd/slotd@.service");
+  });
+
+  it("has either the edges' time or the pause in it, whichever is longer", () => {
+    const config = (drain: string) => parseConfig(`service = "web"\n[app]\ncommand = ["x"]\n[drain]\n${drain}\n`);
+    const sum = 60_000 + 10_000 + 6_000;
+    assert.equal(longestStopMs(config("edges_timeout_ms = 500\npause_ms = 3_000")), 3_000 + sum);
+    assert.equal(longestStopMs(config("edges_timeout_ms = 30_000")), 30_000 + sum);
   });
 
   it("is read as systemd writes it", () => {

@@ -60,8 +60,10 @@ test("an epoch that was chosen by hand moves the next one up, and never down", a
 
 test("taking an epoch leaves the rest of the deploy's record as it is, and a deleted record starts anew", async () => {
   const kv = await openBucket(one, buckets.deploys);
-  const lock = { holder: "someone", since: "2026-01-01T00:00:00.000Z", leaseMs: 1000 };
-  const deploy = { service: "locked", epoch: 5, lock, version: "1.0", step: "roll", progress: { h1: "done" } };
+  const since = "2026-01-01T00:00:00.000Z";
+  const lock = { holder: "someone", token: "t", epoch: 5, since, leaseMs: 1000, renewals: 7 };
+  const revision = { version: "1.0", sha256: "a".repeat(64), by: "ci", message: "", at: since };
+  const deploy = { service: "locked", epoch: 5, lock, deploy: null, revisions: [revision] };
   await kv.put(keys.deploy("locked"), JSON.stringify(deploy));
   assert.equal(await nextEpoch(one, "locked", 0), 6);
   assert.deepEqual(deploySchema.parse((await kv.get("locked"))?.json()), { ...deploy, epoch: 6 });

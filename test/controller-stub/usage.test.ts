@@ -12,7 +12,7 @@ afterEach(endAll);
 
 const wrong: [why: string, args: string[], names: RegExp][] = [
   ["no verb", [], /verb is missing/],
-  ["an unknown verb", ["deploy"], /unknown command 'deploy'/],
+  ["an unknown verb", ["launch"], /unknown command 'launch'/],
   ["an unknown option", ["status", "web", "--fast"], /unknown option '--fast'/],
   ["a missing argument", ["publish", "web"], /missing required argument 'version'/],
   ["a service that is no name", ["status", "Web"], /'service'.*must match \[a-z0-9\]/],

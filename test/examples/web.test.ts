@@ -76,8 +76,12 @@ test("the page names assets of its own version, which are there", async () => {
   const { port } = await served();
   const page = (await get(port, "/")).body.toString();
   const assets = [...page.matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)].map((match) => match[1] ?? "");
-  assert.deepEqual(assets.sort(), ["/assets/1.0/app.js", "/assets/1.0/style.css"]);
+  assert.deepEqual(assets.sort(), ["/assets/1.0/app.js?v=1.0", "/assets/1.0/style.css?v=1.0"]);
   for (const asset of assets) assert.equal((await get(port, asset)).statusCode, 200);
+  const app = (await get(port, "/assets/1.0/app.js?v=1.0")).body.toString();
+  const client = /from "\.\/(version-client\.js\?v=1\.0)"/.exec(app)?.[1];
+  assert.equal((await get(port, `/assets/1.0/${client}`)).statusCode, 200);
+  assert.doesNotMatch(app, /\{\{/);
   assert.doesNotMatch(page, /\{\{/);
 });
 

@@ -12,6 +12,7 @@ import { slotOf } from "../slot-of.ts";
 const examples = `
 The slot's version is withdrawn from the serverset; then the edges and the requests in flight are waited for. The workers
 run on, and the slot is held until slotctl undrain, or until an order takes it on. Leaving with Ctrl-C does not end the drain.
+A version that is routed to is drained all the same, with a word about it: only orders are refused for that.
 
 Examples:
   slotctl drain a
@@ -28,6 +29,10 @@ export function drainCommand(session: Session): Command {
     .action(async (slot: string, { reason, wait }: { reason?: string; wait: boolean }) => {
       const client = session.client();
       const before = slotOf(await client.status(), slot);
+      if (before.routedBy)
+        session.note(
+          `${slot}  ${before.version} is routed to by ${before.routedBy}: where no other host serves it, its requests will fail or go to another version`,
+        );
       const begun = await client.steer(slot, "drain", { by: session.context.user, ...(reason && { reason }) });
       const end = wait ? await toTheEnd(session, client, before, begun) : begun;
       if (session.json) session.printJson(end);

@@ -8,14 +8,16 @@ export function drainText({
   version,
   durationMs,
   edges,
+  missingEdges = [],
   idle,
   idleConnections,
   cutRequests,
   reason,
 }: DrainRecord): string {
+  const missing = missingEdges.length === 0 ? "" : ` (without ${missingEdges.join(", ")})`;
   const why = reason === undefined ? "" : ` (${JSON.stringify(oneLine(reason))})`;
   return (
-    `${version} in ${duration(durationMs)}: edges ${edges}, requests ${idle}; ` +
+    `${version} in ${duration(durationMs)}: edges ${edges}${missing}, requests ${idle}; ` +
     `${plural(idleConnections, "idle connection")} left, ${plural(cutRequests, "request")} cut${why}`
   );
 }

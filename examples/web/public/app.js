@@ -1,10 +1,12 @@
+import { versionClient } from "./version-client.js?v={{path}}";
+
 const version = document.querySelector("meta[name=app-version]").content;
 const seen = { same: 0, other: 0, failed: 0 };
+const call = versionClient({ version, notify });
 
-/** Names the version that this page was built for, so that an edge can send the call to it. */
 async function ask() {
   try {
-    const response = await fetch("/api/quote", { headers: { "x-app-version": version } });
+    const response = await call("/api/quote");
     if (!response.ok) throw new Error(`the server answered ${response.status}`);
     const answer = await response.json();
     show({ quote: answer.quote, answered: answer.version, worker: answer.worker, pid: answer.pid });
@@ -21,5 +23,12 @@ function show(texts) {
   for (const [id, text] of Object.entries(texts)) document.getElementById(id).textContent = text;
 }
 
+/** The page could not be brought to that version by itself. */
+function notify(answered) {
+  show({ newer: answered });
+  document.getElementById("notice").hidden = false;
+}
+
+document.getElementById("reload").addEventListener("click", () => location.reload());
 ask();
 setInterval(ask, 1000);

@@ -97,6 +97,29 @@ test("drain --no-wait returns at once", { timeout }, async (t) => {
   assert.equal(agent.asked.at(-1)?.path, "/v1/slots/a/drain");
 });
 
+test("drain says who still routes to the version, and goes on; the record names the edges that were missing", {
+  timeout,
+}, async (t) => {
+  const agent = await startFakeAgent(t);
+  const waitingForEdges = slot({
+    state: "draining",
+    held: true,
+    progress: { step: "waiting for edges", done: 1, total: 2, unit: "edges" },
+  });
+  const lastDrain = record({ edges: "timeout", missingEdges: ["fra1"] });
+  script(
+    agent,
+    slot({ routedBy: "the routes, as the default" }),
+    waitingForEdges,
+    slot({ state: "draining", held: true, lastDrain }),
+  );
+  const { exitCode, stdout } = await slotctl(t, ["drain", "a", "--socket", agent.socketPath]);
+  assert.equal(exitCode, 0);
+  assert.match(stdout, /^a {2}1\.4\.2 is routed to by the routes, as the default: where no other host serves it, /);
+  assert.match(stdout, /waiting for edges: 1 of 2 edges \(50%\)/);
+  assert.match(stdout, /drained 1\.4\.2 in 4s: edges timeout \(without fra1\), requests idle;/);
+});
+
 test("drain of a slot that is drained already is done at once", { timeout }, async (t) => {
   const agent = await startFakeAgent(t);
   const drained = slot({ state: "draining", held: true, lastDrain: record() });

@@ -3,8 +3,9 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { emptySlotJournal, type SlotJournal } from "../../../agent/journal/schema.ts";
 import { fingerprint, judgeOrder } from "../../../agent/slots/judge-order.ts";
+import { noTraffic, type Traffic } from "../../../agent/slots/routed-by.ts";
 import { type Order, orderVersion } from "../../../protocol/index.ts";
-import { orders, releases } from "../../support/arbitrary.ts";
+import { orders, releases, versions } from "../../support/arbitrary.ts";
 
 const journals: fc.Arbitrary<SlotJournal> = fc
   .record({
@@ -36,7 +37,7 @@ describe("judging an order", () => {
   it("accepts only one of an unseen id, of an epoch not lower than the highest, that fits what the slot holds", () => {
     fc.assert(
       fc.property(orders, journals, (order, journal) => {
-        if (judgeOrder("a", order, journal).verdict !== "accept") return;
+        if (judgeOrder("a", order, journal, noTraffic).verdict !== "accept") return;
         assert(!journal.history.some((entry) => entry.id === order.id));
         assert(order.epoch >= journal.epoch);
         const versions = held(journal).map((release) => release.version);
@@ -53,7 +54,7 @@ describe("judging an order", () => {
     fc.assert(
       fc.property(orders, journals, (order, journal) => {
         const entry = { id: order.id, fingerprint: fingerprint(order), outcome: "failed" as const };
-        assert.equal(judgeOrder("a", order, { ...journal, history: [entry] }).verdict, "repeat");
+        assert.equal(judgeOrder("a", order, { ...journal, history: [entry] }, noTraffic).verdict, "repeat");
       }),
     );
   });
@@ -62,8 +63,8 @@ describe("judging an order", () => {
     fc.assert(
       fc.property(orders, journals, (order, journal) => {
         const before = structuredClone({ order, journal });
-        const first = judgeOrder("a", order, journal);
-        assert.deepEqual(judgeOrder("a", order, journal), first);
+        const first = judgeOrder("a", order, journal, noTraffic);
+        assert.deepEqual(judgeOrder("a", order, journal, noTraffic), first);
         assert.deepEqual({ order, journal }, before);
       }),
     );
@@ -72,7 +73,7 @@ describe("judging an order", () => {
   it("names the order, a code and a field in every refusal", () => {
     fc.assert(
       fc.property(orders, journals, (order, journal) => {
-        const judged = judgeOrder("a", order, journal);
+        const judged = judgeOrder("a", order, journal, noTraffic);
         if (judged.verdict !== "refuse") return;
         const { code, field, message } = judged.error;
         assert(["ORDER_CONFLICT", "STALE_EPOCH", "DIGEST_MISMATCH", "VERSION_NOT_INSTALLED"].includes(code));
@@ -108,9 +109,78 @@ describe("judging an order", () => {
   it("accepts an uninstall where the slot is empty: there is nothing that it could contradict", () => {
     fc.assert(
       fc.property(orders, (order) => {
-        if (order.action === "uninstall") assert.equal(judgeOrder("a", order, journalWith({})).verdict, "accept");
+        if (order.action === "uninstall")
+          assert.equal(judgeOrder("a", order, journalWith({}), noTraffic).verdict, "accept");
       }),
     );
+  });
+});
+
+const traffics: fc.Arbitrary<Traffic> = fc.record({
+  routes: fc.option(fc.record({ default: versions, serving: fc.array(versions, { maxLength: 3 }) })),
+  edges: fc.array(
+    fc.record({
+      edge: fc.constantFrom("e1", "e2"),
+      default: fc.option(versions),
+      serving: fc.array(versions, { maxLength: 2 }),
+    }),
+    { maxLength: 3 },
+  ),
+});
+
+/** Every version that somebody routes to. */
+function routed({ routes, edges }: Traffic): string[] {
+  const all = [...(routes ? [routes] : []), ...edges];
+  return all.flatMap((each) => [...each.serving, ...(each.default === null ? [] : [each.default])]);
+}
+
+describe("judging an order that takes a version away", () => {
+  const takesAway = (order: Order, { resident }: SlotJournal) => {
+    const held = resident?.release.version;
+    if (held === undefined) return null;
+    return (order.action === "install") === (held !== orderVersion(order)) ? held : null;
+  };
+
+  it("refuses it while the routes or an edge name that version, and only then, unless it is forced", () => {
+    fc.assert(
+      fc.property(orders, journals, traffics, fc.boolean(), (order, journal, traffic, force) => {
+        const asked: Order = force ? { ...order, force, reason: "because" } : order;
+        const calm = judgeOrder("a", asked, journal, noTraffic);
+        const judged = judgeOrder("a", asked, journal, traffic);
+        const removed = takesAway(order, journal);
+        if (calm.verdict !== "accept" || force || removed === null || !routed(traffic).includes(removed))
+          return assert.deepEqual(judged, calm);
+        assert(judged.verdict === "refuse" && judged.error.code === "VERSION_IN_USE");
+        assert(judged.error.message.startsWith(`${removed} is in use by `));
+        assert.equal(judged.error.field, "version");
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it("names who routes to it: the default before the rest, and each edge", () => {
+    const release = { version: "1", url: "file:///r", sha256: "a".repeat(64), sizeBytes: 1 };
+    const journal = journalWith({ resident: { release, epoch: 1, proven: true } });
+    const order: Order = {
+      id: "x",
+      epoch: 2,
+      issuedBy: "ci",
+      issuedAt: "2026-01-02T03:04:05.678Z",
+      action: "uninstall",
+      version: "1",
+    };
+    const why = (traffic: Traffic) => {
+      const judged = judgeOrder("a", order, journal, traffic);
+      return judged.verdict === "refuse" ? /in use by (.*);/.exec(judged.error.message)?.[1] : judged.verdict;
+    };
+    const edge = (name: string, serving: string[]) => ({ edge: name, serving, default: null });
+    const routes = { default: "1", serving: ["2", "1"] };
+    assert.equal(why({ routes, edges: [edge("e1", ["1"])] }), "the routes, as the default");
+    assert.equal(why({ routes: { ...routes, default: "2" }, edges: [] }), "the routes");
+    const other = { default: "2", serving: ["2"] };
+    assert.equal(why({ routes: other, edges: [edge("e1", ["1", "2"]), edge("e2", ["2"])] }), "edge e1");
+    assert.equal(why({ routes: null, edges: [edge("e1", ["1"]), edge("e2", ["1"])] }), "edges e1, e2");
+    assert.equal(why({ routes: other, edges: [] }), "accept");
   });
 });
 

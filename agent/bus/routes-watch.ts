@@ -1,0 +1,93 @@
+import { EventEmitter } from "node:events";
+import type { Logger } from "pino";
+import { buckets, keys, type Routes, routesSchema } from "../../protocol/index.ts";
+import { BucketWatch } from "./bucket-watch.ts";
+import type { Bus } from "./bus.ts";
+
+/** After a hint a replica may still answer with the value before. */
+const LATE_MS = 1_000;
+
+/**
+ * The routes of a service. A put is only a hint, since the stream refuses one that another controller was faster than; the key is read.
+ * Malformed routes are ignored: the last good ones stand.
+ */
+export class RoutesWatch extends EventEmitter<{ change: [] }> {
+  /** Null where there are none, or none could be read yet. */
+  routes: Routes | null = null;
+  private readonly watch: BucketWatch;
+  private last: string | null = null;
+  private late: NodeJS.Timeout | undefined;
+  private revision = 0;
+
+  constructor(
+    private readonly bus: Bus,
+    private readonly service: string,
+    private readonly log: Logger,
+  ) {
+    super();
+    this.watch = new BucketWatch(bus, buckets.routes, keys.routes(service), this, log);
+  }
+
+  start(): void {
+    this.bus.on("up", this.onUp);
+    this.watch.start();
+  }
+
+  stop(): void {
+    this.bus.off("up", this.onUp);
+    this.watch.stop();
+    clearTimeout(this.late);
+  }
+
+  /** Reads them anew, within a bound. Never rejects. */
+  refresh(): Promise<void> {
+    return this.watch.refresh();
+  }
+
+  onPut(): void {
+    void this.refresh();
+    clearTimeout(this.late);
+    this.late = setTimeout(() => void this.refresh(), LATE_MS);
+  }
+
+  async read(): Promise<void> {
+    const kv = await this.bus.kv(buckets.routes);
+    const entry = await kv.get(keys.routes(this.service));
+    // A replica may answer with the value before, and reads may overtake each other.
+    if (entry && entry.revision < this.revision) return;
+    this.revision = entry?.revision ?? 0;
+    const text = entry?.operation === "PUT" ? entry.string() : null;
+    if (text === this.last) return;
+    this.last = text;
+    this.take(text);
+  }
+
+  private readonly onUp = (): void => {
+    // The bucket may be another one than before, with revisions that begin anew.
+    this.revision = 0;
+  };
+
+  private take(text: string | null): void {
+    const parsed = text === null ? null : parse(text);
+    if (typeof parsed === "string") {
+      this.log.warn({ fault: parsed }, "routes are malformed; they are ignored");
+      return;
+    }
+    this.routes = parsed;
+    this.emit("change");
+  }
+}
+
+/** The routes, or what is wrong with them. */
+function parse(text: string): Routes | string {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return "they are not JSON";
+  }
+  const parsed = routesSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  return `${issue?.path.join(".") || "(the whole)"}: ${issue?.message}`;
+}

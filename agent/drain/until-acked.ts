@@ -1,0 +1,61 @@
+import { abortable } from "../os/abortable.ts";
+
+/** An edge, and up to which revision of the serverset bucket its proxy runs with what is there. */
+export interface Acknowledgement {
+  edge: string;
+  appliedServersets: number;
+}
+
+/** The edges as a drain needs them. */
+export interface Edges {
+  /** Those with a live lease; null while it could not be read yet who they are. */
+  live(): readonly Acknowledgement[] | null;
+  /** Whether one could be heard. */
+  readonly reachable: boolean;
+  /** Reads them anew, within a bound. Never rejects. */
+  refresh(): Promise<void>;
+  /** Resolves when something about them may be new; rejects when the signal is given. */
+  changed(signal: AbortSignal): Promise<void>;
+}
+
+export interface AckOptions {
+  edges: Edges;
+  /** Of the withdrawal. */
+  revision: number;
+  timeoutMs: number;
+  /** The bound runs while the bus is away as well: the agent itself is to end. */
+  hurried: boolean;
+  signal: AbortSignal;
+  onProgress(acked: number, live: number): void;
+}
+
+/** `none`: there is no edge that could acknowledge, or none any more. */
+export type EdgesEnd = { clause: "acked" } | { clause: "none" } | { clause: "timeout"; missing: string[] };
+
+/**
+ * Waits until every edge with a live lease runs with a withdrawal. Edges that come are waited for, those whose lease lapses are left out.
+ * While the bus is away the bound stands still, since an edge that has lost the bus as well goes on sending requests.
+ * @throws the signal's reason
+ */
+export async function untilAcked(options: AckOptions): Promise<EdgesEnd> {
+  const { edges, revision, timeoutMs, hurried, signal, onProgress } = options;
+  await abortable(edges.refresh(), signal);
+  for (let leftMs = timeoutMs; ; ) {
+    const began = performance.now();
+    const live = edges.live();
+    const missing = missingOf(live ?? [], revision);
+    if (live?.length === 0) return { clause: "none" };
+    if (live && missing.length === 0) return { clause: "acked" };
+    if (leftMs <= 0) return { clause: "timeout", missing };
+    onProgress((live?.length ?? 0) - missing.length, live?.length ?? 0);
+    const runs = hurried || edges.reachable;
+    const bounded = runs ? AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(leftMs))]) : signal;
+    await edges.changed(bounded).catch(() => signal.throwIfAborted());
+    if (runs) leftMs -= performance.now() - began;
+  }
+}
+
+/** An edge whose proxy does not run reports 0, and has not acknowledged anything. */
+export function missingOf(live: readonly Acknowledgement[], revision: number): string[] {
+  return live.filter(({ appliedServersets }) => appliedServersets < revision).map(({ edge }) => edge);
+}

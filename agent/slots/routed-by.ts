@@ -1,0 +1,20 @@
+import type { EdgeStatus, Routes } from "../../protocol/index.ts";
+
+/** What is known of who sends requests to which version; routes are null where there are none, or none could be read. */
+export interface Traffic {
+  routes: Pick<Routes, "default" | "serving"> | null;
+  /** Those with a live lease. */
+  edges: readonly Pick<EdgeStatus, "edge" | "serving" | "default">[];
+}
+
+export const noTraffic: Traffic = { routes: null, edges: [] };
+
+/** Who routes to a version, in words; null: nobody, as far as is known. Pure. */
+export function routedBy(version: string, { routes, edges }: Traffic): string | null {
+  if (routes?.default === version) return "the routes, as the default";
+  if (routes?.serving.includes(version)) return "the routes";
+  const routing = edges.filter((edge) => edge.serving.includes(version) || edge.default === version);
+  const names = routing.map(({ edge }) => edge);
+  if (names.length === 0) return null;
+  return `${names.length === 1 ? "edge" : "edges"} ${names.join(", ")}`;
+}

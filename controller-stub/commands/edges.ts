@@ -1,0 +1,45 @@
+import type { Command } from "commander";
+import { buckets, keys } from "../../protocol/subjects.ts";
+import { openBucket } from "../buckets.ts";
+import type { Bus } from "../bus.ts";
+import { type Context, withBus } from "../context.ts";
+import { serviceArgument } from "../deploy/options.ts";
+import { readEdges } from "../deploy/read-edges.ts";
+import { edgeTable } from "../deploy/render.ts";
+import { readRoutes } from "../deploy/routes.ts";
+import { UsageError } from "../errors.ts";
+import { aName } from "../options.ts";
+
+export function addEdges(program: Command, context: Context): void {
+  program
+    .command("edges")
+    .summary("show what each edge routes by")
+    .description(
+      "Shows what each edge has acknowledged. An edge that is gone for good is waited for until it is forgotten.",
+    )
+    .addArgument(serviceArgument())
+    .option("--forget <edge>", "remove an edge that routes nothing any more", aName)
+    .addHelpText("after", "\nExamples:\n  slotd-controller edges web\n  slotd-controller edges web --forget edge-3")
+    .action((service: string, { forget }: { forget?: string }, command: Command) =>
+      withBus(context, command, (bus) =>
+        forget === undefined ? show(context, bus, service) : forgetEdge(context, bus, service, forget),
+      ),
+    );
+}
+
+async function show({ output }: Context, bus: Bus, service: string): Promise<void> {
+  const [edges, routes] = await Promise.all([readEdges(bus, service), readRoutes(bus, service)]);
+  output.object({ service, routes: routes.routes, revision: routes.revision, edges });
+  if (edges.length === 0) output.line(`no edge of ${service} is known`);
+  else output.line(edgeTable(edges, routes, Date.now(), output.colours));
+}
+
+async function forgetEdge({ output }: Context, bus: Bus, service: string, edge: string): Promise<void> {
+  const kv = await openBucket(bus, buckets.edges);
+  const key = keys.edge(service, edge);
+  const entry = await bus.persist(() => kv.get(key));
+  if (entry === null || entry.operation !== "PUT") throw new UsageError("--forget", `${edge} is no edge of ${service}`);
+  await bus.persist(() => kv.delete(key));
+  output.object({ service, forgotten: edge });
+  output.line(`${edge} is forgotten; one that still runs reports again within 5 s`);
+}

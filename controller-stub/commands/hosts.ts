@@ -1,0 +1,33 @@
+import type { Command } from "commander";
+import { type Context, warnMalformed, withBus } from "../context.ts";
+import { serviceArgument } from "../deploy/options.ts";
+import { hostTable } from "../deploy/render.ts";
+import { readRoutes } from "../deploy/routes.ts";
+import { isStale, readStatuses } from "../hosts.ts";
+
+export function addHosts(program: Command, context: Context): void {
+  program
+    .command("hosts")
+    .summary("show the hosts, and which lack what is served")
+    .description(
+      "Shows a line per host: stage, versions, what it lacks of what the routes serve, agent, load, age of its report.",
+    )
+    .addArgument(serviceArgument())
+    .addHelpText("after", "\nExample:\n  slotd-controller hosts web --json | jq -r '.hosts[].host'")
+    .action(async (service: string, _options, command: Command) => {
+      const { output } = context;
+      const [statuses, { routes }] = await withBus(context, command, (bus) =>
+        Promise.all([readStatuses(bus, service, warnMalformed(context)), readRoutes(bus, service)]),
+      );
+      const now = Date.now();
+      const brief = statuses.map((status) => ({
+        ...{ host: status.host, stage: status.stage, agentVersion: status.agentVersion, observedAt: status.observedAt },
+        stale: isStale(status, now),
+        versions: Object.fromEntries(Object.values(status.slots).map(({ slot, version }) => [slot, version])),
+        warnings: status.warnings,
+      }));
+      output.object({ service, hosts: brief });
+      if (statuses.length === 0) output.line(`no host of ${service} has reported in the last day`);
+      else output.line(hostTable(statuses, routes, now, output.colours));
+    });
+}

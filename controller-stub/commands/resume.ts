@@ -1,0 +1,64 @@
+import type { Command } from "commander";
+import type { RunningDeploy } from "../../protocol/deploy.ts";
+import type { Context } from "../context.ts";
+import { finishOf } from "../deploy/finish.ts";
+import { isEnded } from "../deploy/next-step.ts";
+import { addRunOptions, type RunOptions, serviceArgument } from "../deploy/options.ts";
+import { resumeHosts } from "../deploy/resume-hosts.ts";
+import { runDeploy } from "../deploy/run.ts";
+import { underLock } from "../deploy/session.ts";
+import { inDeploy, type Work } from "../deploy/work.ts";
+import { wholeNumber } from "../options.ts";
+
+interface ResumeOptions extends RunOptions {
+  maxFailures?: number;
+  excludeAbsent?: boolean;
+}
+
+export function addResume(program: Command, context: Context): void {
+  const command = program
+    .command("resume")
+    .summary("go on with a deploy that halted, or whose controller died")
+    .description(
+      "Goes on with the recorded deploy or rollback at the step that it is in, on any machine. Hosts that failed are tried again. A lock\n" +
+        "that somebody has is watched for its lease, and taken over if it is not renewed.",
+    )
+    .addArgument(serviceArgument());
+  addRunOptions(command)
+    .option(
+      "--max-failures <n>",
+      "this many hosts may fail, in place of what the deploy was begun with",
+      wholeNumber(0),
+    )
+    .option("--exclude-absent", "do not wait for hosts that do not report")
+    .addHelpText("after", "\nExample:\n  slotd-controller resume web --without-edge edge-3")
+    .action((service: string, options: ResumeOptions, self: Command) =>
+      underLock(context, self, { verb: "resume", service, options, takesOver: true }, async (work) => {
+        const { deploy } = work.lock.deploy;
+        if (deploy === null || isEnded(deploy))
+          return {
+            outcome: "done",
+            text: `nothing of ${service} was left to do; the lock that was left behind is free`,
+          };
+        await work.lock.write(inDeploy((now) => resumed(work, now, options)));
+        const { step, version } = deploy;
+        work.report.say(`going on with ${service} ${version} in step ${step}, epoch ${work.lock.epoch}`, {
+          ...{ kind: "resumed", service, version, step, epoch: work.lock.epoch },
+        });
+        work.report.event(`the deploy of ${version} goes on in step ${step}`, { version, facts: { by: work.by } });
+        return finishOf(work, await runDeploy(work));
+      }),
+    );
+}
+
+function resumed(work: Work, deploy: RunningDeploy, options: ResumeOptions): RunningDeploy {
+  const { maxFailures = deploy.plan.maxFailures, excludeAbsent = false, withoutEdge = [] } = options;
+  const withoutEdges = [...new Set([...deploy.plan.withoutEdges, ...withoutEdge])];
+  const plan = { ...deploy.plan, maxFailures, withoutEdges, excludeAbsent: deploy.plan.excludeAbsent || excludeAbsent };
+  const known = {
+    statusOf: (host: string) => work.fleet.of(host),
+    latest: (host: string, slot: string) => work.orders.latest(host, slot),
+    now: Date.now(),
+  };
+  return { ...deploy, halted: null, plan, hosts: resumeHosts(deploy, known, { excludeAbsent }) };
+}

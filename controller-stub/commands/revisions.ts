@@ -1,0 +1,33 @@
+import type { Command } from "commander";
+import { type Context, warnMalformed, withBus } from "../context.ts";
+import { readRecord } from "../deploy/lock.ts";
+import { serviceArgument } from "../deploy/options.ts";
+import { revisionTable } from "../deploy/render.ts";
+import { revisionViews } from "../deploy/revision-views.ts";
+import { readRoutes } from "../deploy/routes.ts";
+import { readStatuses } from "../hosts.ts";
+
+export function addRevisions(program: Command, context: Context): void {
+  program
+    .command("revisions")
+    .summary("show which versions were deployed, and who uses them")
+    .description(
+      "Shows the versions that were deployed, newest first, and what hosts hold beside: hosts, workers, connections, who, why, when.",
+    )
+    .addArgument(serviceArgument())
+    .addHelpText("after", "\nExample:\n  slotd-controller revisions web")
+    .action(async (service: string, _options, command: Command) => {
+      const { output } = context;
+      const [record, statuses, { routes }] = await withBus(context, command, (bus) =>
+        Promise.all([
+          readRecord(bus, service),
+          readStatuses(bus, service, warnMalformed(context)),
+          readRoutes(bus, service),
+        ]),
+      );
+      const views = revisionViews(record.deploy.revisions, statuses, routes);
+      output.object({ service, revisions: views });
+      if (views.length === 0) output.line(`no version of ${service} was deployed, and no host holds one`);
+      else output.line(revisionTable(views, Date.now(), output.colours));
+    });
+}

@@ -1,0 +1,22 @@
+import Table from "cli-table3";
+import type { Colours } from "./render.ts";
+
+const NO_LINES = {
+  ...{ top: "", "top-mid": "", "top-left": "", "top-right": "", bottom: "", "bottom-mid": "", "bottom-left": "" },
+  ...{ "bottom-right": "", left: "", "left-mid": "", mid: "", "mid-mid": "", right: "", "right-mid": "", middle: "  " },
+};
+
+/** Columns without lines. */
+export function columns(head: readonly string[], rows: readonly string[][], colours: Colours): string {
+  const table = new Table({
+    head: head.map((title) => colours.dim(title)),
+    chars: NO_LINES,
+    style: { head: [], border: [], "padding-left": 0, "padding-right": 0 },
+  });
+  for (const row of rows) table.push([...row]);
+  return table
+    .toString()
+    .split("\n")
+    .map((line) => line.trimEnd())
+    .join("\n");
+}

@@ -1,0 +1,51 @@
+import type { ServerResponse } from "node:http";
+
+/** An answer of the router itself. */
+export interface Failure {
+  status: 502 | 503 | 504;
+  reason: string;
+}
+
+export const nobody = { status: 503, reason: "no version that may answer has an endpoint" } as const;
+
+const CONNECT_CODES = [
+  "ECONNREFUSED",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "EADDRNOTAVAIL",
+  "ETIMEDOUT",
+  "UND_ERR_CONNECT_TIMEOUT",
+];
+
+export function codeOf(error: unknown): string {
+  const { code } = (error ?? {}) as { code?: unknown };
+  return typeof code === "string" ? code : "";
+}
+
+/** Whether no connection was made, so that nothing was sent. */
+export function isUnconnected(error: unknown): boolean {
+  return CONNECT_CODES.includes(codeOf(error));
+}
+
+/** Whether the endpoint closed a connection before it answered: it may have been about to close it while it was idle. */
+export function isCutBeforeAnswer(error: unknown): boolean {
+  return ["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"].includes(codeOf(error));
+}
+
+export function failureOf(error: unknown): Failure {
+  const code = codeOf(error);
+  if (code === "UND_ERR_CONNECT_TIMEOUT" || code === "ETIMEDOUT")
+    return { status: 504, reason: "no endpoint took a connection in time" };
+  if (code === "UND_ERR_HEADERS_TIMEOUT") return { status: 504, reason: "the endpoint did not answer in time" };
+  if (isUnconnected(error)) return { status: 502, reason: "no endpoint took a connection" };
+  return { status: 502, reason: "the endpoint did not answer as HTTP wants it" };
+}
+
+/** Answers for itself. Where the answer has begun, all that can be done is to cut it. */
+export function answerFailure(response: ServerResponse, { status, reason }: Failure): void {
+  if (response.headersSent) return void response.destroy();
+  const body = `${JSON.stringify({ error: { status, reason } })}\n`;
+  const later = status === 503 ? { "retry-after": "1" } : {};
+  response.writeHead(status, { "content-type": "application/json", "cache-control": "no-store", ...later });
+  response.end(body);
+}

@@ -1,0 +1,64 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { pipeline } from "node:stream/promises";
+import type { Dispatcher } from "undici";
+import { answerFailure, failureOf, isCutBeforeAnswer, isUnconnected, nobody } from "./failure.ts";
+import { hasBody, requestHeaders, responseHeaders } from "./headers.ts";
+import { LazyBody } from "./lazy-body.ts";
+import type { Origin, Origins } from "./origins.ts";
+
+/** So many endpoints are asked at most. */
+const MAX_TRIES = 3;
+/** Methods that may be sent again though the first try may have arrived: RFC 9110, section 9.2.2. */
+const REPEATABLE = ["GET", "HEAD", "OPTIONS"];
+
+/** Passes a request on to an endpoint of a version, and its answer back. */
+export async function forward(
+  request: IncomingMessage,
+  response: ServerResponse,
+  origins: Origins,
+  version: string,
+  header: string,
+): Promise<void> {
+  const gone = new AbortController();
+  response.once("close", () => gone.abort());
+  const tried = new Set<Origin>();
+  let failure: unknown;
+  while (tried.size < MAX_TRIES) {
+    const origin = origins.pick(version, tried);
+    if (!origin) break;
+    tried.add(origin);
+    const body = hasBody(request) ? new LazyBody(request) : null;
+    origin.inFlight++;
+    try {
+      const answer = await ask(origin, request, body, gone.signal);
+      response.writeHead(answer.statusCode, { ...responseHeaders(answer.headers), [header.toLowerCase()]: version });
+      await pipeline(answer.body, response);
+      return;
+    } catch (error) {
+      failure = error;
+      if (gone.signal.aborted || response.headersSent) return void response.destroy();
+      if (isUnconnected(error)) origin.failed();
+      if (!mayRepeat(request, body, error)) break;
+    } finally {
+      origin.inFlight--;
+    }
+  }
+  answerFailure(response, tried.size === 0 ? nobody : failureOf(failure));
+}
+
+function ask(
+  { pool }: Origin,
+  request: IncomingMessage,
+  body: LazyBody | null,
+  signal: AbortSignal,
+): Promise<Dispatcher.ResponseData> {
+  // It fails together with its request, which says why.
+  body?.on("error", () => {});
+  const method = request.method as Dispatcher.HttpMethod;
+  return pool.request({ method, path: request.url ?? "/", headers: requestHeaders(request), body, signal });
+}
+
+function mayRepeat(request: IncomingMessage, body: LazyBody | null, error: unknown): boolean {
+  if (body?.begun) return false;
+  return isUnconnected(error) || (isCutBeforeAnswer(error) && REPEATABLE.includes(request.method ?? ""));
+}

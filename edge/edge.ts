@@ -1,0 +1,294 @@
+import type { Logger } from "pino";
+import { buckets, type Event, edgeHeartbeatMs, keys } from "../protocol/index.ts";
+import { Applier } from "./applier.ts";
+import { BucketWatch, type Heard } from "./bus/bucket-watch.ts";
+import { Bus } from "./bus/bus.ts";
+import { EventPublisher } from "./bus/event-publisher.ts";
+import { KeyPublisher } from "./bus/key-publisher.ts";
+import type { Config } from "./config/schema.ts";
+import { edgeStatus, findLiars, problemsOf } from "./edge-status.ts";
+import { isOfRelease, makeTable } from "./make-table.ts";
+import { Members } from "./members/members.ts";
+import type { ReadMember } from "./members/read-member.ts";
+import type { Proxy as TableProxy } from "./proxy.ts";
+import { RoutesBook } from "./routes-book.ts";
+import type { Kept, StateFile } from "./state/state-file.ts";
+import type { Table } from "./table.ts";
+
+const TICK_MS = 500;
+/** Members repeat themselves every 5 s: where nobody is heard for this long, the watch is suspected. */
+const MEMBERS_QUIET_MS = 15_000;
+const ROUTES_QUIET_MS = 60_000;
+/**
+ * A bus on which nothing was written for this long, neither by a member nor by this edge, may take no writes at all: then silence says
+ * nothing about who is alive. Longer than the edge's own heartbeat; shorter than what a member's lease has left after its own.
+ */
+const WRITTEN_WITHIN_MS = 7_000;
+/** Making a table gets at most this share of the time. */
+const BUSY_SHARE = 0.2;
+
+/** One edge of one service: what the bus says becomes a table, the table goes to the proxy, and what it runs with is acknowledged. */
+export class Edge {
+  private readonly bus: Bus;
+  private readonly routes = new RoutesBook();
+  private readonly members: Members;
+  private readonly applier: Applier;
+  private readonly status: KeyPublisher;
+  private readonly events: EventPublisher;
+  private readonly watches: BucketWatch[];
+  /** Both buckets were read: from then on the table is made of what they hold, and not of what is on disk. */
+  private readonly read = { routes: false, members: false };
+  private membersBucket: string | null = null;
+  private membersPresent = false;
+  private memberHeardAt = Number.NEGATIVE_INFINITY;
+  private heldBack: readonly string[] = [];
+  private liars: readonly ReadMember[] = [];
+  private stateProblem: string | null = null;
+  /** What each table was made from, for the disk. */
+  private readonly sources = new WeakMap<Table, Omit<Kept, "format" | "service">>();
+  /** Revisions that somebody may wait for to be acknowledged, in their order. */
+  private awaited: number[] = [];
+  private said = "";
+  private readonly timers: NodeJS.Timeout[] = [];
+  private soon: NodeJS.Timeout | undefined;
+  private lastTick = performance.now();
+  /** How long making the last table took. */
+  private refreshMs = 0;
+  private told: string | null = null;
+
+  constructor(
+    private readonly config: Config,
+    private readonly proxy: TableProxy,
+    private readonly state: StateFile,
+    private readonly log: Logger,
+  ) {
+    const { service, edge } = config;
+    this.bus = new Bus(config.nats, `slotd-edge ${service} ${edge}`, log);
+    this.members = new Members(service);
+    this.status = new KeyPublisher(this.bus, buckets.edges, keys.edge(service, edge), log);
+    this.events = new EventPublisher(this.bus, log);
+    this.applier = new Applier(proxy, (table) => this.write(table), log);
+    this.applier.on("change", () => this.onApplier());
+    this.watches = [
+      new BucketWatch(this.bus, buckets.serversets, `${service}.*.*.*`, this.membersReader(), MEMBERS_QUIET_MS, log),
+      new BucketWatch(this.bus, buckets.routes, keys.routes(service), this.routesReader(), ROUTES_QUIET_MS, log),
+    ];
+  }
+
+  /** Goes on from the last good table, and then by what the bus says. Neither the bus nor the proxy is waited for. */
+  start(): void {
+    this.restore();
+    this.applier.start();
+    this.bus.start();
+    for (const watch of this.watches) watch.start();
+    this.timers.push(setInterval(() => this.tick(), TICK_MS));
+    this.timers.push(setInterval(() => this.heartbeat(), edgeHeartbeatMs));
+  }
+
+  /** Lets go. The proxy and the status stay as they are. */
+  async stop(): Promise<void> {
+    for (const timer of this.timers) clearInterval(timer);
+    clearTimeout(this.soon);
+    await Promise.all(this.watches.map((watch) => watch.stop()));
+    await this.applier.stop();
+    this.status.stop();
+    await this.bus.stop();
+    await this.proxy.close();
+  }
+
+  /** An operator says that what is held back is really gone. */
+  acceptLoss(): void {
+    const count = this.members.acceptLoss();
+    this.log.warn({ count }, "loss of the endpoints that were held back was accepted");
+    if (count === 0) return;
+    this.tell(`the loss of ${count} endpoints that were held back was accepted`);
+    this.refresh();
+  }
+
+  private restore(): void {
+    const kept = this.state.read();
+    if (this.state.corrupt !== null) {
+      this.stateProblem = this.state.corrupt;
+      this.log.error({ problem: this.state.corrupt }, "last good table was set aside");
+    }
+    if (!kept) return;
+    if (kept.routes) this.routes.restore(kept.routes);
+    this.members.restore(kept.members, kept.serversetsRevision, performance.now());
+    this.log.info({ routesRevision: this.routes.revision }, "last good table was read from disk");
+    this.applier.want(this.makeTable());
+  }
+
+  private membersReader() {
+    return {
+      begin: (bucketId: string) => {
+        const same = bucketId === this.membersBucket;
+        this.members.beginListing(same);
+        this.membersBucket = bucketId;
+        if (!same) this.awaited = [];
+      },
+      take: ({ key, revision, text }: Heard) => {
+        const now = performance.now();
+        // What a new listing repeats was not written now.
+        if (revision > this.members.revision) this.memberHeardAt = now;
+        const taken = this.members.take(key, revision, text, now);
+        if (taken !== "changed") return;
+        this.log.debug({ key, revision }, "member changed");
+        this.awaited.push(revision);
+        this.refreshSoon();
+      },
+      listed: () => {
+        this.members.endListing(performance.now());
+        this.read.members = true;
+        this.refreshSoon();
+      },
+      present: (present: boolean) => {
+        this.membersPresent = present;
+        this.log.info({ present }, present ? "serverset is heard" : "serverset is not heard; all leases stand still");
+        if (present) this.members.renew(performance.now());
+      },
+    };
+  }
+
+  private routesReader() {
+    return {
+      begin: (bucketId: string) => this.routes.begin(bucketId),
+      take: ({ revision, text }: Heard) => {
+        const news = this.routes.take(revision, text);
+        const { problem, routes } = this.routes;
+        if (news)
+          this.log.info(
+            { revision, epoch: routes?.epoch, default: routes?.default, problem: problem?.message },
+            "routes were read",
+          );
+        if (news) this.refreshSoon();
+      },
+      listed: () => {
+        this.read.routes = true;
+        this.refreshSoon();
+      },
+      present: () => {},
+    };
+  }
+
+  private tick(): void {
+    const now = performance.now();
+    const { lastTick } = this;
+    this.lastTick = now;
+    // Where this process stood still, what was said meanwhile is not read yet.
+    const stoodStill = now - lastTick > 4 * TICK_MS;
+    const takesWrites = now - Math.max(this.memberHeardAt, this.status.storedAt) <= WRITTEN_WITHIN_MS;
+    if (stoodStill || !takesWrites) this.members.renew(now);
+    else if (this.membersPresent && this.members.lapse(now)) this.refreshSoon();
+  }
+
+  /** Acknowledges what was merely repeated, and that the edge is there. */
+  private heartbeat(): void {
+    this.refresh();
+    this.publish();
+  }
+
+  private refreshSoon(): void {
+    this.soon ??= setTimeout(() => this.refresh(), Math.max(this.config.coalesce_ms, this.refreshMs / BUSY_SHARE));
+  }
+
+  /** Makes the table anew. */
+  private refresh(): void {
+    clearTimeout(this.soon);
+    this.soon = undefined;
+    if (!this.read.routes || !this.read.members) return;
+    const began = performance.now();
+    this.applier.want(this.makeTable());
+    this.tellOfProblems();
+    this.publishNews();
+    this.refreshMs = performance.now() - began;
+  }
+
+  private makeTable(): Table {
+    const { service, fallback, max_loss: maxLoss } = this.config;
+    const { routes, revision: routesRevision } = this.routes;
+    const { revision: serversetsRevision } = this.members;
+    const counts = (member: ReadMember) =>
+      (routes?.serving.includes(member.version) ?? false) && isOfRelease(member, routes);
+    const { members, heldBack } = this.members.judge(counts, maxLoss);
+    this.heldBack = heldBack;
+    this.liars = findLiars(this.members.all(), routes);
+    const table = makeTable({ service, routes, routesRevision, members, serversetsRevision, fallback });
+    this.sources.set(table, { routes: this.routes.keep(), members: this.members.keep(), serversetsRevision });
+    return table;
+  }
+
+  /** Writes down what was applied: whoever starts next, without a bus, must not go back behind what was acknowledged. */
+  private write(table: Table): void {
+    const source = this.sources.get(table);
+    try {
+      if (source) this.state.write(source);
+      this.stateProblem = this.state.corrupt;
+    } catch (error) {
+      this.stateProblem = `the last good table could not be written: ${(error as Error).message}`;
+      this.log.error({ err: error }, "last good table could not be written");
+    }
+  }
+
+  private onApplier(): void {
+    this.tellOfProblems();
+    this.publishNews();
+  }
+
+  /** Publishes the status where it says something that somebody may wait for. */
+  private publishNews(): void {
+    const { applied } = this.applier;
+    const upTo = applied?.serversetsRevision ?? 0;
+    const acknowledged = this.awaited.filter((revision) => revision <= upTo).length;
+    if (acknowledged > 0) this.awaited = this.awaited.slice(acknowledged);
+    const { at, appliedServersets, ...rest } = this.statusNow();
+    if (acknowledged > 0 || JSON.stringify(rest) !== this.said) this.publish();
+  }
+
+  private publish(): void {
+    // Before both buckets were read, it is not known whether the revisions on disk are theirs.
+    if (!this.read.routes || !this.read.members) return;
+    const status = this.statusNow();
+    const { at, appliedServersets, ...rest } = status;
+    this.said = JSON.stringify(rest);
+    this.status.set(JSON.stringify(status));
+  }
+
+  private statusNow() {
+    const { service, edge } = this.config;
+    const who = { service, edge, proxy: this.proxy.kind };
+    return edgeStatus(who, this.applier.applied, this.heldBack.length, this.problems(), new Date());
+  }
+
+  private problems() {
+    const { heldBack, members, liars, routes, applier, stateProblem } = this;
+    const { problems: malformed } = members;
+    const faults = { proxy: applier.problem, routes: routes.problem, heldBack, malformed, liars, state: stateProblem };
+    return problemsOf(this.config.service, faults);
+  }
+
+  /** Says on the bus what began to be wrong with this edge as a whole, and when it ended. */
+  private tellOfProblems(): void {
+    const grave = this.problems().filter(({ key }) => key === undefined);
+    const codes = grave.map(({ code }) => code).join(" ");
+    if (codes === (this.told ?? "")) return;
+    this.told = codes;
+    const [first] = grave;
+    if (first) this.tell(first.message, first.code);
+    else this.tell("nothing is wrong any more");
+  }
+
+  private tell(message: string, code?: string): void {
+    const { service, edge } = this.config;
+    const event: Event = {
+      at: new Date().toISOString(),
+      service,
+      host: "edge",
+      slot: "-",
+      kind: "edge",
+      message: `edge ${edge}: ${message}`,
+      ...(code !== undefined && { code }),
+      facts: { edge, proxy: this.proxy.kind },
+    };
+    this.events.publish(event);
+  }
+}

@@ -1,0 +1,73 @@
+#!/usr/bin/env node
+import { Command } from "commander";
+import { pino } from "pino";
+import { type SlotdError, toSlotdError } from "../protocol/index.ts";
+import { loadConfig } from "./config/load.ts";
+import { createProxy } from "./create-proxy.ts";
+import { Edge } from "./edge.ts";
+import { helpText } from "./help-text.ts";
+import { renderBase } from "./render-base.ts";
+import { holdDirectory } from "./state/hold-directory.ts";
+import { StateFile } from "./state/state-file.ts";
+import { edgeVersion } from "./version.ts";
+
+// Node's own handler would open a debugger.
+let acceptLoss = () => {};
+process.on("SIGUSR1", () => acceptLoss());
+
+const command = new Command("slotd-edge")
+  .description("Keeps a proxy routing by what a fleet serves, and says what the proxy really runs with")
+  .version(edgeVersion)
+  .requiredOption("-c, --config <file>", "configuration file (TOML)")
+  .option("--check-config", "check the configuration and end")
+  .option("--render-base", "print what the proxy is to be started with, and end")
+  .option("--pretty", "log for people rather than as JSON")
+  .addHelpText("after", helpText)
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+command.parse();
+const options = command.opts<{ config: string; checkConfig?: boolean; renderBase?: boolean; pretty?: boolean }>();
+
+try {
+  const config = loadConfig(options.config);
+  if (options.checkConfig) {
+    console.log(`${options.config}: good (service ${config.service}, edge ${config.edge}, proxy ${config.proxy.kind})`);
+    process.exit(0);
+  }
+  if (options.renderBase) {
+    const text = await renderBase(config);
+    await new Promise((written) => process.stdout.write(text, written));
+    process.exit(0);
+  }
+  const log = pino(
+    {
+      level: config.log_level,
+      base: { service: config.service, edge: config.edge },
+      timestamp: pino.stdTimeFunctions.isoTime,
+    },
+    options.pretty ? (await import("pino-pretty")).default({ sync: true }) : pino.destination({ sync: true }),
+  );
+  await holdDirectory(config.state_directory);
+  const edge = new Edge(
+    config,
+    await createProxy(config, log),
+    new StateFile(config.state_directory, config.service),
+    log,
+  );
+  acceptLoss = () => edge.acceptLoss();
+  edge.start();
+  log.info({ edgeVersion, pid: process.pid, proxy: config.proxy.kind }, "edge started");
+  const end = async (signal: NodeJS.Signals) => {
+    log.info({ signal }, "edge was told to end");
+    await edge.stop();
+    process.exit(0);
+  };
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => void end(signal));
+} catch (error) {
+  fail(toSlotdError(error));
+}
+
+function fail(error: SlotdError): never {
+  console.error(`error ${error.code}: ${error.message}`);
+  if (error.code === "CONFIG_INVALID") process.exit(2);
+  process.exit(error.code === "EDGE_RUNNING" || error.code === "PORT_TAKEN" ? 3 : 1);
+}

@@ -1,0 +1,63 @@
+import { isIP } from "node:net";
+import { hostSchema, hostToken, keys, memberSchema, versionSchema } from "../../protocol/index.ts";
+
+/** What an edge needs of a member: an endpoint and what it serves. */
+export interface ReadMember {
+  /** Its key less the service: `stage.host.slot`. */
+  id: string;
+  address: string;
+  port: number;
+  /** Its ready workers; at least 1. */
+  weight: number;
+  version: string;
+  /** Digest of the release that it says it serves; null where it says none. */
+  sha256: string | null;
+  /** Whether it may get requests. False for a member that withdraws, on purpose. */
+  alive: boolean;
+}
+
+/** Longer than any member that is meant well. */
+const MAX_CHARS = 64 * 1024;
+const CAPACITY = /^[1-9]\d{0,5}$/;
+const WILDCARDS = ["0.0.0.0", "::"];
+
+/**
+ * Reads the value under a key of the serverset bucket. It may be anything.
+ * @returns the member, or the rule that it breaks
+ */
+export function readMember(service: string, key: string, text: string): ReadMember | { broken: string } {
+  if (text.length > MAX_CHARS) return { broken: `is over ${MAX_CHARS} characters` };
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return { broken: "is not JSON" };
+  }
+  const parsed = memberSchema.safeParse(value);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    return { broken: `${issue?.path.join(".") || "value"}: ${issue?.message}`.slice(0, 300) };
+  }
+  const { serviceEndpoint, status, metadata } = parsed.data;
+  const { stage = "", host = "", slot = "", version = "", sha256, capacity = "" } = metadata;
+  if (metadata.service !== service || !isKeyOf(key, service, stage, host, slot))
+    return { broken: "metadata: service, stage, host and slot are not those of its key" };
+  if (!versionSchema.safeParse(version).success) return { broken: "metadata.version: is not a version" };
+  const { host: address, port } = serviceEndpoint;
+  // A zone (%eth0) means something only on the host that says it.
+  if (isIP(address) === 0 || address.includes("%") || WILDCARDS.includes(address))
+    return { broken: "serviceEndpoint.host: is not the IP address of a host" };
+  const alive = status === "ALIVE";
+  if (alive && !CAPACITY.test(capacity)) return { broken: "metadata.capacity: is not a whole number from 1 to 999999" };
+  const weight = CAPACITY.test(capacity) ? Number(capacity) : 1;
+  return { id: memberId(service, key), address, port, weight, version, sha256: sha256 ?? null, alive };
+}
+
+function isKeyOf(key: string, service: string, stage: string, host: string, slot: string): boolean {
+  return hostSchema.safeParse(host).success && keys.member(service, stage, hostToken(host), slot) === key;
+}
+
+/** A member's key less the service. */
+export function memberId(service: string, key: string): string {
+  return key.slice(service.length + 1);
+}

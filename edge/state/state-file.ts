@@ -1,0 +1,69 @@
+import { readFileSync, renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { ConfigInvalidError } from "../../protocol/index.ts";
+import { writeDurably } from "./durable-file.ts";
+
+const revision = z.int().nonnegative();
+
+/** What the proxy was given last: the texts that its table was made from, as the bus had them. */
+const keptSchema = z.strictObject({
+  format: z.literal(1),
+  service: z.string(),
+  routes: z.strictObject({ bucketId: z.string(), text: z.string(), revision }).nullable(),
+  members: z.array(z.strictObject({ key: z.string(), text: z.string(), revision })),
+  serversetsRevision: revision,
+});
+export type Kept = z.infer<typeof keptSchema>;
+
+/** The file from which an edge goes on where the bus is away. */
+export class StateFile {
+  /** Why the file that was there could not be read, and under which name it was set aside; null where all is well. */
+  corrupt: string | null = null;
+  private readonly path: string;
+
+  constructor(
+    directory: string,
+    private readonly service: string,
+  ) {
+    this.path = join(directory, "last-good.json");
+  }
+
+  /**
+   * What was written last; null where there is nothing, or nothing good.
+   * @throws ConfigInvalidError where it can't be read: then it may be good.
+   */
+  read(): Kept | null {
+    let text: string;
+    try {
+      text = readFileSync(this.path, "utf8");
+    } catch (cause) {
+      const { code, message } = cause as NodeJS.ErrnoException;
+      if (code === "ENOENT") return null;
+      throw new ConfigInvalidError("state_directory", `holds ${this.path}, which can't be read (${message})`, {
+        cause,
+      });
+    }
+    try {
+      const kept = keptSchema.parse(JSON.parse(text));
+      if (kept.service !== this.service) throw new Error(`it is of the service ${kept.service}`);
+      return kept;
+    } catch (error) {
+      const aside = `${this.path}.corrupt`;
+      renameSync(this.path, aside);
+      const why = error instanceof z.ZodError ? error.issues[0]?.message : (error as Error).message;
+      this.corrupt = `${this.path} could not be read (${why}); it was set aside as ${aside}`.slice(0, 400);
+      return null;
+    }
+  }
+
+  /** @throws where it can't be written; then nothing is there, rather than what is out of date. */
+  write(kept: Omit<Kept, "format" | "service">): void {
+    try {
+      writeDurably(this.path, JSON.stringify({ format: 1, service: this.service, ...kept }));
+    } catch (error) {
+      rmSync(this.path, { force: true });
+      throw error;
+    }
+  }
+}

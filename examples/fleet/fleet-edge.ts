@@ -1,0 +1,53 @@
+import type { VersionNaming } from "../../edge/table.ts";
+import { Edge } from "../../test/support/edge.ts";
+import { Haproxy } from "../../test/support/haproxy.ts";
+import { Varnish } from "../../test/support/varnish.ts";
+
+/** How requests of the web app name their version: its calls by the header, its page's assets by the query. */
+const NAMING: VersionNaming = { header: "X-App-Version", query: "v", cookie: null };
+const TITLES = { varnish: "Varnish", haproxy: "HAProxy" } as const;
+const PROXIES = { varnish: Varnish, haproxy: Haproxy } as const;
+
+type Kind = keyof typeof PROXIES;
+
+/** An edge that is on the bus, with its proxy. */
+export interface FleetEdge {
+  name: string;
+  kind: Kind | "builtin";
+  url: string;
+  /** What it is, for people. */
+  about: string;
+  configFile: string;
+}
+
+/**
+ * Starts an edge with a proxy of that kind or, where that can't be started here, with the router that slotd-edge brings along.
+ * @param onUndo takes what ends it again, as soon as there is something to end
+ */
+export async function startEdge(
+  nats: string,
+  name: string,
+  wanted: Kind,
+  onUndo: (undo: () => Promise<unknown>) => void,
+): Promise<FleetEdge> {
+  const proxy = await PROXIES[wanted].start({ naming: NAMING }).catch((error: Error) => error);
+  const isThere = !(proxy instanceof Error);
+  if (isThere) onUndo(() => proxy.stop());
+  const { header, query } = NAMING;
+  const edge = await Edge.create({
+    ...{ nats, name, settings: { naming: { header, query } } },
+    ...(isThere && { url: proxy.url, proxy: proxy.config }),
+  });
+  onUndo(() => edge.close());
+  await edge.begin();
+  await edge.untilStatus("it is there", () => true, 20_000);
+  return {
+    ...{ name, url: edge.url, configFile: edge.configFile },
+    kind: isThere ? wanted : "builtin",
+    about: isThere ? TITLES[wanted] : `the builtin router, as there is no ${TITLES[wanted]} here (${lastLine(proxy)})`,
+  };
+}
+
+function lastLine({ message }: Error): string {
+  return message.trim().split("\n").at(-1)?.slice(0, 120) ?? "";
+}

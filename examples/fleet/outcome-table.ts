@@ -1,0 +1,61 @@
+import Table from "cli-table3";
+import type { DrainRecord } from "../../protocol/index.ts";
+import type { Colours } from "./draw-timeline.ts";
+import type { Figures } from "./figures.ts";
+import type { Outcome } from "./story.ts";
+
+const SHOWN_FAILURES = 8;
+
+interface Row {
+  what: string;
+  of: (figures: Figures) => number;
+  /** More than this is not well. */
+  most?: number;
+}
+
+const ROWS: readonly Row[] = [
+  { what: "requests", of: ({ requests }) => requests },
+  { what: "failed", of: ({ failed }) => failed, most: 0 },
+  {
+    what: "answered by another version than asked for, while it was served",
+    of: ({ wrongVersion }) => wrongVersion,
+    most: 0,
+  },
+  { what: "pages without one of their assets", of: ({ brokenPages }) => brokenPages, most: 0 },
+  { what: "reloads, all users together", of: ({ reloads }) => reloads },
+  { what: "reloads per user and deploy, at most", of: ({ reloadsPerUserMax }) => reloadsPerUserMax, most: 1 },
+  { what: "flip-flops: back to a version that was left before", of: ({ flipFlops }) => flipFlops, most: 0 },
+];
+
+/** The table at the end of the story. */
+export function outcomeTable(outcome: Outcome, colours: Colours): string {
+  const { oldWay, deploys, rollback } = outcome;
+  const none = { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" };
+  const table = new Table({ style: { head: [], border: [] }, chars: none });
+  const shown = (figures: Figures, { of, most }: Row) => {
+    const value = of(figures);
+    return most === undefined ? String(value) : (value > most ? colours.red : colours.green)(String(value));
+  };
+  const compared = "leftOut" in oldWay ? null : oldWay;
+  const row = (what: string, ours: string, theirs: string) =>
+    table.push(compared ? [what, ours, theirs] : [what, ours]);
+  row("", `slotd, ${deploys.length} deploys`, "rolling restart, 1 deploy");
+  for (const each of ROWS) row(each.what, shown(outcome, each), compared ? shown(compared, each) : "");
+  for (const { version, seconds, reloads } of deploys)
+    row(`deploy of ${version}`, `${seconds.toFixed(1)} s, ${reloads} reloads`, "");
+  row("rollback", `${rollback.seconds.toFixed(1)} s`, "");
+  row("drains that ended by every edge's word and the last answer", drained(outcome, colours), "");
+  const failures = Object.entries(outcome.failures).slice(0, SHOWN_FAILURES);
+  return [table.toString(), ...failures.map(([kind, count]) => colours.red(`${count} × ${kind}`))].join("\n");
+}
+
+function drained({ drains }: Outcome, colours: Colours): string {
+  const cut = drains.reduce((sum, { cutRequests }) => sum + cutRequests, 0);
+  const text = `${drains.filter(isOnEvidence).length} of ${drains.length}, ${cut} requests cut`;
+  return cut > 0 ? colours.red(text) : text;
+}
+
+/** Nothing ended it by being over. */
+export function isOnEvidence({ edges, idle }: DrainRecord): boolean {
+  return edges === "acked" && idle === "idle";
+}

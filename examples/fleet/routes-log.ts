@@ -1,0 +1,40 @@
+import { Kvm, type KvWatchEntry } from "@nats-io/kv";
+import type { NatsConnection } from "@nats-io/transport-node";
+import { buckets, keys, type Routes, routesSchema } from "../../protocol/index.ts";
+import type { Stored } from "../../scripts/benchmarks/support/deploy/bus-record.ts";
+import type { Mark } from "./draw-timeline.ts";
+
+/** What the routes of a service became, and when, by the bus' clock; followed for as long as the connection is there. */
+export class RoutesLog {
+  readonly changes: Stored<Routes>[] = [];
+
+  static async follow(nc: NatsConnection, service: string): Promise<RoutesLog> {
+    const log = new RoutesLog();
+    const kv = await new Kvm(nc).open(buckets.routes);
+    void log.read(await kv.watch({ key: keys.routes(service) }));
+    return log;
+  }
+
+  private async read(watch: AsyncIterable<KvWatchEntry>): Promise<void> {
+    for await (const entry of watch) {
+      if (entry.operation !== "PUT") continue;
+      const { created, revision } = entry;
+      this.changes.push({ atMs: created.getTime(), revision, value: routesSchema.parse(entry.json()) });
+    }
+  }
+}
+
+/** What people see of each change: a sentence, with its time. */
+export function inWords(changes: readonly Pick<Stored<Routes>, "atMs" | "value">[]): Mark[] {
+  return changes.flatMap(({ atMs, value: { default: first, serving } }, i) => {
+    const before = changes[i - 1]?.value;
+    const left = before?.serving.filter((version) => !serving.includes(version)) ?? [];
+    const came = before ? serving.filter((version) => !before.serving.includes(version)) : [];
+    const texts = [
+      ...left.map((version) => `${version} leaves the routes`),
+      ...came.map((version) => `${version} joins the routes`),
+      ...(before?.default === first ? [] : [`${first} becomes the default`]),
+    ];
+    return texts.length === 0 ? [] : [{ atMs, text: texts.join(", ") }];
+  });
+}

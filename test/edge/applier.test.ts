@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { afterEach, describe, it } from "node:test";
+import { pino } from "pino";
+import { Applier } from "../../edge/applier.ts";
+import { ProxyDownError, ProxyRejectedError, type Proxy as TableProxy } from "../../edge/proxy.ts";
+import type { Table } from "../../edge/table.ts";
+import { until } from "../support/until.ts";
+
+function table(version: string, revision: number): Table {
+  const endpoints = [{ id: "prod.h1.a", address: "127.0.0.1", port: 8000, weight: 1 }];
+  const routing = { default: version, fallback: null, versions: [{ version, endpoints }] };
+  return { service: "web", epoch: 1, routesRevision: revision, serversetsRevision: revision, ...routing };
+}
+
+/** A proxy that does as it is told. */
+class ToldProxy implements TableProxy {
+  readonly kind = "told";
+  readonly applied: Table[] = [];
+  current = true;
+  fails: Error | null = null;
+  atOnce = 0;
+  most = 0;
+  gate: Promise<void> = Promise.resolve();
+
+  async apply(given: Table): Promise<void> {
+    this.most = Math.max(this.most, ++this.atOnce);
+    await this.gate;
+    this.atOnce--;
+    if (this.fails) throw this.fails;
+    this.applied.push(given);
+    this.current = true;
+  }
+
+  async isCurrent(): Promise<boolean> {
+    if (this.fails instanceof ProxyDownError) throw this.fails;
+    return this.current;
+  }
+
+  async close(): Promise<void> {}
+}
+
+describe("bringing tables to a proxy", () => {
+  const appliers: Applier[] = [];
+  afterEach(async () => {
+    for (const applier of appliers.splice(0)) await applier.stop();
+  });
+
+  function start() {
+    const proxy = new ToldProxy();
+    const written: Table[] = [];
+    const applier = new Applier(proxy, (given) => void written.push(given), pino({ level: "silent" }));
+    appliers.push(applier);
+    applier.start();
+    const acknowledged = (revision: number) =>
+      until(`revision ${revision} is applied`, () => applier.applied?.routesRevision === revision);
+    return { proxy, applier, written, acknowledged };
+  }
+
+  it("goes one at a time, and passes over what was overtaken", async () => {
+    const { proxy, applier, acknowledged } = start();
+    let open = () => {};
+    proxy.gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    for (let i = 1; i <= 5; i++) {
+      applier.want(table(`V${i}`, i));
+      if (i === 1) await until("the first is under way", () => proxy.atOnce === 1);
+    }
+    assert.equal(applier.applied, null, "not before the proxy has it");
+    open();
+    await acknowledged(5);
+    assert.deepEqual([proxy.applied.map(({ routesRevision }) => routesRevision), proxy.most], [[1, 5], 1]);
+  });
+
+  it("acknowledges a table that routes alike without asking the proxy, and writes its routes down", async () => {
+    const { proxy, applier, written, acknowledged } = start();
+    applier.want(table("A", 1));
+    await acknowledged(1);
+    applier.want(table("A", 2));
+    await acknowledged(2);
+    assert.deepEqual([proxy.applied.length, written.length], [1, 2]);
+  });
+
+  it("keeps to the old table where a new one is rejected, and tries again with the next", async () => {
+    const { proxy, applier, acknowledged } = start();
+    applier.want(table("A", 1));
+    await acknowledged(1);
+    proxy.fails = new ProxyRejectedError("no such syntax");
+    applier.want(table("B", 2));
+    await until("it says why", () => applier.problem?.code === "PROXY_REJECTED");
+    assert.equal(applier.applied?.routesRevision, 1);
+    proxy.fails = null;
+    const began = performance.now();
+    applier.want(table("C", 3));
+    await acknowledged(3);
+    assert(performance.now() - began < 250, "at once, and not after the pause");
+    assert.equal(applier.problem, null);
+  });
+
+  it("tries a rejected table again by itself", async () => {
+    const { proxy, applier, acknowledged } = start();
+    proxy.fails = new ProxyRejectedError("not now");
+    applier.want(table("A", 1));
+    await until("it says why", () => applier.problem !== null);
+    proxy.fails = null;
+    await acknowledged(1);
+  });
+
+  it("acknowledges nothing while the proxy is down, and applies the newest table when it is back", async () => {
+    const { proxy, applier, acknowledged } = start();
+    applier.want(table("A", 1));
+    await acknowledged(1);
+    proxy.fails = new ProxyDownError("connection refused");
+    await until("nothing is acknowledged", () => applier.applied === null && applier.problem?.code === "PROXY_DOWN");
+    applier.want(table("B", 2));
+    applier.want(table("C", 3));
+    proxy.fails = null;
+    await acknowledged(3);
+    assert.deepEqual([proxy.applied.map(({ routesRevision }) => routesRevision), applier.problem], [[1, 3], null]);
+  });
+
+  it("applies its table again where the proxy does not run with it any more", async () => {
+    const { proxy, applier, acknowledged } = start();
+    applier.want(table("A", 1));
+    await acknowledged(1);
+    proxy.current = false;
+    await until("it is applied again", () => proxy.applied.length === 2);
+    await acknowledged(1);
+  });
+});

@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { freePorts } from "../support/ports.ts";
+import { useEdgeFleet } from "./fleet.ts";
+
+const EDGE = fileURLToPath(new URL("../../edge/main.js", import.meta.url));
+
+function slotdEdge(...args: string[]): Promise<{ code: unknown; stdout: string; stderr: string }> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [EDGE, ...args], { timeout: 20_000, killSignal: "SIGKILL" }, (error, stdout, stderr) =>
+      resolve({ code: error ? error.code : 0, stdout, stderr }),
+    );
+  });
+}
+
+describe("the command slotd-edge", () => {
+  const fleet = useEdgeFleet();
+  let directory = "";
+  before(() => {
+    directory = mkdtempSync(join(tmpdir(), "slotd-edge-command-"));
+  });
+  after(() => rmSync(directory, { recursive: true, force: true }));
+
+  function configured(text: string): string {
+    const file = join(directory, "edge.toml");
+    writeFileSync(file, text);
+    return file;
+  }
+  const config = (port: number) =>
+    `service = "web"\nedge = "e1"\nstate_directory = "${join(directory, "state")}"\nproxy = { kind = "builtin", port = ${port} }\n`;
+
+  it("checks a configuration, and ends with 0 or 2", async () => {
+    const good = await slotdEdge("--config", configured(config(8080)), "--check-config");
+    assert.deepEqual([good.code, good.stdout.includes("good (service web, edge e1, proxy builtin)")], [0, true]);
+    const bad = await slotdEdge("--config", configured(`${config(8080)}x = 1`), "--check-config");
+    assert.deepEqual([bad.code, /CONFIG_INVALID: configuration: x /.test(bad.stderr)], [2, true]);
+    assert.equal((await slotdEdge()).code, 2);
+    const help = await slotdEdge("--help");
+    assert.deepEqual([help.code, /SIGUSR1/.test(help.stdout)], [0, true]);
+  });
+
+  it("ends with 3 where its port is another's", async () => {
+    const [port] = (await freePorts(1)) as [number];
+    const other = createServer().listen(port, "127.0.0.1");
+    fleet.onEnd(() => other.close());
+    const ended = await slotdEdge("--config", configured(config(port)));
+    assert.deepEqual([ended.code, /PORT_TAKEN/.test(ended.stderr)], [3, true]);
+  });
+
+  it("ends with 3 where another one has its state directory, and takes it over from one that was killed", async () => {
+    const edge = await fleet.edge({ nats: "nats://127.0.0.1:1" });
+    const second = await slotdEdge("--config", edge.configFile);
+    assert.deepEqual([second.code, /EDGE_RUNNING/.test(second.stderr)], [3, true]);
+    await edge.kill();
+    await edge.begin();
+    assert.equal(await edge.stop(), 0);
+  });
+});

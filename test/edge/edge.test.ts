@@ -1,0 +1,153 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { ask, useEdgeFleet } from "./fleet.ts";
+
+describe("slotd-edge", () => {
+  const fleet = useEdgeFleet();
+
+  it("routes by the version that a request names, else by the default, and acknowledges what it routes by", async () => {
+    const nats = await fleet.nats();
+    const edge = await fleet.edge({ nats: nats.url });
+    const none = await ask(edge.url);
+    assert.deepEqual([none.status, none.headers.get("retry-after")], [503, "1"], "before there are routes");
+
+    const members = await fleet.members(nats.url);
+    const [a, b] = [await fleet.backend("A", "h1"), await fleet.backend("B", "h2")];
+    await members.member(a);
+    const serversets = await members.member(b);
+    const routes = await members.routes({ default: "B", serving: ["A", "B"] });
+    const status = await edge.untilAcknowledged({ routes, serversets });
+    assert.deepEqual(
+      [status.serving, status.default, status.endpoints, status.epoch, status.heldBack, status.problems],
+      [["A", "B"], "B", 2, 1, 0, []],
+    );
+    assert.deepEqual(
+      [(await ask(edge.url, "A")).version, (await ask(edge.url)).version, (await ask(edge.url, "Z")).version],
+      ["A", "B", "B"],
+    );
+  });
+
+  it("acknowledges a withdrawal when no request goes to that endpoint any more", async () => {
+    const nats = await fleet.nats();
+    const members = await fleet.members(nats.url);
+    const [one, two] = [await fleet.backend("A", "h1"), await fleet.backend("A", "h2")];
+    await members.member(one);
+    const first = await members.member(two);
+    const routes = await members.routes({ default: "A", serving: ["A"] });
+    const edge = await fleet.edge({ nats: nats.url });
+    await edge.untilAcknowledged({ routes, serversets: first });
+
+    const began = performance.now();
+    const withdrawn = await members.member(one, { status: "STOPPING" });
+    const status = await edge.untilAcknowledged({ serversets: withdrawn });
+    assert(performance.now() - began < 3_000, "it does not wait for a heartbeat");
+    const before = one.requests;
+    for (let i = 0; i < 20; i++) assert.equal((await ask(edge.url)).status, 200);
+    assert.equal(one.requests, before);
+    const deleted = await members.remove(members.key("h1"));
+    const after = await edge.untilAcknowledged({ serversets: deleted });
+    assert.deepEqual([status.endpoints, after.endpoints, after.heldBack], [1, 1, 0]);
+  });
+
+  it("acknowledges a change that concerns no version that is served", async () => {
+    const nats = await fleet.nats();
+    const members = await fleet.members(nats.url);
+    const a = await fleet.backend("A", "h1");
+    await members.member(a);
+    const edge = await fleet.edge({ nats: nats.url });
+    await edge.untilAcknowledged({ routes: await members.routes({ default: "A", serving: ["A"] }) });
+    const began = performance.now();
+    const other = await members.member(await fleet.backend("C", "h2"));
+    await edge.untilAcknowledged({ serversets: other });
+    assert(performance.now() - began < 3_000);
+  });
+
+  it("passes over a malformed member, reports it, and keeps the last good value of its key", async () => {
+    const nats = await fleet.nats();
+    const members = await fleet.members(nats.url);
+    const [one, two] = [await fleet.backend("A", "h1"), await fleet.backend("A", "h2")];
+    await members.member(one);
+    await members.member(two);
+    const edge = await fleet.edge({ nats: nats.url });
+    await edge.untilAcknowledged({ routes: await members.routes({ default: "A", serving: ["A"] }) });
+
+    await members.put(members.key("h1"), '{"serviceEndpoint":{"host":"x; }","port":0}}');
+    await members.put(members.key("h3"), "\u0000 not JSON");
+    const broken = await edge.untilStatus("two problems", ({ problems }) => problems.length === 2);
+    assert.deepEqual(
+      broken.problems.map(({ code, key }) => [code, key]),
+      [
+        ["MEMBER_MALFORMED", members.key("h1")],
+        ["MEMBER_MALFORMED", members.key("h3")],
+      ],
+    );
+    assert.equal(broken.endpoints, 2);
+    await members.member(one);
+    await members.remove(members.key("h3"));
+    await edge.untilStatus("no problem", ({ problems, endpoints }) => problems.length === 0 && endpoints === 2);
+  });
+
+  it("sends nothing to a host that serves another release than the routes mean", async () => {
+    const nats = await fleet.nats();
+    const members = await fleet.members(nats.url);
+    const [good, liar] = [await fleet.backend("A", "h1"), await fleet.backend("A", "h2")];
+    await members.member(good);
+    await members.member(liar, { sha256: "b".repeat(64) });
+    const edge = await fleet.edge({ nats: nats.url });
+    const digests = { A: "a".repeat(64) };
+    await edge.untilAcknowledged({ routes: await members.routes({ default: "A", serving: ["A"], digests }) });
+    const status = await edge.untilStatus("one endpoint", ({ endpoints }) => endpoints === 1);
+    assert.deepEqual(
+      status.problems.map(({ code, key }) => [code, key]),
+      [["MEMBER_DIGEST", members.key("h2")]],
+    );
+    for (let i = 0; i < 10; i++) await ask(edge.url);
+    assert.equal(liar.requests, 0);
+  });
+
+  it("keeps its routes where others are malformed, of an older epoch, or deleted", async () => {
+    const nats = await fleet.nats();
+    const members = await fleet.members(nats.url);
+    await members.member(await fleet.backend("A", "h1"));
+    await members.member(await fleet.backend("B", "h2"));
+    const edge = await fleet.edge({ nats: nats.url });
+    const good = await members.routes({ epoch: 7, default: "A", serving: ["A"] });
+    await edge.untilAcknowledged({ routes: good });
+
+    await members.routes({ epoch: 6, default: "B", serving: ["B"] });
+    const stale = await edge.untilStatus("a problem", ({ problems }) => problems[0]?.code === "ROUTES_STALE");
+    await members.rawRoutes('{"epoch":8,"default":"B","serving":[]}');
+    const broken = await edge.untilStatus("another", ({ problems }) => problems[0]?.code === "ROUTES_MALFORMED");
+    for (const { appliedRoutes, epoch, default: byDefault } of [stale, broken])
+      assert.deepEqual([appliedRoutes, epoch, byDefault], [good, 7, "A"]);
+    assert.equal((await ask(edge.url, "B")).version, "A");
+    const next = await members.routes({ epoch: 8, default: "B", serving: ["A", "B"] });
+    assert.deepEqual((await edge.untilAcknowledged({ routes: next })).problems, []);
+  });
+
+  it("names a version that nobody serves, and goes on with the default", async () => {
+    const nats = await fleet.nats();
+    const members = await fleet.members(nats.url);
+    await members.member(await fleet.backend("A", "h1"));
+    const edge = await fleet.edge({ nats: nats.url });
+    const routes = await members.routes({ default: "A", serving: ["A", "unpublished"] });
+    const status = await edge.untilAcknowledged({ routes });
+    assert.deepEqual([status.serving, status.endpoints], [["A", "unpublished"], 1]);
+    assert.equal((await ask(edge.url, "unpublished")).version, "A");
+  });
+
+  it("answers 503 where nobody serves the default, or asks the version beside it where it is told to", async () => {
+    const nats = await fleet.nats();
+    const members = await fleet.members(nats.url);
+    await members.member(await fleet.backend("A", "h1"));
+    const routes = await members.routes({ default: "B", serving: ["A", "B"] });
+    const strict = await fleet.edge({ nats: nats.url });
+    const lenient = await fleet.edge({ nats: nats.url, settings: { fallback: "previous" } });
+    for (const edge of [strict, lenient]) await edge.untilAcknowledged({ routes });
+    const refused = await ask(strict.url);
+    assert.equal(refused.status, 503);
+    assert.match(refused.text, /"reason"/);
+    assert.equal((await ask(strict.url, "A")).version, "A");
+    assert.equal((await ask(lenient.url)).version, "A");
+  });
+});

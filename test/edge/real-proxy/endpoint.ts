@@ -1,0 +1,81 @@
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Endpoint as TableEndpoint } from "../../../edge/table.ts";
+
+/** What an endpoint answers: who it is, and what it was asked. */
+export interface Said {
+  version: string;
+  id: string;
+  method: string;
+  bodyBytes: number;
+}
+
+/**
+ * A tiny app that says its version and its id, and lies in the response header. `/cached` may be kept for a minute, `/stream` goes on
+ * until `finishStreams()`, an upgrade is an echo.
+ */
+export class Endpoint {
+  /** When it was last asked for something; on the clock of `performance.now()`. */
+  lastAskedAt = 0;
+  requests = 0;
+  private readonly streams = new Set<ServerResponse>();
+
+  private constructor(
+    readonly version: string,
+    readonly id: string,
+    private readonly server: Server,
+  ) {
+    server.on("request", (request, response) => void this.answer(request, response));
+    server.on("upgrade", (_request, socket) => {
+      socket.on("error", () => {});
+      socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n${version}:`);
+      socket.pipe(socket);
+    });
+  }
+
+  static async start(version: string, id: string): Promise<Endpoint> {
+    const server = createServer({ keepAliveTimeout: 60_000 });
+    const endpoint = new Endpoint(version, id, server);
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    return endpoint;
+  }
+
+  get port(): number {
+    return (this.server.address() as AddressInfo).port;
+  }
+
+  inTable(weight = 1): TableEndpoint {
+    return { id: `prod.${this.id}.a`, address: "127.0.0.1", port: this.port, weight };
+  }
+
+  finishStreams(): void {
+    for (const response of this.streams) response.end("end");
+    this.streams.clear();
+  }
+
+  async stop(): Promise<void> {
+    const closed = once(this.server, "close");
+    this.server.close();
+    this.server.closeAllConnections();
+    await closed;
+  }
+
+  private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    this.lastAskedAt = performance.now();
+    this.requests++;
+    request.on("error", () => {});
+    let bodyBytes = 0;
+    for await (const chunk of request) bodyBytes += (chunk as Buffer).length;
+    response.setHeader("x-app-version", "a-lie");
+    if (request.url?.startsWith("/stream")) {
+      this.streams.add(response);
+      response.write("begin");
+      return;
+    }
+    if (request.url?.startsWith("/cached")) response.setHeader("cache-control", "public, max-age=60");
+    const said: Said = { version: this.version, id: this.id, method: request.method ?? "", bodyBytes };
+    response.setHeader("content-type", "application/json").end(JSON.stringify(said));
+  }
+}

@@ -1,0 +1,47 @@
+import fc from "fast-check";
+import type { Table } from "../../../edge/table.ts";
+
+const versions = ["A", "B", "C", "D"];
+
+/** Tables of four versions with up to four endpoints, each of which may be at one of two ports. */
+export const randomTable: fc.Arbitrary<Table> = fc
+  .record({
+    byDefault: fc.constantFrom(null, ...versions),
+    fallback: fc.constantFrom(null, ...versions),
+    served: fc.subarray(versions),
+    endpoints: fc.array(
+      fc.array(fc.record({ port: fc.constantFrom(0, 1), weight: fc.constantFrom(1, 2, 600) }), { maxLength: 4 }),
+      {
+        minLength: 4,
+        maxLength: 4,
+      },
+    ),
+  })
+  .map(({ byDefault, fallback, served, endpoints }) => ({
+    service: "web",
+    epoch: 1,
+    routesRevision: 1,
+    serversetsRevision: 1,
+    default: byDefault,
+    fallback: byDefault === null ? null : fallback,
+    versions: served.map((version) => ({
+      version,
+      endpoints: (endpoints[versions.indexOf(version)] ?? []).map(({ port, weight }, i) => ({
+        id: `prod.h${i}.a`,
+        address: "127.0.0.1",
+        port: 1_000 + 100 * versions.indexOf(version) + 10 * i + port,
+        weight,
+      })),
+    })),
+  }));
+
+/** Who answers a request, as the table says: the version, and the ports of its endpoints. Null: nobody. */
+export function answerOf(table: Table, named: string | null): string | null {
+  const has = (version: string | null) => table.versions.some((v) => v.version === version && v.endpoints.length > 0);
+  return [named, table.default, table.fallback].find((version) => version !== null && has(version)) ?? null;
+}
+
+export const portsOf = (table: Table, version: string | null) =>
+  (table.versions.find((v) => v.version === version)?.endpoints ?? []).map(({ port }) => port).sort();
+
+export const everyName = [null, "unknown", ...versions];

@@ -1,0 +1,263 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { request } from "node:http";
+import { connect } from "node:net";
+import { after, afterEach, before, describe, test } from "node:test";
+import { ProxyDownError, type Proxy as TableProxy } from "../../../edge/proxy.ts";
+import type { Table, VersionNaming } from "../../../edge/table.ts";
+import { until } from "../../support/until.ts";
+import { ask, said } from "./ask.ts";
+import { Endpoint } from "./endpoint.ts";
+import { Users } from "./users.ts";
+
+export const naming: VersionNaming = { header: "X-App-Version", query: "v", cookie: "app_version" };
+export const signal = AbortSignal.timeout(300_000);
+
+/** A real proxy, as the tests' support starts it. */
+export interface RealProxy {
+  url: string;
+  address: string;
+  port: number;
+  pid: number;
+  kill(): Promise<void>;
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** @param versions version → endpoints */
+export function tableOf(
+  versions: Record<string, Endpoint[]>,
+  byDefault: string | null,
+  fallback: string | null = null,
+): Table {
+  return {
+    service: "web",
+    epoch: 1,
+    routesRevision: 1,
+    serversetsRevision: 1,
+    default: byDefault,
+    fallback,
+    versions: Object.entries(versions).map(([version, endpoints]) => ({
+      version,
+      endpoints: endpoints.map((endpoint) => endpoint.inTable(2)).sort((a, b) => (a.id < b.id ? -1 : 1)),
+    })),
+  };
+}
+
+/** What every proxy has to do, on a real one and real endpoints. */
+export function proxyRules<P extends RealProxy>(
+  kind: string,
+  start: () => Promise<P>,
+  attach: (server: P) => TableProxy,
+): void {
+  describe(kind, () => {
+    let server: P;
+    let proxy: TableProxy;
+    let a1: Endpoint;
+    let a2: Endpoint;
+    let b1: Endpoint;
+    let b2: Endpoint;
+    const extra: Endpoint[] = [];
+    const endpoint = async (version: string, id: string) => {
+      const made = await Endpoint.start(version, id);
+      extra.push(made);
+      return made;
+    };
+
+    before(async () => {
+      server = await start();
+      proxy = attach(server);
+      [a1, a2, b1, b2] = await Promise.all([
+        Endpoint.start("1.0+a", "a1"),
+        Endpoint.start("1.0+a", "a2"),
+        Endpoint.start("B", "b1"),
+        Endpoint.start("B", "b2"),
+      ]);
+    });
+    after(async () => {
+      await proxy.close();
+      await server.stop();
+      await Promise.all([a1, a2, b1, b2].map((e) => e.stop()));
+    });
+    afterEach(async () => {
+      await Promise.all(extra.splice(0).map((e) => e.stop()));
+    });
+
+    const apply = (table: Table) => proxy.apply(table, signal);
+    const both = () => ({ "1.0+a": [a1, a2], B: [b1, b2] });
+
+    test("before there are routes every request is answered with 503 and a reason", async () => {
+      const unapplied = await ask(server.url);
+      assert.equal(unapplied.status, 503);
+      await apply(tableOf({}, null));
+      const answer = await ask(server.url);
+      assert.equal(answer.status, 503);
+      assert.equal(answer.headers["content-type"], "application/json");
+      assert.equal(JSON.parse(answer.body).code, "NO_ROUTES");
+      assert.equal(answer.named, undefined);
+    });
+
+    test("a request gets the version that it names by header, query or cookie, in this order, else the default", async () => {
+      await apply(tableOf(both(), "B"));
+      const version = async (path: string, headers: Record<string, string> = {}) => {
+        const answer = await ask(server.url, { path, headers });
+        assert.equal(answer.status, 200, answer.body);
+        assert.equal(answer.named, said(answer).version, "the edge names who answered, whatever the app said");
+        return said(answer).version;
+      };
+      assert.equal(await version("/"), "B");
+      assert.equal(await version("/", { "X-App-Version": "1.0+a" }), "1.0+a");
+      assert.equal(await version("/", { "X-App-Version": "B" }), "B");
+      assert.equal(await version("/", { "X-App-Version": "unknown" }), "B");
+      assert.equal(await version("/", { "X-App-Version": "1.0+A" }), "B", "compared byte for byte");
+      assert.equal(await version("/", { "X-App-Version": ":default" }), "B");
+      assert.equal(await version("/?v=1.0%2Ba"), "1.0+a");
+      assert.equal(await version("/x?y=1&v=1.0+a&z=2"), "1.0+a");
+      assert.equal(await version("/?xv=1.0%2Ba"), "B");
+      assert.equal(await version("/?v=1.0%2Ba&v=B"), "1.0+a", "the first of two");
+      assert.equal(await version("/v=1.0%2Ba"), "B", "a path is not a query");
+      assert.equal(await version("/", { Cookie: "other=1; app_version=1.0+a; more=2" }), "1.0+a");
+      assert.equal(await version("/", { Cookie: "my_app_version=1.0+a" }), "B");
+      assert.equal(await version("/?v=B", { "X-App-Version": "1.0+a" }), "1.0+a", "the header is asked first");
+      assert.equal(await version("/?v=B", { Cookie: "app_version=1.0+a" }), "B", "then the query");
+      assert.equal(await version("/", { "slotd-version": "1.0+a", "slotd-asked": "1.0+a" }), "B");
+    });
+
+    test("a version without an endpoint gives way to the default, that to the fallback, and that to 503", async () => {
+      await apply(tableOf({ "1.0+a": [], B: [b1] }, "B", "1.0+a"));
+      assert.equal((await ask(server.url, { headers: { "X-App-Version": "1.0+a" } })).named, "B");
+      await apply(tableOf({ "1.0+a": [a1], B: [] }, "B", "1.0+a"));
+      assert.equal((await ask(server.url)).named, "1.0+a");
+      assert.equal((await ask(server.url, { headers: { "X-App-Version": "B" } })).named, "1.0+a");
+      await apply(tableOf({ "1.0+a": [a1], B: [] }, "B", null));
+      const none = await ask(server.url);
+      assert.equal(none.status, 503);
+      assert.equal(JSON.parse(none.body).code, "NO_ENDPOINT");
+      assert.equal((await ask(server.url, { headers: { "X-App-Version": "1.0+a" } })).named, "1.0+a");
+    });
+
+    test("no request fails or meets another version while defaults, versions and endpoints change", async () => {
+      const [c1, c2] = [await endpoint("C", "c1"), await endpoint("C", "c2")];
+      const tables: [Record<string, Endpoint[]>, string][] = [
+        [both(), "B"],
+        [both(), "1.0+a"],
+        [{ "1.0+a": [a1], B: [b1, b2] }, "1.0+a"],
+        [{ "1.0+a": [a1, a2], B: [b2] }, "B"],
+        [{ B: [b1, b2] }, "B"],
+        [{ B: [b1, b2], C: [c1, c2] }, "B"],
+        [{ B: [b1, b2], C: [c1, c2] }, "C"],
+        [{ B: [b1], C: [c2] }, "C"],
+        [{ B: [b2], C: [c1] }, "B"],
+        [{ "1.0+a": [a2], C: [c1] }, "1.0+a"],
+        [both(), "B"],
+      ];
+      await apply(tableOf(...(tables[0] as [Record<string, Endpoint[]>, string])));
+      /** Versions that both the table before and the one that is being applied have. */
+      let served = new Set(Object.keys(both()));
+      const users = new Users(server.url, [null, "1.0+a", "B", "C"], (version) => served.has(version));
+      let before = tables[0]?.[0] ?? {};
+      for (const [versions, byDefault] of tables.slice(1)) {
+        served = new Set(Object.keys(before).filter((version) => version in versions));
+        await apply(tableOf(versions, byDefault));
+        const appliedAt = performance.now();
+        served = new Set(Object.keys(versions));
+        const seen = users.requests;
+        await until("users asked on", () => users.requests > seen + 150);
+        const inTable = new Set(Object.values(versions).flat());
+        // What was on its way to it at that moment may take a few milliseconds more on a busy machine.
+        for (const gone of [a1, a2, b1, b2, c1, c2].filter((e) => !inTable.has(e)))
+          assert.ok(gone.lastAskedAt < appliedAt + 50, `${gone.id} was asked ${gone.lastAskedAt - appliedAt} ms after`);
+        before = versions;
+      }
+      await users.end();
+      assert.deepEqual(users.failures, []);
+      assert.ok(users.requests > 1_500);
+    });
+
+    test("an endpoint that takes no connection costs no request that can be sent elsewhere", async () => {
+      const dying = await endpoint("B", "b0");
+      await apply(tableOf({ B: [b1, b2, dying] }, "B"));
+      await until("it serves", async () => said(await ask(server.url)).id === "b0");
+      await dying.stop();
+      extra.length = 0;
+      const users = new Users(server.url, [null], () => true, 4);
+      await until("users asked", () => users.requests > 600);
+      await users.end();
+      assert.deepEqual(users.failures, []);
+      await apply(tableOf(both(), "B"));
+    });
+
+    test("a long download and an upgraded connection go on while their version is withdrawn", async () => {
+      const c1 = await endpoint("C", "c1");
+      await apply(tableOf({ ...both(), C: [c1] }, "B"));
+      const headers = { "X-App-Version": "C" };
+      const call = request(new URL("/stream", server.url), { headers }).end();
+      const [response] = await once(call, "response");
+      let body = "";
+      response.setEncoding("utf8").on("data", (text: string) => (body += text));
+      await until("the download has begun", () => body === "begin", { timeoutMs: 3_000 });
+      const socket = connect(server.port, server.address);
+      let heard = "";
+      socket.setEncoding("utf8").on("data", (text: string) => (heard += text));
+      socket.write(
+        "GET /up HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\nX-App-Version: C\r\nSec-WebSocket-Key: x\r\n\r\n",
+      );
+      await until("it was upgraded", () => heard.includes("C:"));
+      assert.match(heard, /^HTTP\/1\.1 101 /);
+      await apply(tableOf(both(), "1.0+a"));
+      assert.equal((await ask(server.url, { headers })).named, "1.0+a");
+      socket.write("still there");
+      await until("it echoes", () => heard.endsWith("still there"));
+      c1.finishStreams();
+      await once(response, "end");
+      assert.equal(body, "beginend");
+      socket.destroy();
+    });
+
+    test("a stream begins before it has ended, also beside another of the same address", async () => {
+      await apply(tableOf({ B: [b1] }, "B"));
+      const streams = await Promise.all(
+        [1, 2].map(async () => {
+          const call = request(new URL("/stream/same", server.url)).end();
+          const [response] = await once(call, "response", { signal: AbortSignal.timeout(5_000) });
+          await once(response, "data");
+          return response.resume();
+        }),
+      );
+      b1.finishStreams();
+      await Promise.all(streams.map((stream) => once(stream, "end")));
+    });
+
+    test("a proxy that was killed is down; started again by itself it routes by the last table, and takes the next", async () => {
+      await apply(tableOf(both(), "1.0+a"));
+      await apply(tableOf({ "1.0+a": [a2], B: [b1, b2] }, "B"));
+      assert.equal(await proxy.isCurrent(signal), true);
+      await server.kill();
+      await assert.rejects(apply(tableOf(both(), "1.0+a")), ProxyDownError);
+      await assert.rejects(proxy.isCurrent(signal), ProxyDownError);
+      await server.restart();
+      assert.equal((await ask(server.url)).named, "B");
+      for (let i = 0; i < 10; i++) {
+        const answer = await ask(server.url, { headers: { "X-App-Version": "1.0+a" } });
+        assert.equal(said(answer).id, "a2", "the endpoint that was withdrawn stays so");
+      }
+      assert.equal(await proxy.isCurrent(signal), false);
+      await apply(tableOf(both(), "1.0+a"));
+      assert.equal(await proxy.isCurrent(signal), true);
+      assert.equal((await ask(server.url)).named, "1.0+a");
+    });
+
+    test("an edge that starts anew takes over a proxy that runs, and no request fails", async () => {
+      await apply(tableOf(both(), "1.0+a"));
+      const users = new Users(server.url, [null, "B"], () => true, 4);
+      await proxy.close();
+      proxy = attach(server);
+      assert.equal(await proxy.isCurrent(signal), false);
+      await apply(tableOf({ "1.0+a": [a1], B: [b1, b2] }, "B"));
+      assert.equal(await proxy.isCurrent(signal), true);
+      await until("users asked", () => users.requests > 200);
+      await users.end();
+      assert.deepEqual(users.failures, []);
+    });
+  });
+}

@@ -1,0 +1,159 @@
+import type { KV, KvEntry } from "@nats-io/kv";
+import type { Member } from "../../../protocol/member.ts";
+import { type EdgeStatus, edgeHeartbeatMs, edgeLeaseMs, type Routes } from "../../../protocol/routes.ts";
+import { buckets, keys } from "../../../protocol/subjects.ts";
+import type { KeyWriter } from "./key-writer.ts";
+
+/**
+ * How an edge acknowledges. `follows`: as it should. `stuck`: it reports, and never applies anything new. `oldEpoch`: the right revisions
+ * under the wrong epoch. `dead`: nothing more is heard of it.
+ */
+export type EdgeMode = "follows" | "stuck" | "oldEpoch" | "dead";
+
+export interface PretendEdge {
+  name: string;
+  mode: EdgeMode;
+  /** From a change to its acknowledgement. */
+  delayMs: number;
+  heldBack: number;
+  problems: EdgeStatus["problems"];
+  /** What it routes by. */
+  applied: Applied;
+}
+
+interface Applied {
+  routes: Routes | null;
+  routesRevision: number;
+  serversetsRevision: number;
+  /** Version → endpoints. */
+  alive: ReadonlyMap<string, number>;
+}
+
+const NOTHING: Applied = { routes: null, routesRevision: 0, serversetsRevision: 0, alive: new Map() };
+
+/** Edges that watch routes and serversets through one pair of watches, and acknowledge each in its own way. */
+export class PretendEdges {
+  readonly edges = new Map<string, PretendEdge>();
+  readonly #members = new Map<string, { version: string; alive: boolean }>();
+  readonly #timers = new Map<string, NodeJS.Timeout>();
+  readonly #stops: (() => void)[] = [];
+  #routes: Routes | null = null;
+  #routesRevision = 0;
+  #serversetsRevision = 0;
+
+  constructor(
+    private readonly service: string,
+    private readonly writer: KeyWriter,
+    private readonly onApplied: (edge: PretendEdge) => void,
+  ) {}
+
+  async start(routes: KV, serversets: KV, heartbeatMs = edgeHeartbeatMs): Promise<void> {
+    await Promise.all([
+      this.#watch(routes, keys.routes(this.service), (entry) => this.#takeRoutes(entry)),
+      this.#watch(serversets, `${this.service}.>`, (entry) => this.#takeMember(entry)),
+    ]);
+    const beat = setInterval(() => {
+      for (const edge of this.edges.values()) if (edge.mode !== "dead") this.#report(edge, true);
+    }, heartbeatMs);
+    this.#stops.push(() => clearInterval(beat));
+  }
+
+  add(name: string, { mode = "follows", delayMs = 5 }: { mode?: EdgeMode; delayMs?: number } = {}): PretendEdge {
+    const edge: PretendEdge = { name, mode, delayMs, heldBack: 0, problems: [], applied: NOTHING };
+    this.edges.set(name, edge);
+    this.#apply(edge);
+    return edge;
+  }
+
+  /** Changes how an edge acknowledges, from now on. */
+  change(name: string, mode: EdgeMode): void {
+    const edge = this.edges.get(name);
+    if (edge === undefined) throw new Error(`there is no edge ${name}`);
+    edge.mode = mode;
+    this.#apply(edge);
+  }
+
+  stop(): void {
+    for (const stop of this.#stops) stop();
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+  }
+
+  async #watch(kv: KV, key: string, take: (entry: KvEntry) => void): Promise<void> {
+    const entries = await kv.watch({ key });
+    this.#stops.push(() => entries.stop());
+    void (async () => {
+      for await (const entry of entries) take(entry);
+    })();
+  }
+
+  #takeRoutes(entry: KvEntry): void {
+    this.#routes = entry.operation === "PUT" ? entry.json<Routes>() : null;
+    this.#routesRevision = entry.revision;
+    this.#changed();
+  }
+
+  #takeMember(entry: KvEntry): void {
+    this.#serversetsRevision = entry.revision;
+    const member = entry.operation === "PUT" ? tryMember(entry) : null;
+    const now = member && { version: member.metadata?.version ?? "", alive: member.status === "ALIVE" };
+    const was = this.#members.get(entry.key);
+    if (now) this.#members.set(entry.key, now);
+    else this.#members.delete(entry.key);
+    // A heartbeat changes no table.
+    if (was?.version !== now?.version || was?.alive !== now?.alive) this.#changed();
+  }
+
+  #changed(): void {
+    for (const edge of this.edges.values()) {
+      if (this.#timers.has(edge.name)) continue;
+      this.#timers.set(
+        edge.name,
+        setTimeout(() => {
+          this.#timers.delete(edge.name);
+          this.#apply(edge);
+        }, edge.delayMs),
+      );
+    }
+  }
+
+  #apply(edge: PretendEdge): void {
+    if (edge.mode === "stuck" || edge.mode === "dead") return;
+    const alive = new Map<string, number>();
+    for (const { version, alive: isAlive } of this.#members.values())
+      if (isAlive) alive.set(version, (alive.get(version) ?? 0) + 1);
+    const now = {
+      routes: this.#routes,
+      routesRevision: this.#routesRevision,
+      serversetsRevision: this.#serversetsRevision,
+    };
+    edge.applied = { ...now, alive };
+    this.onApplied(edge);
+    this.#report(edge, false);
+  }
+
+  #report(edge: PretendEdge, isBeat: boolean): void {
+    const { routes, routesRevision, serversetsRevision, alive } = edge.applied;
+    const epoch = Math.max(0, (routes?.epoch ?? 0) - (edge.mode === "oldEpoch" ? 1 : 0));
+    const serving = routes?.serving ?? [];
+    const status: EdgeStatus = {
+      ...{ service: this.service, edge: edge.name, proxy: "pretend", appliedRoutes: routesRevision },
+      // Heartbeats of members are in no table, and applied all the same.
+      appliedServersets:
+        isBeat && edge.mode !== "stuck" && !this.#timers.has(edge.name) ? this.#serversetsRevision : serversetsRevision,
+      ...{ epoch, serving, default: routes?.default ?? null, at: new Date().toISOString(), leaseMs: edgeLeaseMs },
+      endpoints: serving.reduce((total, version) => total + (alive.get(version) ?? 0), 0),
+      ...{ heldBack: edge.heldBack, problems: edge.problems },
+    };
+    const key = keys.edge(this.service, edge.name);
+    if (isBeat) this.writer.repeat(buckets.edges, key, JSON.stringify(status));
+    else this.writer.write(buckets.edges, key, JSON.stringify(status));
+  }
+}
+
+function tryMember(entry: KvEntry): Partial<Member> | null {
+  try {
+    return entry.json<Partial<Member>>();
+  } catch {
+    return null;
+  }
+}
