@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
 import type { ManifestEntry } from "../../protocol/manifest.ts";
 import type { Difference } from "../../protocol/release-status.ts";
-import { setIdlePriority } from "../os/io-priority.ts";
+import { setLowIoPriority } from "../os/io-priority.ts";
 import type { AuditJob, AuditReport } from "./audit.ts";
 import { readManifest } from "./manifest-file.ts";
 
@@ -20,7 +20,7 @@ const differences: Difference[] = [];
 const buffer = Buffer.alloc(CHUNK_BYTES);
 
 setPriority(NICE);
-setIdlePriority();
+setLowIoPriority();
 
 try {
   parentPort?.postMessage(await look());

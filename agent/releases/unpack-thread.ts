@@ -2,7 +2,7 @@
 import { setPriority } from "node:os";
 import { parentPort, workerData } from "node:worker_threads";
 import { treeDigest } from "../../protocol/manifest.ts";
-import { setIdlePriority } from "../os/io-priority.ts";
+import { setLowIoPriority } from "../os/io-priority.ts";
 import { BaseTree } from "./base-tree.ts";
 import { DeltaReader } from "./delta-reader.ts";
 import { corrupt, type Failure, UnpackFailure } from "./failure.ts";
@@ -19,7 +19,7 @@ const report = (message: UnpackReport) => parentPort?.postMessage(message);
 
 // On Linux these are the priorities of the calling thread alone, and of what it starts, such as the command zstd.
 setPriority(NICE);
-setIdlePriority();
+setLowIoPriority();
 
 const stop = new AbortController();
 parentPort?.once("message", () => stop.abort());

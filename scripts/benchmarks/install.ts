@@ -34,11 +34,11 @@ await bench("install", async (run) => {
 
   run.say("\nonto the disk, in turn");
   const timed = await run.scope(() =>
-    contest(run, join(directory, "contest"), packed.releases, packedNext.releases, run.either(9, 2)),
+    contest(run, join(directory, "contest"), packed.releases, packedNext.releases, run.either(5, 2)),
   );
   summarizeContest(run, timed);
   run.say("\nin an agent, while the other slot serves");
-  const inAgent = await run.scope(() => installInAgent(run, directory, packed.releases.gz, run.either(9, 2)));
+  const inAgent = await run.scope(() => installInAgent(run, directory, packed.releases.gz, run.either(5, 2)));
   summarizeAgent(run, inAgent);
 });
 

@@ -1,4 +1,4 @@
-import { execFile } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from "node:fs";
 import { join } from "node:path";
@@ -37,7 +37,10 @@ export async function buildPackage(version = packageVersion): Promise<string> {
 export const packageVersion: string = JSON.parse(readFileSync(join(repository, "package.json"), "utf8")).version;
 
 function sourcesDigest(): string {
-  const hash = createHash("sha256");
+  // The package's times are those of the last commit.
+  const hash = createHash("sha256").update(
+    spawnSync("git", ["log", "-1", "--format=%ct"], { cwd: repository }).stdout ?? "",
+  );
   for (const source of SOURCES) {
     const path = join(repository, source);
     if (!statSync(path).isDirectory()) hash.update(`${source}\0`).update(readFileSync(path));

@@ -23,7 +23,7 @@ readiness = { hold_ms = 50 }
 drain = { pause_ms = 50, timeout_ms = 2000, quiet_ms = 200 }
 `;
 /** Every program takes a second to start on this machine. */
-const SLOW_MS = 60_000;
+const SLOW_MS = 90_000;
 
 let machine: UmlMachine;
 
@@ -133,7 +133,7 @@ test("the packaged agent starts inside all of its unit's restrictions, and deplo
   await run(`systemctl enable --now ${UNIT} || { journalctl --no-pager -u ${UNIT} >&2; false; }`);
   assert.equal(await machine.show(UNIT, "Type"), "notify");
   await run("slotd-controller publish web 1 /srv/share/app.tar.gz");
-  await run("slotd-controller install web 1 --slot a --host h1 --wait --timeout 50000");
+  await run("slotd-controller install web 1 --slot a --host h1 --wait --timeout 80000");
   await untilServing("a");
 });
 
@@ -212,7 +212,7 @@ test("workers of another user, with a credential of systemd's as a secret, start
   cpSync(join(fixtureApps, "hungry.mjs"), join(machine.share, "app/server.mjs"));
   await run("tar -czf /srv/share/hungry.tar.gz -C /srv/share/app .");
   await run("slotd-controller publish web 2 /srv/share/hungry.tar.gz");
-  await run("slotd-controller install web 2 --slot b --host h1 --wait --timeout 50000");
+  await run("slotd-controller install web 2 --slot b --host h1 --wait --timeout 80000");
   const [pid] = await pidsOf("b");
   const environment = (await run(`tr '\\0' '\\n' </proc/${pid}/environ`)).stdout.split("\n");
   assert(environment.includes("PASSWORD=swordfish"));
@@ -324,7 +324,7 @@ test("an agent that finds a limit in force does not lower it below what a worker
     );
   await started(1);
   await run("slotd-controller publish bare 1 /srv/share/hungry.tar.gz");
-  await run("slotd-controller install bare 1 --slot a --host h1 --wait --timeout 50000");
+  await run("slotd-controller install bare 1 --slot a --host h1 --wait --timeout 80000");
   const { pid } = (await ask(`/eat?bytes=${64 * MIB}`, 9000)) ?? {};
   const now = async () =>
     (await run(`cd ${top}/slot-a/worker-0; cat cgroup.procs memory.max pids.max`)).stdout.trim().split("\n");
