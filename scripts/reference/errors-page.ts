@@ -7,6 +7,30 @@ const LOCAL = {
   WAIT_TIMEOUT: ["The orders were given, but not all had their outcome in time.", "Look at `slotd-controller status`."],
   SUPERSEDED: ["A later order for the slot came first.", "Look at who issued it, and decide which is wanted."],
   CANCELLED: ["An operator took the drain back.", "Issue the order again when the version may go."],
+  HELD_BY: [
+    "Another run of the controller deploys this service.",
+    "Wait for it; if it is dead, `resume`, `rollback` or `abort`.",
+  ],
+  LOCK_LOST: ["Another run took this one's place.", "Nothing: that one goes on. Look at `slotd-controller status`."],
+  FENCED: ["A later deploy has ordered already.", "Look at who deploys, and begin anew."],
+  ALREADY_CURRENT: ["The version is the default already.", "Nothing; or deploy another one."],
+  DEPLOY_UNFINISHED: ["An earlier deploy has not ended.", "`resume` it, `rollback` it, or `abort` it."],
+  NOT_PREPARED: ["No version waits for its promotion.", "`prepare` one first, or `deploy`."],
+  NO_DEPLOY: ["There is no deploy to go on with.", "Begin one with `deploy`."],
+  NOTHING_TO_ROLL_BACK: ["There is no earlier version that still serves.", "Deploy the version that is wanted."],
+  HOSTS_FAILED: ["More hosts failed than may.", "Read why in the message; then `resume`, `rollback` or `abort`."],
+  EDGES_MISSING: [
+    "Not every edge acknowledged in time.",
+    "Mend the edges that are named, or go on `--without-edge` or `edges --forget` them.",
+  ],
+  MEMBERS_MISSING: [
+    "A host that is done is not in the serverset.",
+    "Look at that host's bus and workers, then `resume`.",
+  ],
+  PLAN_IMPOSSIBLE: [
+    "A host has no slot that the version may go into.",
+    "Read which host and why; mend it, or `--exclude` it.",
+  ],
   INTERRUPTED: ["The command was ended by a signal.", "Orders that were given stay given."],
 } as const;
 
