@@ -11,8 +11,19 @@ type Bucket = keyof typeof bucketSettings;
 const STREAM_NOT_FOUND = 10059;
 const STREAM_NAME_IN_USE = 10058;
 
+/** The buckets that were found on a connection: nobody looks for them twice. */
+const found = new WeakMap<Bus["nc"], Map<Bucket, KV>>();
+
 /** The bucket, made where it is missing. One that is there is used as it is. Reads go to its leader. */
-export function openBucket(bus: Bus, name: Bucket): Promise<KV> {
+export async function openBucket(bus: Bus, name: Bucket): Promise<KV> {
+  const known = found.get(bus.nc) ?? new Map<Bucket, KV>();
+  found.set(bus.nc, known);
+  const kv = known.get(name) ?? (await findOrMake(bus, name));
+  known.set(name, kv);
+  return kv;
+}
+
+function findOrMake(bus: Bus, name: Bucket): Promise<KV> {
   return bus.persist(async () => {
     const kv = await bus.kvm.open(name);
     await openOrCreate(
@@ -87,6 +98,7 @@ function hasCode(error: unknown, code: number): boolean {
 /** What the keys under a filter hold, oldest write first; several values of a key where the bucket keeps a history. */
 export function readEntries(bus: Bus, kv: KV, filter: string): Promise<KvEntry[]> {
   return bus.persist(async () => {
+    const { missing, last } = await whatIsThere(bus, kv, filter);
     const iterator = await kv.history({ key: filter });
     let late = false;
     // The bound starts anew with every value, so that a large bucket is not taken for a dead bus.
@@ -102,13 +114,27 @@ export function readEntries(bus: Bus, kv: KV, filter: string): Promise<KvEntry[]
       for await (const entry of iterator) {
         timer.refresh();
         entries.push(entry);
+        missing.delete(entry.key);
+        // Where values are written over while they are read, as hosts' reports are all the time, the server counts too many or too few
+        // that are to come: the client's own end would be reached too late, if at all, or too early.
+        if (entry.revision >= last && missing.size === 0) break;
       }
     } finally {
       clearTimeout(timer);
+      iterator.stop();
     }
-    if (late) throw new TimeoutError();
+    if (late || missing.size > 0) throw new TimeoutError();
     return entries;
   });
+}
+
+/** The keys under a filter, and the last revision of the bucket. */
+async function whatIsThere(bus: Bus, kv: KV, filter: string): Promise<{ missing: Set<string>; last: number }> {
+  const { bucket, streamInfo } = await kv.status();
+  const prefix = `$KV.${bucket}.`;
+  const { state } = await bus.jsm.streams.info(streamInfo.config.name, { subjects_filter: `${prefix}${filter}` });
+  const keys = Object.keys(state.subjects ?? {}).map((subject) => subject.slice(prefix.length));
+  return { missing: new Set(keys), last: state.last_seq };
 }
 
 /** The present value of each key under a filter. */

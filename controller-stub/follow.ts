@@ -1,4 +1,3 @@
-import type { KV } from "@nats-io/kv";
 import type { buckets } from "../protocol/subjects.ts";
 import { openBucket, readValues } from "./buckets.ts";
 import type { Bus } from "./bus.ts";
@@ -7,8 +6,8 @@ export interface Followed {
   bucket: (typeof buckets)[keyof typeof buckets];
   /** The keys, with wildcards. */
   filter: string;
-  /** A key's value. */
-  onValue(key: string, text: string): void;
+  /** A key's value; `revision` is known only of what was read, not of what was heard. */
+  onValue(key: string, text: string, revision?: number): void;
   /** A key was deleted. */
   onGone?(key: string): void;
 }
@@ -24,9 +23,9 @@ export async function follow(bus: Bus, { bucket, filter, onValue, onGone }: Foll
   const prefix = `$KV.${bucket}.`;
   const present = new Set<string>();
   const heard = new Set<string>();
-  const take = (key: string, text: string) => {
+  const take = (key: string, text: string, revision?: number) => {
     present.add(key);
-    onValue(key, text);
+    onValue(key, text, revision);
   };
   const drop = (key: string) => {
     if (present.delete(key)) onGone?.(key);
@@ -43,8 +42,8 @@ export async function follow(bus: Bus, { bucket, filter, onValue, onGone }: Foll
   /** What was read may be older than what was heard in the meantime. */
   const catchUp = async () => {
     heard.clear();
-    const values = await read(bus, kv, filter);
-    for (const [key, text] of values) if (!heard.has(key)) take(key, text);
+    const values = new Map((await readValues(bus, kv, filter)).map((entry) => [entry.key, entry]));
+    for (const [key, entry] of values) if (!heard.has(key)) take(key, entry.string(), entry.revision);
     for (const key of present) if (!values.has(key) && !heard.has(key)) drop(key);
   };
   try {
@@ -64,8 +63,4 @@ export async function follow(bus: Bus, { bucket, filter, onValue, onGone }: Foll
   };
   void catchUpOnReturn();
   return () => subscription.unsubscribe();
-}
-
-async function read(bus: Bus, kv: KV, filter: string): Promise<Map<string, string>> {
-  return new Map((await readValues(bus, kv, filter)).map((entry) => [entry.key, entry.string()]));
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { userInfo } from "node:os";
-import { verbs } from "./commands/index.ts";
+import { loadVerbs } from "./commands/index.ts";
 import type { Context } from "./context.ts";
 import { InterruptedError } from "./errors.ts";
 import { Output } from "./output.ts";
@@ -27,7 +27,7 @@ const context: Context = {
   user: env.USER || userInfo().username,
 };
 const program = createProgram();
-for (const add of verbs) add(program, context);
+for (const add of await loadVerbs(args)) add(program, context);
 
 const exitCode = await runProgram(program, args, context.output);
 // What was written is on its way before the process ends.

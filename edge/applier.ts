@@ -37,8 +37,8 @@ export class Applier extends EventEmitter<ApplierEvents> {
 
   constructor(
     private readonly proxy: TableProxy,
-    /** Writes down what was applied, before it is acknowledged. */
-    private readonly onApplied: (table: Table) => void,
+    /** Writes down what was applied, before it is acknowledged. Does not fail: it reports by itself where it can't. */
+    private readonly write: (table: Table) => Promise<void>,
     private readonly log: Logger,
   ) {
     super();
@@ -63,54 +63,70 @@ export class Applier extends EventEmitter<ApplierEvents> {
 
   private async run(): Promise<void> {
     while (!this.stopped.signal.aborted) {
-      const waitMs = this.settle();
-      if (waitMs > 0) await this.sleep(waitMs);
-      else if (this.isDue()) await this.apply(this.wanted as Table);
+      const { wanted } = this;
+      if (wanted !== null && this.isApplied(wanted)) await this.adopt(wanted);
+      else if (this.pauseMs() > 0) await this.sleep(this.pauseMs());
+      else if (wanted !== null && wanted !== this.applied) await this.apply(wanted);
       else await this.look();
     }
   }
 
-  /** Takes what needs no proxy. @returns how long there is nothing to do, in ms */
-  private settle(): number {
+  /** Whether a table needs nothing of the proxy, which routes like that already. One that refused another may have begun to take it. */
+  private isApplied(table: Table): boolean {
+    const { applied, refused } = this;
+    return applied !== null && refused === null && table !== applied && routesAlike(table, applied);
+  }
+
+  private async adopt(table: Table): Promise<void> {
+    if (table.routesRevision !== this.applied?.routesRevision) await this.write(table);
+    this.applied = table;
+    this.tell(null);
+  }
+
+  /** How long there is nothing to do. */
+  private pauseMs(): number {
     const { wanted, applied, refused } = this;
     const now = performance.now();
     if (wanted === null) return LOOK_MS;
-    if (applied && wanted !== applied && routesAlike(wanted, applied)) {
-      if (wanted.routesRevision !== applied.routesRevision) this.onApplied(wanted);
-      this.applied = wanted;
-      this.refused = null;
-      this.tell(null);
-      return 0;
-    }
     if (this.downUntil > now) return this.downUntil - now;
     if (wanted === applied) return Math.max(0, this.lookAt - now);
     if (refused && routesAlike(refused.table, wanted)) return Math.max(0, refused.retryAt - now);
     return 0;
   }
 
-  private isDue(): boolean {
-    return this.wanted !== null && this.wanted !== this.applied;
-  }
-
   private async apply(table: Table): Promise<void> {
     const began = performance.now();
+    let ranAt = began;
     try {
       await this.proxy.apply(table, AbortSignal.any([this.stopped.signal, AbortSignal.timeout(APPLY_TIMEOUT_MS)]));
+      ranAt = performance.now();
+      await this.keep(table);
     } catch (error) {
       if (!this.stopped.signal.aborted) this.onFailure(table, error);
       return;
     }
-    this.onApplied(table);
+    const now = performance.now();
     this.applied = table;
     this.refused = null;
     this.downUntil = 0;
-    this.lookAt = performance.now() + LOOK_MS;
+    this.lookAt = now + LOOK_MS;
     const { routesRevision, serversetsRevision } = table;
-    this.log.info(
-      { routesRevision, serversetsRevision, ms: Math.round(this.lookAt - LOOK_MS - began) },
-      "table applied",
-    );
+    const [ms, keptMs] = [now - began, now - ranAt].map(Math.round);
+    this.log.info({ routesRevision, serversetsRevision, ms, keptMs }, "table applied");
     this.tell(null);
+  }
+
+  /**
+   * What is acknowledged has to outlast a power cut, and not only the end of a process: once everybody has acknowledged that a version is
+   * withdrawn, its ports are given to another one, and a proxy that comes up with the table from before would send its users there. A
+   * table on disk that is not acknowledged yet does no harm, and neither does a proxy that is a table ahead of its disk. So both files,
+   * the proxy's and the edge's own, are written when the proxy runs with the table, at once, for the file system to commit them together.
+   */
+  private async keep(table: Table): Promise<void> {
+    const [kept] = await Promise.allSettled([this.proxy.keep?.(), this.write(table)]);
+    if (kept.status === "fulfilled") return;
+    this.applied = null; // It runs with the new table, and would start with the old one.
+    throw kept.reason;
   }
 
   private onFailure(table: Table, error: unknown): void {

@@ -1,16 +1,15 @@
 import type { Logger } from "pino";
-import { buckets, type Event, edgeHeartbeatMs, keys } from "../protocol/index.ts";
+import { buckets, edgeHeartbeatMs, keys } from "../protocol/index.ts";
 import { Applier } from "./applier.ts";
 import { BucketWatch, type Heard } from "./bus/bucket-watch.ts";
 import { Bus } from "./bus/bus.ts";
-import { EventPublisher } from "./bus/event-publisher.ts";
-import { KeyPublisher } from "./bus/key-publisher.ts";
 import type { Config } from "./config/schema.ts";
-import { edgeStatus, findLiars, problemsOf } from "./edge-status.ts";
-import { isOfRelease, makeTable } from "./make-table.ts";
+import { findLiars } from "./edge-status.ts";
+import { atRevision, isOfRelease, makeTable } from "./make-table.ts";
 import { Members } from "./members/members.ts";
 import type { ReadMember } from "./members/read-member.ts";
 import type { Proxy as TableProxy } from "./proxy.ts";
+import { Reporter } from "./reporter.ts";
 import { RoutesBook } from "./routes-book.ts";
 import type { Kept, StateFile } from "./state/state-file.ts";
 import type { Table } from "./table.ts";
@@ -33,8 +32,7 @@ export class Edge {
   private readonly routes = new RoutesBook();
   private readonly members: Members;
   private readonly applier: Applier;
-  private readonly status: KeyPublisher;
-  private readonly events: EventPublisher;
+  private readonly reporter: Reporter;
   private readonly watches: BucketWatch[];
   /** Both buckets were read: from then on the table is made of what they hold, and not of what is on disk. */
   private readonly read = { routes: false, members: false };
@@ -46,15 +44,13 @@ export class Edge {
   private stateProblem: string | null = null;
   /** What each table was made from, for the disk. */
   private readonly sources = new WeakMap<Table, Omit<Kept, "format" | "service">>();
-  /** Revisions that somebody may wait for to be acknowledged, in their order. */
-  private awaited: number[] = [];
-  private said = "";
+  /** The newest table, since both buckets were read. */
+  private newest: Table | null = null;
   private readonly timers: NodeJS.Timeout[] = [];
   private soon: NodeJS.Timeout | undefined;
   private lastTick = performance.now();
   /** How long making the last table took. */
   private refreshMs = 0;
-  private told: string | null = null;
 
   constructor(
     private readonly config: Config,
@@ -65,10 +61,9 @@ export class Edge {
     const { service, edge } = config;
     this.bus = new Bus(config.nats, `slotd-edge ${service} ${edge}`, log);
     this.members = new Members(service);
-    this.status = new KeyPublisher(this.bus, buckets.edges, keys.edge(service, edge), log);
-    this.events = new EventPublisher(this.bus, log);
+    this.reporter = new Reporter(this.bus, { service, edge, proxy: proxy.kind }, () => this.view(), log);
     this.applier = new Applier(proxy, (table) => this.write(table), log);
-    this.applier.on("change", () => this.onApplier());
+    this.applier.on("change", () => this.reporter.reportNews());
     this.watches = [
       new BucketWatch(this.bus, buckets.serversets, `${service}.*.*.*`, this.membersReader(), MEMBERS_QUIET_MS, log),
       new BucketWatch(this.bus, buckets.routes, keys.routes(service), this.routesReader(), ROUTES_QUIET_MS, log),
@@ -91,7 +86,7 @@ export class Edge {
     clearTimeout(this.soon);
     await Promise.all(this.watches.map((watch) => watch.stop()));
     await this.applier.stop();
-    this.status.stop();
+    this.reporter.stop();
     await this.bus.stop();
     await this.proxy.close();
   }
@@ -101,7 +96,7 @@ export class Edge {
     const count = this.members.acceptLoss();
     this.log.warn({ count }, "loss of the endpoints that were held back was accepted");
     if (count === 0) return;
-    this.tell(`the loss of ${count} endpoints that were held back was accepted`);
+    this.reporter.tell(`the loss of ${count} endpoints that were held back was accepted`);
     this.refresh();
   }
 
@@ -124,7 +119,7 @@ export class Edge {
         const same = bucketId === this.membersBucket;
         this.members.beginListing(same);
         this.membersBucket = bucketId;
-        if (!same) this.awaited = [];
+        if (!same) this.reporter.forgetAwaited();
       },
       take: ({ key, revision, text }: Heard) => {
         const now = performance.now();
@@ -133,7 +128,7 @@ export class Edge {
         const taken = this.members.take(key, revision, text, now);
         if (taken !== "changed") return;
         this.log.debug({ key, revision }, "member changed");
-        this.awaited.push(revision);
+        this.reporter.expect(revision);
         this.refreshSoon();
       },
       listed: () => {
@@ -160,7 +155,8 @@ export class Edge {
             { revision, epoch: routes?.epoch, default: routes?.default, problem: problem?.message },
             "routes were read",
           );
-        if (news) this.refreshSoon();
+        // Nothing else is to be collected: a controller writes them once, and waits.
+        if (news) this.refreshSoon(0);
       },
       listed: () => {
         this.read.routes = true;
@@ -176,19 +172,27 @@ export class Edge {
     this.lastTick = now;
     // Where this process stood still, what was said meanwhile is not read yet.
     const stoodStill = now - lastTick > 4 * TICK_MS;
-    const takesWrites = now - Math.max(this.memberHeardAt, this.status.storedAt) <= WRITTEN_WITHIN_MS;
+    const takesWrites = now - Math.max(this.memberHeardAt, this.reporter.storedAt) <= WRITTEN_WITHIN_MS;
     if (stoodStill || !takesWrites) this.members.renew(now);
     else if (this.membersPresent && this.members.lapse(now)) this.refreshSoon();
   }
 
   /** Acknowledges what was merely repeated, and that the edge is there. */
   private heartbeat(): void {
-    this.refresh();
-    this.publish();
+    const { newest } = this;
+    if (newest !== null && this.soon === undefined) {
+      const { revision: serversetsRevision } = this.members;
+      const repeated = atRevision(newest, serversetsRevision);
+      const source = this.sources.get(newest);
+      if (source) this.sources.set(repeated, { ...source, serversetsRevision });
+      this.want(repeated);
+    }
+    this.reporter.heartbeat();
   }
 
-  private refreshSoon(): void {
-    this.soon ??= setTimeout(() => this.refresh(), Math.max(this.config.coalesce_ms, this.refreshMs / BUSY_SHARE));
+  /** @param collectMs what comes in this time goes along */
+  private refreshSoon(collectMs = this.config.coalesce_ms): void {
+    this.soon ??= setTimeout(() => this.refresh(), Math.max(collectMs, this.refreshMs / BUSY_SHARE));
   }
 
   /** Makes the table anew. */
@@ -197,10 +201,14 @@ export class Edge {
     this.soon = undefined;
     if (!this.read.routes || !this.read.members) return;
     const began = performance.now();
-    this.applier.want(this.makeTable());
-    this.tellOfProblems();
-    this.publishNews();
+    this.want(this.makeTable());
+    this.reporter.reportNews();
     this.refreshMs = performance.now() - began;
+  }
+
+  private want(table: Table): void {
+    this.newest = table;
+    this.applier.want(table);
   }
 
   private makeTable(): Table {
@@ -218,10 +226,10 @@ export class Edge {
   }
 
   /** Writes down what was applied: whoever starts next, without a bus, must not go back behind what was acknowledged. */
-  private write(table: Table): void {
+  private async write(table: Table): Promise<void> {
     const source = this.sources.get(table);
     try {
-      if (source) this.state.write(source);
+      if (source) await this.state.write(source);
       this.stateProblem = this.state.corrupt;
     } catch (error) {
       this.stateProblem = `the last good table could not be written: ${(error as Error).message}`;
@@ -229,66 +237,14 @@ export class Edge {
     }
   }
 
-  private onApplier(): void {
-    this.tellOfProblems();
-    this.publishNews();
-  }
-
-  /** Publishes the status where it says something that somebody may wait for. */
-  private publishNews(): void {
-    const { applied } = this.applier;
-    const upTo = applied?.serversetsRevision ?? 0;
-    const acknowledged = this.awaited.filter((revision) => revision <= upTo).length;
-    if (acknowledged > 0) this.awaited = this.awaited.slice(acknowledged);
-    const { at, appliedServersets, ...rest } = this.statusNow();
-    if (acknowledged > 0 || JSON.stringify(rest) !== this.said) this.publish();
-  }
-
-  private publish(): void {
-    // Before both buckets were read, it is not known whether the revisions on disk are theirs.
-    if (!this.read.routes || !this.read.members) return;
-    const status = this.statusNow();
-    const { at, appliedServersets, ...rest } = status;
-    this.said = JSON.stringify(rest);
-    this.status.set(JSON.stringify(status));
-  }
-
-  private statusNow() {
-    const { service, edge } = this.config;
-    const who = { service, edge, proxy: this.proxy.kind };
-    return edgeStatus(who, this.applier.applied, this.heldBack.length, this.problems(), new Date());
-  }
-
-  private problems() {
-    const { heldBack, members, liars, routes, applier, stateProblem } = this;
+  private view() {
+    const { heldBack, members, liars, routes, applier, read } = this;
     const { problems: malformed } = members;
-    const faults = { proxy: applier.problem, routes: routes.problem, heldBack, malformed, liars, state: stateProblem };
-    return problemsOf(this.config.service, faults);
-  }
-
-  /** Says on the bus what began to be wrong with this edge as a whole, and when it ended. */
-  private tellOfProblems(): void {
-    const grave = this.problems().filter(({ key }) => key === undefined);
-    const codes = grave.map(({ code }) => code).join(" ");
-    if (codes === (this.told ?? "")) return;
-    this.told = codes;
-    const [first] = grave;
-    if (first) this.tell(first.message, first.code);
-    else this.tell("nothing is wrong any more");
-  }
-
-  private tell(message: string, code?: string): void {
-    const { service, edge } = this.config;
-    const event: Event = {
-      at: new Date().toISOString(),
-      service,
-      host: "edge",
-      slot: "-",
-      kind: "edge",
-      message: `edge ${edge}: ${message}`,
-      ...(code !== undefined && { code }),
-      facts: { edge, proxy: this.proxy.kind },
+    const state = this.stateProblem;
+    return {
+      applied: applier.applied,
+      faults: { proxy: applier.problem, routes: routes.problem, heldBack, malformed, liars, state },
+      isRead: read.routes && read.members,
     };
-    this.events.publish(event);
   }
 }

@@ -55,6 +55,13 @@ export function routesAlike(x: Table, y: Table): boolean {
   return x === y || routing(x) === routing(y);
 }
 
+/** The same table, as of a later revision of the serverset that changed nobody. */
+export function atRevision(table: Table, serversetsRevision: number): Table {
+  const later = { ...table, serversetsRevision };
+  routings.set(later, routing(table));
+  return later;
+}
+
 const routings = new WeakMap<Table, string>();
 
 function routing(table: Table): string {

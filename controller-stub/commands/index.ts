@@ -1,25 +1,38 @@
 import type { Command } from "commander";
 import type { Context } from "../context.ts";
-import { addAbort } from "./abort.ts";
-import { addConverge } from "./converge.ts";
-import { addDeploy, addPrepare } from "./deploy.ts";
-import { addEdges } from "./edges.ts";
-import { addHosts } from "./hosts.ts";
-import { addInstall } from "./install.ts";
-import { addPromote } from "./promote.ts";
-import { addPublish } from "./publish.ts";
-import { addResume } from "./resume.ts";
-import { addRevisions } from "./revisions.ts";
-import { addRollback } from "./rollback.ts";
-import { addSetup } from "./setup.ts";
-import { addForceShutdown, addShutdown } from "./shutdown.ts";
-import { addStatus } from "./status.ts";
-import { addUninstall } from "./uninstall.ts";
-import { addWatch } from "./watch.ts";
 
-/** All verbs, in the order of the help. */
-export const verbs: readonly ((program: Command, context: Context) => void)[] = [
-  ...[addPublish, addDeploy, addPrepare, addPromote, addRollback, addResume, addAbort],
-  ...[addStatus, addHosts, addEdges, addRevisions, addWatch],
-  ...[addConverge, addShutdown, addForceShutdown, addInstall, addUninstall, addSetup],
-];
+/** Puts a verb into the program. */
+export type AddVerb = (program: Command, context: Context) => void;
+
+/** What loads each verb, in the order of the help. */
+const verbs: Readonly<Record<string, () => Promise<AddVerb>>> = {
+  publish: async () => (await import("./publish.ts")).addPublish,
+  deploy: async () => (await import("./deploy.ts")).addDeploy,
+  prepare: async () => (await import("./deploy.ts")).addPrepare,
+  promote: async () => (await import("./promote.ts")).addPromote,
+  rollback: async () => (await import("./rollback.ts")).addRollback,
+  resume: async () => (await import("./resume.ts")).addResume,
+  abort: async () => (await import("./abort.ts")).addAbort,
+  status: async () => (await import("./status.ts")).addStatus,
+  hosts: async () => (await import("./hosts.ts")).addHosts,
+  edges: async () => (await import("./edges.ts")).addEdges,
+  revisions: async () => (await import("./revisions.ts")).addRevisions,
+  watch: async () => (await import("./watch.ts")).addWatch,
+  converge: async () => (await import("./converge.ts")).addConverge,
+  shutdown: async () => (await import("./shutdown.ts")).addShutdown,
+  "force-shutdown": async () => (await import("./shutdown.ts")).addForceShutdown,
+  install: async () => (await import("./install.ts")).addInstall,
+  uninstall: async () => (await import("./uninstall.ts")).addUninstall,
+  setup: async () => (await import("./setup.ts")).addSetup,
+};
+
+/**
+ * The verbs that the arguments may mean, and no others, since a switch of the default is not to wait for the loading of what it has no
+ * use for. All of them where help is wanted, or no verb is known.
+ */
+export function loadVerbs(args: readonly string[]): Promise<AddVerb[]> {
+  const isHelp = args.some((arg) => ["help", "--help", "-h"].includes(arg));
+  const named = Object.keys(verbs).filter((name) => !isHelp && args.includes(name));
+  const wanted = named.length > 0 ? named : Object.keys(verbs);
+  return Promise.all(wanted.map((name) => verbs[name]?.() as Promise<AddVerb>));
+}

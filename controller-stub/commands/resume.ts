@@ -1,13 +1,13 @@
 import type { Command } from "commander";
-import type { RunningDeploy } from "../../protocol/deploy.ts";
 import type { Context } from "../context.ts";
 import { finishOf } from "../deploy/finish.ts";
 import { isEnded } from "../deploy/next-step.ts";
 import { addRunOptions, type RunOptions, serviceArgument } from "../deploy/options.ts";
-import { resumeHosts } from "../deploy/resume-hosts.ts";
+import { knowledge } from "../deploy/resume-hosts.ts";
+import { resumed } from "../deploy/resumed.ts";
 import { runDeploy } from "../deploy/run.ts";
 import { underLock } from "../deploy/session.ts";
-import { inDeploy, type Work } from "../deploy/work.ts";
+import { deployOf, inDeploy } from "../deploy/work.ts";
 import { wholeNumber } from "../options.ts";
 
 interface ResumeOptions extends RunOptions {
@@ -40,8 +40,9 @@ export function addResume(program: Command, context: Context): void {
             outcome: "done",
             text: `nothing of ${service} was left to do; the lock that was left behind is free`,
           };
-        await work.lock.write(inDeploy((now) => resumed(work, now, options)));
-        const { step, version } = deploy;
+        const known = knowledge(work);
+        await work.lock.write(inDeploy((now) => resumed(now, known, options)));
+        const { step, version } = deployOf(work);
         work.report.say(`going on with ${service} ${version} in step ${step}, epoch ${work.lock.epoch}`, {
           ...{ kind: "resumed", service, version, step, epoch: work.lock.epoch },
         });
@@ -49,16 +50,4 @@ export function addResume(program: Command, context: Context): void {
         return finishOf(work, await runDeploy(work));
       }),
     );
-}
-
-function resumed(work: Work, deploy: RunningDeploy, options: ResumeOptions): RunningDeploy {
-  const { maxFailures = deploy.plan.maxFailures, excludeAbsent = false, withoutEdge = [] } = options;
-  const withoutEdges = [...new Set([...deploy.plan.withoutEdges, ...withoutEdge])];
-  const plan = { ...deploy.plan, maxFailures, withoutEdges, excludeAbsent: deploy.plan.excludeAbsent || excludeAbsent };
-  const known = {
-    statusOf: (host: string) => work.fleet.of(host),
-    latest: (host: string, slot: string) => work.orders.latest(host, slot),
-    now: Date.now(),
-  };
-  return { ...deploy, halted: null, plan, hosts: resumeHosts(deploy, known, { excludeAbsent }) };
 }

@@ -5,7 +5,7 @@ import { DeployStateError } from "../deploy/errors.ts";
 import { finishOf } from "../deploy/finish.ts";
 import { isSwitched } from "../deploy/next-step.ts";
 import { addRunOptions, type RunOptions, serviceArgument } from "../deploy/options.ts";
-import { resumeHosts, touchedHosts } from "../deploy/resume-hosts.ts";
+import { knowledge, resumeHosts, touchedHosts } from "../deploy/resume-hosts.ts";
 import { runDeploy } from "../deploy/run.ts";
 import { underLock, type View } from "../deploy/session.ts";
 import { deployOf, inDeploy, type Work } from "../deploy/work.ts";
@@ -42,11 +42,7 @@ export function addRollback(program: Command, context: Context): void {
 
 function turnedBack(work: Work, { routes }: View, deploy: RunningDeploy, options: RollbackOptions): RunningDeploy {
   const { excludeAbsent = false, withoutEdge = [] } = options;
-  const known = {
-    statusOf: (host: string) => work.fleet.of(host),
-    latest: (host: string, slot: string) => work.orders.latest(host, slot),
-    now: Date.now(),
-  };
+  const known = knowledge(work);
   const common = {
     ...{ ...deploy, step: "restoring" as const, halted: null, endedAt: null },
     plan: { ...deploy.plan, withoutEdges: [...new Set([...deploy.plan.withoutEdges, ...withoutEdge])] },

@@ -75,5 +75,6 @@ export async function membersBarrier(work: Work, expected: readonly Expected[], 
   } finally {
     members.stop();
   }
-  return highestRevision(bus, service, new Set(expected.map(({ host, slot }) => memberId(host, slot))));
+  const ids = new Set(expected.map(({ host, slot }) => memberId(host, slot)));
+  return highestRevision(bus, service, ids, members.all);
 }

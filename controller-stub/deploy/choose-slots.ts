@@ -16,18 +16,19 @@ export interface Choice {
  * Where a version goes on a host: never into the slot that holds the default one. A slot that holds the version already is taken
  * first, then an empty one, then one whose version is not served, then by name.
  * @param current the default version; null in a fleet that has none yet
- * @returns undefined where the host has too few slots
+ * @returns undefined where the host has too few slots, or all of them hold the default version: an agent refuses to remove that
  */
 export function chooseSlots(
   slots: readonly SlotView[],
   { version, current, serving }: { version: string; current: string | null; serving: readonly string[] },
 ): Choice | undefined {
-  const rank = (slot: SlotView) => (slot.version === null ? 0 : serving.includes(slot.version) ? 2 : 1);
+  const rank = ({ version: held }: SlotView) =>
+    held === null ? 0 : held === current ? 3 : serving.includes(held) ? 2 : 1;
   const byRank = slots.toSorted((x, y) => rank(x) - rank(y) || (x.slot < y.slot ? -1 : 1));
   const there = byRank.find((slot) => slot.version === version);
   const holder = current === null ? undefined : byRank.find((slot) => slot.version === current);
   if (current === null || holder !== undefined) {
-    const target = there ?? byRank.find((slot) => slot !== holder);
+    const target = there ?? byRank.find((slot) => slot.version === null || slot.version !== current);
     return target && { slot: target.slot, was: target.version, base: null };
   }
   const base = byRank.find((slot) => slot !== there);

@@ -12,12 +12,11 @@ import { HeldByError, LockLostError } from "./errors.ts";
 /** Notes are gathered for this long, so that a wave of a hundred hosts is not a hundred writes. */
 const GATHER_MS = 500;
 
-/** How long a bus that is away is waited for before a run gives up. The lock may be gone by then; a compare-and-set tells. */
-export const patienceMs = 60_000;
-
 export interface LockOptions {
   holder: string;
   leaseMs: number;
+  /** How long a bus that is away is waited for before a run gives up. The lock may be gone by then; a compare-and-set tells. */
+  patienceMs: number;
   /** The new epoch is higher than this one, and than any that the record knows. */
   floor: number;
 }
@@ -60,7 +59,7 @@ export class Lock {
   static async take(
     bus: Bus,
     service: string,
-    { holder, leaseMs, floor }: LockOptions,
+    { holder, leaseMs, patienceMs, floor }: LockOptions,
     over: Deploy["lock"] = null,
   ): Promise<Lock> {
     // What is begun here is finished: whoever interrupts a run still wants its lock released.

@@ -8,6 +8,7 @@ export interface RunOptions {
   barrierTimeout: number;
   withoutEdge?: string[];
   lease: number;
+  patience: number;
 }
 
 export interface WaveOptions extends RunOptions {
@@ -27,6 +28,7 @@ export interface DeployOptions extends WaveOptions {
 
 const LEASE_MS = 15_000;
 const BARRIER_MS = 60_000;
+const PATIENCE_MS = 60_000;
 /** A lease of which a renewal takes a good part is lost by a busy moment. */
 const SHORTEST_LEASE_MS = 200;
 const PATTERN = /^[a-z0-9*][a-z0-9._*-]{0,252}$/;
@@ -68,7 +70,8 @@ export function addRunOptions(command: Command): Command {
       "after this time without a sign the run counts as dead",
       wholeNumber(SHORTEST_LEASE_MS),
       LEASE_MS,
-    );
+    )
+    .option("--patience <ms>", "how long a bus that is away is waited for", aTimeout, PATIENCE_MS);
 }
 
 export function addWaveOptions(command: Command, wave: DeployPlan["wave"] = { percent: 10 }): Command {

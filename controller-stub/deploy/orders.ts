@@ -53,11 +53,6 @@ export class Orders {
     return this.#slots.get(keys.order(this.service, host, slot))?.order ?? null;
   }
 
-  /** The host tokens that orders were ever given to. */
-  get hosts(): Set<string> {
-    return new Set([...this.#slots.keys()].map((key) => key.split(".")[1] as string));
-  }
-
   /** What was last ordered of a version. */
   release(version: string): Release | undefined {
     const isInstall = (order: Order) => order.action === "install" && order.release.version === version;

@@ -50,11 +50,21 @@ export function draftDeploy(input: {
   const waveOf = new Map(waves.flatMap((wave, number) => wave.map((host) => [host, number] as const)));
   const hosts = statuses.map((status, at): PlannedHost => {
     const choice = chooseSlots(slotViews(status), { version, current, serving });
-    if (choice === undefined)
-      throw new PlanError(`${status.host} has no slot beside the one for ${current}: a deploy needs two`);
+    if (choice === undefined) throw noSlot(status, current);
     return { host: status.host, wave: waveOf.get(status.host) ?? 0, absent: facts[at]?.absent ?? false, ...choice };
   });
   return { hosts, waves, withdrawn: withdrawnBy(hosts, { version, current, serving, fleet }) };
+}
+
+function noSlot(status: HostStatus, current: string | null): PlanError {
+  const { host, service } = status;
+  const slots = slotViews(status).map(({ slot }) => slot);
+  if (slots.length < 2) return new PlanError(`${host} has no slot beside the one for ${current}: a deploy needs two`);
+  return new PlanError(
+    `${host} holds ${current}, the default, in all of its slots (${slots.join(", ")}), and no agent gives that away: there, ` +
+      `\`slotctl drain ${slots[0]}\`, then \`uninstall ${service} ${current} --slot ${slots[0]} --host ${host} --force --reason TEXT\`; ` +
+      `or leave it out with \`--exclude ${host}\``,
+  );
 }
 
 /** What is replaced somewhere, or held by nobody, is no longer served; the default and the new version always are. */

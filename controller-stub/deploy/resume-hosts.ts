@@ -4,11 +4,20 @@ import type { Order } from "../../protocol/order.ts";
 import { isStale } from "../hosts.ts";
 import { isOrderOf } from "./draft-orders.ts";
 import { hostVerdict } from "./host-verdict.ts";
+import type { Work } from "./work.ts";
 
 export interface Knowledge {
   statusOf(host: string): HostStatus | undefined;
   latest(host: string, slot: string): Order | null;
   now: number;
+}
+
+export function knowledge({ fleet, orders }: Pick<Work, "fleet" | "orders">): Knowledge {
+  return {
+    statusOf: (host) => fleet.of(host),
+    latest: (host, slot) => orders.latest(host, slot),
+    now: Date.now(),
+  };
 }
 
 type Hosts = RunningDeploy["hosts"];
@@ -33,6 +42,17 @@ export function resumeHosts(
     const isLate = progress.step === "failed" && error?.code === "WAIT_TIMEOUT";
     const goesOn = isGiven && !failed && (isLate || progress.step === "ordered");
     return { ...progress, step: goesOn ? "ordered" : "waiting" };
+  });
+}
+
+/** Hosts that failed, and by now have what was ordered, are done; nothing else changes. */
+export function recoveredHosts({ id, hosts }: Pick<RunningDeploy, "id" | "hosts">, known: Knowledge): Hosts {
+  return mapHosts(hosts, (host, progress) => {
+    const { slot, step, error: _, ...rest } = progress;
+    const order = known.latest(host, slot);
+    if (step !== "failed" || !isOrderOf(id, order)) return progress;
+    const { kind } = hostVerdict({ slot, order, before: undefined }, known.statusOf(host));
+    return kind === "done" ? { ...rest, slot, step: "done" } : progress;
   });
 }
 

@@ -51,6 +51,7 @@ export class Rollout {
     // Every host of a wave listens.
     setMaxListeners(0, this.signal);
     for (const failed of options.failed ?? []) this.#failures.set(failed.host, failed);
+    this.haltIfTooMany();
     this.#stop = work.fleet.changes.onChange((status) => this.judge(hostToken(status.host), status));
   }
 
@@ -159,8 +160,12 @@ export class Rollout {
     this.#failures.set(failed.host, failed);
     this.options.onFailed?.(failed);
     this.work.report.failed(failed);
-    if (this.#failures.size > this.options.maxFailures) this.#halt.abort(halted(this.failures));
+    this.haltIfTooMany();
     watched?.settle(false);
+  }
+
+  private haltIfTooMany(): void {
+    if (this.#failures.size > this.options.maxFailures) this.#halt.abort(halted(this.failures));
   }
 
   private named(host: string): string {

@@ -12,7 +12,7 @@ import { highestEpoch } from "../epochs.ts";
 import { ControllerError, InterruptedError } from "../errors.ts";
 import { HeldByError, LockLostError } from "./errors.ts";
 import { type DeployVerb, judgeVerb } from "./judge-verb.ts";
-import { Lock, patienceMs, readRecord } from "./lock.ts";
+import { Lock, readRecord } from "./lock.ts";
 import type { RunOptions } from "./options.ts";
 import { Orders } from "./orders.ts";
 import { Report } from "./report.ts";
@@ -96,12 +96,15 @@ export function underLock(
   use: (work: Work, view: View) => Promise<Finish>,
 ): Promise<void> {
   return withFleetBus(context, command, async (bus) => {
-    const stale = await refuse(context, bus, { verb, service, takesOver });
-    const report = await Report.open(context.output, bus, service);
+    const [stale, report] = await Promise.all([
+      refuse(context, bus, { verb, service, takesOver }),
+      Report.open(context.output, bus, service),
+    ]);
     await withView(context, bus, service, async (view) => {
       const floor = Math.max(highestEpoch(view.orders.known, view.fleet.statuses), view.routes?.epoch ?? 0);
       const holder = `${context.user}@${hostname()} (pid ${process.pid})`;
-      const lock = await Lock.take(bus, service, { holder, leaseMs: options.lease, floor }, stale);
+      const { lease: leaseMs, patience: patienceMs } = options;
+      const lock = await Lock.take(bus, service, { holder, leaseMs, patienceMs, floor }, stale);
       const signal = AbortSignal.any([bus.signal, lock.lost]);
       setMaxListeners(0, signal);
       const own = bus.under(signal, patienceMs);

@@ -6,6 +6,7 @@ import type { Expected } from "./missing-members.ts";
 import { reorderRoles } from "./roles.ts";
 import { Rollout } from "./rollout.ts";
 import { ensureRoutes, readRoutes, type WantedRoutes } from "./routes.ts";
+import { failures } from "./summary.ts";
 import { installTasks, restoreTasks } from "./tasks.ts";
 import { routesBefore, routesDuring, routesOffered, routesSwitched } from "./wanted-routes.ts";
 import { deployOf, inDeploy, type Work } from "./work.ts";
@@ -132,9 +133,10 @@ function progress(work: Work, host: string, change: Partial<HostProgress>): void
 
 /** The rollout of the new version; it goes on with the hosts that earlier runs have changed. */
 function forwards(work: Work): Rollout {
-  const { plan, hosts, id, step: at } = deployOf(work);
-  const rollout = hostRollout(work, plan);
-  if (at === "restoring") return rollout;
+  const deploy = deployOf(work);
+  const { plan, hosts, id, step: at } = deploy;
+  if (at === "restoring") return hostRollout(work, plan);
+  const rollout = hostRollout(work, plan, failures(deploy));
   for (const [host, { step, slot }] of Object.entries(hosts)) {
     const order = work.orders.latest(host, slot);
     if (step === "done" && isOrderOf(id, order)) rollout.watch(host, slot, order);
@@ -146,10 +148,13 @@ function backwards(work: Work): Rollout {
   return hostRollout(work, deployOf(work).plan);
 }
 
-function hostRollout(work: Work, { maxFailures, pauseMs }: RunningDeploy["plan"]): Rollout {
+function hostRollout(
+  work: Work,
+  { maxFailures, pauseMs }: RunningDeploy["plan"],
+  failed: readonly FailedHost[] = [],
+): Rollout {
   return new Rollout(work, {
-    maxFailures,
-    pauseMs,
+    ...{ maxFailures, pauseMs, failed },
     onOrdered: (host) => progress(work, host, { step: "ordered" }),
     onDone: (host) => progress(work, host, { step: "done" }),
     onFailed: ({ host, code, message }: FailedHost) =>

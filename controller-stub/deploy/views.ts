@@ -86,8 +86,8 @@ export function memberId(host: string, slot: string): string {
   return `${hostToken(host)}.${slot}`;
 }
 
-/** A member, or why it is none. */
-export type KnownMember = { member: Member } | { member: null; problem: string };
+/** A member, or why it is none. The KV revision is known only where the value was read, not where it was heard. */
+export type KnownMember = ({ member: Member } | { member: null; problem: string }) & { revision?: number | undefined };
 
 /** Follows the members of a service, only while somebody waits for some. */
 export class Members {
@@ -102,8 +102,8 @@ export class Members {
     const stop = await follow(bus, {
       bucket: buckets.serversets,
       filter: `${service}.*.*.*`,
-      onValue: (key, text) => {
-        members.all.set(idOf(key), readMember(text));
+      onValue: (key, text, revision) => {
+        members.all.set(idOf(key), { ...readMember(text), revision });
         members.changes.emit();
       },
       onGone: (key) => {
@@ -126,8 +126,15 @@ function readMember(text: string): KnownMember {
   }
 }
 
-/** The highest KV revision of some members. */
-export async function highestRevision(bus: Bus, service: string, ids: ReadonlySet<string>): Promise<number> {
+/** The highest KV revision of some members, as they are known, else as they are now. */
+export async function highestRevision(
+  bus: Bus,
+  service: string,
+  ids: ReadonlySet<string>,
+  known: ReadonlyMap<string, KnownMember>,
+): Promise<number> {
+  const read = [...ids].map((id) => known.get(id)?.revision);
+  if (read.every((revision) => revision !== undefined)) return read.reduce((a, b) => Math.max(a, b), 0);
   const kv = await openBucket(bus, buckets.serversets);
   const entries = await readValues(bus, kv, `${service}.*.*.*`);
   const revisions = entries

@@ -7,6 +7,9 @@ const RETRY_MS = 500;
 /** How often the bucket's leader is asked whether it is there, and is still the same bucket. */
 const CHECK_MS = 2_000;
 
+/** A listing in which no further key comes for so long is begun again. */
+const LISTING_MS = 5_000;
+
 /** A write that was heard: a value, or null for a deletion. */
 export interface Heard {
   key: string;
@@ -80,6 +83,8 @@ export class BucketWatch {
     const kv = await this.bus.whileUp(this.bus.kv(this.bucket));
     const entries = await this.bus.whileUp(kv.watch({ key: this.filter }));
     const heardOf = { at: performance.now(), revision: 0 };
+    const prefix = `$KV.${this.bucket}.`;
+    const missing = new Set(Object.keys(state.subjects ?? {}).map((subject) => subject.slice(prefix.length)));
     let isListed = false;
     const listed = () => {
       if (isListed) return;
@@ -91,19 +96,25 @@ export class BucketWatch {
     signal.addEventListener("abort", end, { once: true });
     void this.untilReplaced(created, heardOf, () => isListed, signal).then(end, end);
     const quiet = setInterval(() => performance.now() - heardOf.at > this.quietMs && end(), this.quietMs / 4);
+    // A key that is gone since they were counted would be waited for in vain: then they are counted again.
+    const slow = setTimeout(() => !isListed && end(), LISTING_MS);
     try {
       this.reader.begin(created);
-      if (Object.keys(state.subjects ?? {}).length === 0) listed();
+      if (missing.size === 0) listed();
       for await (const entry of entries) {
         signal.throwIfAborted();
         heardOf.at = performance.now();
         heardOf.revision = entry.revision;
         this.reader.take(heard(entry));
-        if (entry.delta === 0) listed();
+        if (missing.delete(entry.key)) slow.refresh();
+        // Not by `entry.delta`: where keys are written over during the listing, as when the bus is back and every host reports at once,
+        // the server counts too many or too few that are to come.
+        if (missing.size === 0) listed();
       }
       signal.throwIfAborted();
     } finally {
       clearInterval(quiet);
+      clearTimeout(slow);
       signal.removeEventListener("abort", end);
       end();
     }

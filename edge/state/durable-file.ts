@@ -1,30 +1,39 @@
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 
 /**
  * Replaces a file so that after a crash at any moment either the old content or the new one is there, whole:
  * write beside, fsync, rename over, fsync the directory. There must be one writer only.
  */
-export function writeDurably(path: string, content: string): void {
+export async function writeDurably(path: string, content: string, mode = 0o600): Promise<void> {
   const beside = `${path}.tmp`;
   try {
-    const fd = openSync(beside, "w", 0o600);
-    try {
-      const bytes = Buffer.from(content);
-      for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
-    renameSync(beside, path);
+    await writeSynced(beside, content, mode);
+    await rename(beside, path);
   } catch (error) {
-    rmSync(beside, { force: true });
+    await rm(beside, { force: true });
     throw error;
   }
-  const directory = openSync(dirname(path), "r");
+  await syncDirectory(dirname(path));
+}
+
+/** Writes a file that nothing refers to yet: its content is on disk when this resolves, its name is not. */
+export async function writeSynced(path: string, content: string, mode: number): Promise<void> {
+  const file = await open(path, "w", mode);
   try {
-    fsyncSync(directory);
+    await file.writeFile(content);
+    await file.sync();
   } finally {
-    closeSync(directory);
+    await file.close();
+  }
+}
+
+/** The names in it are on disk when this resolves. */
+export async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, "r");
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
   }
 }

@@ -58,9 +58,9 @@ export class StateFile {
   }
 
   /** @throws where it can't be written; then nothing is there, rather than what is out of date. */
-  write(kept: Omit<Kept, "format" | "service">): void {
+  async write(kept: Omit<Kept, "format" | "service">): Promise<void> {
     try {
-      writeDurably(this.path, JSON.stringify({ format: 1, service: this.service, ...kept }));
+      await writeDurably(this.path, JSON.stringify({ format: 1, service: this.service, ...kept }));
     } catch (error) {
       rmSync(this.path, { force: true });
       throw error;

@@ -1,40 +1,42 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { writeDurably } from "../state/durable-file.ts";
 
 /** The VCL that varnishd starts with, and the one that is being tried. Both are readable for everybody: varnishd has a user of its own. */
 export class VclFiles {
-  readonly current: string;
   readonly candidate: string;
+  private readonly current: string;
 
   constructor(private readonly directory: string) {
-    this.current = join(directory, "current.vcl");
     this.candidate = join(directory, "candidate.vcl");
+    this.current = join(directory, "current.vcl");
   }
 
-  /** On disk for good, beside the one that is used. */
+  /** For varnishd to read at once, and for nothing else. */
   writeCandidate(text: string): void {
-    mkdirSync(this.directory, { recursive: true, mode: 0o755 });
-    const fd = openSync(this.candidate, "w", 0o644);
-    try {
-      writeFileSync(fd, text);
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
-  }
-
-  /** After a crash at any moment the one before is there, or this one, whole. */
-  promote(): void {
-    renameSync(this.candidate, this.current);
-    const fd = openSync(dirname(this.current), "r");
-    try {
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
+    this.makeDirectory();
+    writeFileSync(this.candidate, text, { mode: 0o644 });
   }
 
   discardCandidate(): void {
     rmSync(this.candidate, { force: true });
+  }
+
+  /** Replaces what varnishd starts with, for good when it resolves. */
+  async writeCurrent(text: string): Promise<void> {
+    this.makeDirectory();
+    await writeDurably(this.current, text, 0o644);
+  }
+
+  /** A first one to start with, where there is none. */
+  ensureCurrent(text: string): void {
+    if (existsSync(this.current)) return;
+    this.makeDirectory();
+    writeFileSync(this.candidate, text, { mode: 0o644, flush: true });
+    renameSync(this.candidate, this.current);
+  }
+
+  private makeDirectory(): void {
+    mkdirSync(this.directory, { recursive: true, mode: 0o755 });
   }
 }

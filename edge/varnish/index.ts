@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import type { Logger } from "pino";
 import type { Proxy as TableProxy } from "../proxy.ts";
 import { assertNaming } from "../renderable.ts";
@@ -28,11 +27,7 @@ const nothing: Table = {
 
 /** The VCL that varnishd is to be started with, as text. Its file is made, where it is not there yet, for an empty table. */
 export function prepareVarnish(config: VarnishConfig, naming: VersionNaming): string {
-  const files = new VclFiles(config.directory);
   const text = renderVcl(nothing, naming, config);
-  if (!existsSync(files.current)) {
-    files.writeCandidate(text);
-    files.promote();
-  }
+  new VclFiles(config.directory).ensureCurrent(text);
   return text;
 }

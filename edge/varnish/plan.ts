@@ -1,5 +1,5 @@
 import type { Endpoint, Table } from "../table.ts";
-import { backendName, compiledFlag, defaultFlag, fallbackFlag, served } from "./vcl.ts";
+import { backendName, compiledFlag, defaultFlag, fallbackFlag, offeredFlag, served } from "./vcl.ts";
 
 /** A backend whose health is to be set by hand. */
 export interface Health {
@@ -39,21 +39,36 @@ export function nearest(compiled: Table, before: Table, wanted: Table): { table:
 
 /**
  * What to set so that a loaded VCL routes by a table, in the order in which it is to be set: who is added, then the default in one
- * moment, then who is withdrawn.
+ * moment, then who is withdrawn. A version that goes is not offered any more, and its endpoints are left alone: whom it was chosen for a
+ * moment ago is still served. Before it is offered again, they are put right.
  * @param compiled the table that the VCL was made from
  * @param sick names of its backends that are sick now
  * @param target one that `nearest` made for it
  */
 export function planHealth(compiled: Table, sick: ReadonlySet<string>, target: Table): Health[] {
   const goals = keysOf(target);
-  const wanted = new Map(
-    served(compiled).flatMap(({ version, endpoints }, v) =>
-      endpoints.map((endpoint, e) => [backendName(v, e), goals.get(version)?.has(key(endpoint)) ?? false] as const),
-    ),
-  );
-  const set = (entries: Iterable<readonly [string, boolean]>, to: boolean): Health[] =>
-    [...entries].filter(([name, healthy]) => healthy === to && healthy === sick.has(name)).map(named);
-  return [...set(wanted, true), ...planDefault(compiled, sick, target), ...set(wanted, false)];
+  const versions = served(compiled).map(({ version, endpoints }, v) => {
+    const keys = goals.get(version);
+    const changes = (keys ? endpoints : []).flatMap((endpoint, e): Health[] => {
+      const to = { backend: backendName(v, e), healthy: keys?.has(key(endpoint)) ?? false };
+      return to.healthy === sick.has(to.backend) ? [to] : [];
+    });
+    const offered = { backend: offeredFlag(v), healthy: keys !== undefined };
+    const isOffered = !sick.has(offered.backend);
+    return { changes, isOffered, offer: offered.healthy === isOffered ? [] : [offered] };
+  });
+  const those = (healthy: boolean) => (change: Health) => change.healthy === healthy;
+  const offered = versions.filter(({ isOffered }) => isOffered).flatMap(({ changes }) => changes);
+  const hidden = versions.filter(({ isOffered }) => !isOffered).flatMap(({ changes }) => changes);
+  const offers = versions.flatMap(({ offer }) => offer);
+  return [
+    ...hidden,
+    ...offered.filter(those(true)),
+    ...offers.filter(those(true)),
+    ...planDefault(compiled, sick, target),
+    ...offers.filter(those(false)),
+    ...offered.filter(those(false)),
+  ];
 }
 
 function planDefault(compiled: Table, sick: ReadonlySet<string>, target: Table): Health[] {

@@ -25,6 +25,8 @@ export class Varnish implements TableProxy {
   /** What varnishd was made to run by this process. */
   private compiled: { name: string; table: Table } | null = null;
   private applied: Table | null = null;
+  /** The VCL that says what was applied, until varnishd would start with it. */
+  private unkept: string | null = null;
   private lastLoadAt = Number.NEGATIVE_INFINITY;
   private readonly run = `${PREFIX}${Date.now().toString(36)}_${randomBytes(4).toString("hex")}`;
   private loads = 0;
@@ -46,6 +48,14 @@ export class Varnish implements TableProxy {
   apply(table: Table, signal: AbortSignal): Promise<void> {
     this.stopSettling();
     return this.inTurn(() => this.route(table, signal));
+  }
+
+  keep(): Promise<void> {
+    return this.inTurn(async () => {
+      if (this.unkept === null) return;
+      await this.files.writeCurrent(this.unkept);
+      this.unkept = null;
+    });
   }
 
   isCurrent(signal: AbortSignal): Promise<boolean> {
@@ -75,14 +85,14 @@ export class Varnish implements TableProxy {
       await this.setHealth(this.compiled.name, changes, signal);
       if (target.exact) {
         this.applied = table;
-        this.files.writeCandidate(text);
-        this.files.promote();
+        this.unkept = text;
         if (!isSettled(this.compiled.table, table)) this.settleLater();
         return;
       }
     }
     try {
       await this.load(table, text, signal);
+      this.unkept = text;
     } catch (error) {
       if (error instanceof ProxyRejectedError) await this.goBack(signal);
       throw error;
@@ -99,11 +109,9 @@ export class Varnish implements TableProxy {
     try {
       await this.command(["vcl.load", name, this.files.candidate], signal, this.config.load_timeout_ms);
       await this.command(["vcl.use", name], signal);
-    } catch (error) {
+    } finally {
       this.files.discardCandidate();
-      throw error;
     }
-    this.files.promote();
     const before = this.compiled;
     this.compiled = { name, table };
     this.applied = table;

@@ -12,10 +12,13 @@ export type VclSettings = Pick<
  * Backends that nothing is ever sent to: their health, which is set by hand and without a compilation, says what to route by.
  * `compiled` is healthy: by the default and the fallback that the VCL was made with. Sick: by `default_N` and `fallback_N`, of which
  * the one of version N is healthy. So a VCL is right from its first moment, and can be switched in milliseconds.
+ * `offered_N` is healthy while version N may be asked for at all. A version that goes is withdrawn by it, and its endpoints stay healthy:
+ * Varnish chooses the endpoint only when it fetches, and a request that was routed before still finds one.
  */
 export const compiledFlag = "compiled";
 export const defaultFlag = (index: number) => `default_${index}`;
 export const fallbackFlag = (index: number) => `fallback_${index}`;
+export const offeredFlag = (index: number) => `offered_${index}`;
 export const backendName = (version: number, endpoint: number) => `b${version}_${endpoint}`;
 
 /** Versions that somebody serves; the others are as if they were not there. Their places in this list are their numbers in the VCL. */
@@ -40,6 +43,7 @@ export function renderVcl(table: Table, naming: VersionNaming, settings: VclSett
     ...versions.flatMap(({ endpoints }, v) => [
       flag(defaultFlag(v)),
       flag(fallbackFlag(v)),
+      flag(offeredFlag(v)),
       ...endpoints.map((endpoint, e) => backend(backendName(v, e), endpoint, settings)),
     ]),
     "sub vcl_init {",
@@ -111,7 +115,7 @@ function asked({ header, query, cookie }: VersionNaming): string {
 
 function route(versions: string[], [byDefault, fallback]: [number, number], unrouted: boolean): string {
   const take = (v: number, condition: string) => [
-    `  if (!req.http.slotd-version && ${condition} && std.healthy(d${v}.backend())) {`,
+    `  if (!req.http.slotd-version && ${condition} && std.healthy(${offeredFlag(v)}) && std.healthy(d${v}.backend())) {`,
     `    set req.http.slotd-version = "${versions[v]}";`,
     `    set req.backend_hint = d${v}.backend();`,
     "  }",

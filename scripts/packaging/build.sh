@@ -76,10 +76,11 @@ const require = __createRequire(import.meta.url), __filename = __fileOf(import.m
   bundle agent/releases/audit-thread.ts audit-thread.js
   bundle agent/cli/main.ts slotctl.js
   bundle controller-stub/main.ts slotd-controller.js
+  bundle edge/main.ts slotd-edge.js
   put 755 "$runtime/bin/node" $lib/bin/node
   printf '{"name":"slotd","version":"%s","private":true,"type":"module"}\n' "$version" >"$stage/$lib/package.json"
   local program options
-  for program in slotd slotctl slotd-controller; do
+  for program in slotd slotctl slotd-controller slotd-edge; do
     # The program's own runtime, whatever `node` the host has; `exec`, since systemd watches the process that it starts.
     # Node's options, from the agent's first line; the others have none.
     options=
@@ -97,12 +98,14 @@ END
 
 put_units() {
   put 644 systemd/slotd@.service usr/lib/systemd/system/slotd@.service
+  put 644 systemd/slotd-edge@.service usr/lib/systemd/system/slotd-edge@.service
   put 644 systemd/slotd.slice usr/lib/systemd/system/slotd.slice
   put 755 systemd/after-agent usr/lib/slotd/after-agent
   put 644 systemd/slotd.sysusers.conf usr/lib/sysusers.d/slotd.conf
   put 644 systemd/slotd.tmpfiles.conf usr/lib/tmpfiles.d/slotd.conf
   put 644 systemd/example.toml usr/share/doc/slotd/examples/web.toml
-  install -d "$stage/etc/slotd"
+  put 644 systemd/example-edge.toml usr/share/doc/slotd/examples/edge.toml
+  install -d "$stage/etc/slotd" "$stage/etc/slotd-edge"
 }
 
 put_documents() {
@@ -112,11 +115,13 @@ put_documents() {
     install -d "$stage/usr/share/man/man$section"
     sed "s/@VERSION@/$version/; s/@DATE@/$(date -u -d "@$SOURCE_DATE_EPOCH" +%F)/" "$page" | gzip -9n >"$stage/usr/share/man/man$section/${page##*/}.gz"
   done
-  # What docs/config.md says, as a man page: one source.
+  # What the documents say of the configurations, as man pages: one source.
   install -d "$stage/usr/share/man/man5"
-  run_script config-page.ts docs/config.md "$version" | gzip -9n >"$stage/usr/share/man/man5/slotd.toml.5.gz"
-  local program options
-  for program in slotd slotctl slotd-controller; do
+  run_script config-page.ts slotd.toml "$version" docs/config.md | gzip -9n >"$stage/usr/share/man/man5/slotd.toml.5.gz"
+  run_script config-page.ts slotd-edge.toml "$version" docs/edge{,-varnish,-haproxy}.md |
+    gzip -9n >"$stage/usr/share/man/man5/slotd-edge.toml.5.gz"
+  local program
+  for program in slotd slotctl slotd-controller slotd-edge; do
     put 644 scripts/packaging/completions/$program.bash usr/share/bash-completion/completions/$program
     put 644 scripts/packaging/completions/_$program usr/share/zsh/vendor-completions/_$program
   done

@@ -1,10 +1,31 @@
 import { readFileSync } from "node:fs";
 
 /**
- * Prints docs/config.md as the man page slotd.toml(5), in man(7): the reference is written once.
- * Arguments: the file, the version. Understands what that file uses: headings, paragraphs, indented code, tables.
+ * Prints documents as the man page of a configuration, in man(7): the reference is written once.
+ * Arguments: the page, the version, the files. Understands what those use: headings, paragraphs, lists, indented code, tables. The first
+ * file's sections are the page's; of each other one, the title is a section, with the file's sections below it.
  */
-const [file = "", version = ""] = process.argv.slice(2);
+const [page = "", version = "", ...files] = process.argv.slice(2);
+
+const pages: Record<string, { about: string; files: [path: string, text: string][]; seeAlso: string[] }> = {
+  "slotd.toml": {
+    about: "configuration of the deploy agent slotd",
+    files: [
+      ["/etc/slotd/SERVICE.toml", "Read by slotd@SERVICE.service."],
+      ["/usr/share/doc/slotd/examples/web.toml", "A sample with comments."],
+    ],
+    seeAlso: ["slotd (8)", "slotctl (1)", "slotd-controller (1)"],
+  },
+  "slotd-edge.toml": {
+    about: "configuration of slotd-edge, and of the proxies that it steers",
+    files: [
+      ["/etc/slotd-edge/SERVICE.toml", "Read by slotd-edge@SERVICE.service."],
+      ["/var/lib/slotd-edge/SERVICE", "The last good table, and what the proxy starts from."],
+      ["/usr/share/doc/slotd/examples/edge.toml", "A sample with comments."],
+    ],
+    seeAlso: ["slotd-edge (8)", "slotd-controller (1)", "slotd.toml (5)", "haproxy (1)", "varnishd (1)"],
+  },
+};
 
 /** Characters that roff takes for something else; a leading dot or quote would be a request. */
 function roff(text: string): string {
@@ -46,13 +67,41 @@ function table(rows: string[]): string[] {
   });
 }
 
-function block(lines: string[]): string[] {
+const ITEM = /^(-|\d+\.) +(.*)$/;
+
+/** Items begin with `- ` or `1. `; what is indented below one belongs to it, also after code. */
+function list(lines: string[]): string[] {
+  return lines.flatMap((line, i) => {
+    const [, mark, text] = ITEM.exec(line) ?? [];
+    if (mark === undefined || text === undefined) return [...(i === 0 ? ['.IP "" 4'] : []), inline(line.trim())];
+    return [mark === "-" ? ".IP \\(bu 2" : `.IP ${mark} 4`, inline(text)];
+  });
+}
+
+function code(lines: string[]): string[] {
+  const indent = Math.min(...lines.filter((line) => line !== "").map((line) => line.search(/\S/)));
+  return [".PP", ".RS 4", ".nf", ...lines.map((line) => roff(line.slice(indent)) || ".sp"), ".fi", ".RE"];
+}
+
+/** But for code, which names keys. */
+function upperCase(text: string): string {
+  return text
+    .split("`")
+    .map((part, i) => (i % 2 === 1 ? part : part.toUpperCase()))
+    .join("`");
+}
+
+/** @param top the level of the headings that are sections of the page */
+function block(lines: string[], top: number): string[] {
   const [first = ""] = lines;
-  const heading = /^#+ (.*)$/.exec(first)?.[1];
-  if (heading !== undefined) return first.startsWith("# ") ? [] : [`.SH ${inline(heading).toUpperCase()}`];
-  if (first.startsWith("    "))
-    return [".PP", ".RS 4", ".nf", ...lines.map((line) => roff(line.slice(4)) || ".sp"), ".fi", ".RE"];
+  const [, marks, heading] = /^(#+) (.*)$/.exec(first) ?? [];
+  if (marks !== undefined && heading !== undefined) {
+    if (marks.length < top) return [];
+    return [marks.length === top ? `.SH "${inline(upperCase(heading))}"` : `.SS "${inline(heading)}"`];
+  }
+  if (first.startsWith("    ")) return code(lines);
   if (first.startsWith("|")) return table(lines);
+  if (ITEM.test(first) || first.startsWith("   ")) return list(lines);
   return [".PP", ...lines.map(inline)];
 }
 
@@ -66,27 +115,22 @@ function blocks(text: string): string[][] {
 }
 
 const date = new Date(Number(process.env.SOURCE_DATE_EPOCH ?? 0) * 1000).toISOString().slice(0, 10);
-const body = blocks(readFileSync(file, "utf8"))
-  .flatMap(block)
-  .filter((line, i, lines) => line !== ".PP" || !lines[i - 1]?.startsWith(".SH"));
+const about = pages[page];
+if (about === undefined) throw new Error(`there is no page ${page}`);
+const body = files
+  .flatMap((file, i) => blocks(readFileSync(file, "utf8")).flatMap((lines) => block(lines, i === 0 ? 2 : 1)))
+  .filter((line, i, lines) => line !== ".PP" || !/^\.S[HS]/.test(lines[i - 1] ?? ""));
 if (body[0] === ".PP") body.shift();
 const head = [
-  `.TH SLOTD.TOML 5 "${date}" "slotd ${version}" "File formats"`,
+  `.TH ${page.toUpperCase()} 5 "${date}" "slotd ${version}" "File formats"`,
   ".SH NAME",
-  "slotd.toml \\- configuration of the deploy agent slotd",
+  `${roff(page)} \\- ${about.about}`,
   ".SH DESCRIPTION",
 ];
 const tail = [
   ".SH FILES",
-  ".TP",
-  "\\fI/etc/slotd/SERVICE.toml\\fR",
-  "Read by slotd@SERVICE.service.",
-  ".TP",
-  "\\fI/usr/share/doc/slotd/examples/web.toml\\fR",
-  "A sample with comments.",
-  ".SH SEE ALSO",
-  ".BR slotd (8),",
-  ".BR slotctl (1),",
-  ".BR slotd\\-controller (1)",
+  ...about.files.flatMap(([path, text]) => [".TP", `\\fI${path}\\fR`, text]),
+  '.SH "SEE ALSO"',
+  ...about.seeAlso.map((name, i, all) => `.BR ${roff(name)}${i < all.length - 1 ? "," : ""}`),
 ];
 console.log([...head, ...body, ...tail].join("\n"));

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { chooseVersion } from "../../edge/choose-version.ts";
-import { makeTable, routesAlike, type TableSource } from "../../edge/make-table.ts";
+import { atRevision, makeTable, routesAlike, type TableSource } from "../../edge/make-table.ts";
 import type { ReadMember } from "../../edge/members/read-member.ts";
 import type { Routes } from "../../protocol/index.ts";
 
@@ -82,6 +82,9 @@ describe("a table", () => {
     assert(routesAlike(table, makeTable(source({ routesRevision: 70, serversetsRevision: 80 }))));
     const heavier = source().members.map((one) => ({ ...one, weight: one.weight + 1 }));
     assert(!routesAlike(table, makeTable(source({ members: heavier }))));
+    const later = atRevision(table, 90);
+    assert.deepEqual(later, { ...table, serversetsRevision: 90 });
+    assert(routesAlike(later, table));
   });
 });
 

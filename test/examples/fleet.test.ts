@@ -128,20 +128,23 @@ describe("the fleet's demo", () => {
     assert.deepEqual(await demo.leftOver(), []);
   });
 
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    it(`leaves nothing behind when ${signal} ends it while hosts are being changed`, {
-      timeout: LONGEST_MS,
-    }, async () => {
-      demo = await Demo.start();
-      const { child } = demo;
-      await until("the first hosts are being changed", () => demo?.stderr.includes("wave 1 of 1"), {
-        timeoutMs: 120_000,
-      });
-      child.kill(signal);
-      assert.equal(await demo.ended, 1, demo.stderr);
-      assert.match(demo.stderr, new RegExp(`error: ended by ${signal}\\n$`));
-      assert.deepEqual(JSON.parse(demo.stdout), { demo: "fleet", error: `ended by ${signal}` });
-      assert.deepEqual(await demo.leftOver(), []);
+  for (const { signal, when, line } of [
+    { signal: "SIGTERM", when: "agents are being started", line: "nats-server at" },
+    { signal: "SIGINT", when: "hosts are being changed", line: "installing" },
+  ] as const) {
+    it(`leaves nothing behind when ${signal} ends it while ${when}`, { timeout: LONGEST_MS }, async () => {
+      const ours = await Demo.start();
+      demo = ours;
+      const told = () => {
+        if (ours.stderr.includes(line)) return true;
+        throw new Error(ours.stderr);
+      };
+      await until(`the demo says ${line}`, told, { timeoutMs: 200_000 });
+      ours.child.kill(signal);
+      assert.equal(await ours.ended, 1, ours.stderr);
+      assert.match(ours.stderr, new RegExp(`error: ended by ${signal}\\n$`));
+      assert.deepEqual(JSON.parse(ours.stdout), { demo: "fleet", error: `ended by ${signal}` });
+      assert.deepEqual(await ours.leftOver(), []);
     });
   }
 });

@@ -25,6 +25,9 @@ export interface EdgeOptions {
   settings?: Record<string, unknown>;
 }
 
+/** On a busy machine everything takes a while. */
+const WITHIN_MS = 30_000;
+
 let edges = 0;
 
 /** A real slotd-edge, as a process with a configuration file in a directory of its own. */
@@ -105,8 +108,7 @@ export class Edge {
       if (child.exitCode !== null) throw new Error(`slotd-edge ended with ${child.exitCode}:\n${this.log()}`);
       return this.log().slice(from).includes('"edge started"');
     };
-    // On a busy machine, loading the program takes a while.
-    await until("slotd-edge started", started, { timeoutMs: 30_000 });
+    await until("slotd-edge started", started, { timeoutMs: WITHIN_MS });
   }
 
   log(): string {
@@ -148,7 +150,7 @@ export class Edge {
     return entry?.operation === "PUT" ? edgeStatusSchema.parse(entry.json()) : null;
   }
 
-  untilStatus(what: string, holds: (status: EdgeStatus) => boolean, timeoutMs = 10_000): Promise<EdgeStatus> {
+  untilStatus(what: string, holds: (status: EdgeStatus) => boolean, timeoutMs = WITHIN_MS): Promise<EdgeStatus> {
     let last: EdgeStatus | null = null;
     const look = async () => {
       last = await this.status();
@@ -159,7 +161,7 @@ export class Edge {
   }
 
   /** Waits until it says that its proxy runs with these revisions, or later ones. */
-  untilAcknowledged(revisions: { routes?: number; serversets?: number }, timeoutMs = 10_000): Promise<EdgeStatus> {
+  untilAcknowledged(revisions: { routes?: number; serversets?: number }, timeoutMs = WITHIN_MS): Promise<EdgeStatus> {
     const { routes = 0, serversets = 0 } = revisions;
     return this.untilStatus(
       JSON.stringify(revisions),

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { type JetStreamClient, jetstream } from "@nats-io/jetstream";
 import { type KV, Kvm } from "@nats-io/kv";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
@@ -27,6 +28,8 @@ export interface PretendOptions {
 }
 
 const HEARTBEAT_MS = 5000;
+/** After a hint the stream may still answer with the value before: with several replicas a put is heard before it is taken. */
+const LATE_MS = [0, 50, 250, 1000, 3000];
 
 /**
  * A fleet that speaks the real protocol and has no workers: hosts that take orders, report and register, and edges that acknowledge. One
@@ -127,7 +130,7 @@ export class PretendFleet {
     const prefix = `$KV.${buckets.orders}.`;
     nc.subscribe(`${prefix}${service}.>`, {
       callback: (error, message) => {
-        if (!error) void this.#hint(message.subject.slice(prefix.length));
+        if (!error) void this.#hint(message.subject.slice(prefix.length), message.string());
       },
     });
     await nc.flush();
@@ -180,13 +183,17 @@ export class PretendFleet {
   }
 
   /** A put is a hint: the stream may have refused it. */
-  async #hint(key: string): Promise<void> {
+  async #hint(key: string, hinted: string): Promise<void> {
     const [, token = "", slot = ""] = key.split(".");
     const host = this.#byToken.get(token);
-    if (host === undefined || host.behaviour.absent || this.#stopped) return;
-    // What is missed here is read when the connection is back.
-    const entry = await this.#orders.get(key).catch(() => null);
-    if (entry?.operation === "PUT") this.#take(host, slot, entry.string());
+    for (const lateMs of LATE_MS) {
+      await pause(lateMs, undefined, { ref: false });
+      if (host === undefined || host.behaviour.absent || this.#stopped) return;
+      // What is missed here is read when the connection is back.
+      const entry = await this.#orders.get(key).catch(() => null);
+      if (entry?.operation === "PUT") this.#take(host, slot, entry.string());
+      if (entry?.string() === hinted) return;
+    }
   }
 
   async #readOrders(hosts: readonly PretendHost[]): Promise<void> {

@@ -1,7 +1,8 @@
 # Completion of slotd-controller for bash.
 _slotd_controller() {
   local word=${COMP_WORDS[COMP_CWORD]} verb= i
-  local verbs="publish install uninstall status watch setup help"
+  local verbs="publish deploy prepare promote rollback resume abort status hosts edges revisions watch converge"
+  verbs+=" shutdown force-shutdown install uninstall setup help"
   local options="--nats --creds --json --timeout --replicas --help"
   for ((i = 1; i < COMP_CWORD; i++)); do
     case "${COMP_WORDS[i]}" in
@@ -11,8 +12,18 @@ _slotd_controller() {
     esac
   done
   local orders="--slot --host --all-hosts --wait --by --epoch --id"
+  local run="--by --barrier-timeout --without-edge --lease"
+  local waves="$run --wave --max-failures --pause --only --exclude"
   case "$verb" in
     publish) options+=" --to --headers-file --format --mirror" ;;
+    deploy | prepare) options+=" $waves --canary --exclude-absent --message --dry-run" ;;
+    promote | abort) options+=" $run" ;;
+    rollback) options+=" $run --exclude-absent" ;;
+    resume) options+=" $run --max-failures --exclude-absent" ;;
+    converge) options+=" $waves --exclude-absent" ;;
+    shutdown) options+=" $waves" ;;
+    force-shutdown) options+=" $waves --reason" ;;
+    edges) options+=" --forget" ;;
     install) options+=" $orders --workers --url --sha256 --size --release" ;;
     uninstall) options+=" $orders --drain-timeout --force --reason" ;;
     status) options+=" --watch" ;;

@@ -40,6 +40,27 @@ test("a bus that is killed and started again in mid-deploy is waited for", async
   assert.deepEqual(stage.fleet.violations, []);
 });
 
+test("a bus that stays away ends the run with exit code 3 and its lock in place, and resume goes on", async () => {
+  const nats = await startNats();
+  cleanup.push(() => nats.stop());
+  const stage = await stageOn(nats.url, 1);
+  stage.fleet.behave({ installMs: 60_000 });
+  const running = stage.launch("deploy", "C", "--wave", "2", "--lease", "1500", "--patience", "1000");
+  await until("two hosts have their orders", async () => (await stage.record()).deploy?.hosts.h2?.step === "ordered");
+  await nats.kill();
+  const { code, json } = await running.ended;
+  assert.deepEqual([code, json().error.code], [3, "BUS_UNREACHABLE"]);
+  assert.match(json().error.message, /JetStream failed for 1000 ms/);
+  await nats.restart();
+  for (const host of stage.fleet.hosts.values()) host.hurry();
+  const { lock, deploy } = await stage.record();
+  assert.deepEqual([typeof lock?.holder, deploy?.step, deploy?.halted], ["string", "installing", null]);
+  const resumed = await stage.run("resume");
+  assert.equal(resumed.code, 0, resumed.stderr);
+  assert.deepEqual(stage.versions(), everywhere(stage, "C", "B"));
+  assert.deepEqual(stage.fleet.violations, []);
+});
+
 test("the loss of the leader of orders and records in mid-deploy, on three replicas, is waited for", async () => {
   const cluster = await startCluster();
   cleanup.push(() => cluster.stop());

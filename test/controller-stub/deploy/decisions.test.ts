@@ -9,6 +9,7 @@ import { hostVerdict } from "../../../controller-stub/deploy/host-verdict.ts";
 import { judgeVerb } from "../../../controller-stub/deploy/judge-verb.ts";
 import { isEnded, nextStep } from "../../../controller-stub/deploy/next-step.ts";
 import { draftDeploy } from "../../../controller-stub/deploy/plan.ts";
+import { resumed } from "../../../controller-stub/deploy/resumed.ts";
 import { nextRoutes } from "../../../controller-stub/deploy/routes.ts";
 import { matches, selectHosts } from "../../../controller-stub/deploy/select-hosts.ts";
 import { routesDuring, routesOffered, routesSwitched } from "../../../controller-stub/deploy/wanted-routes.ts";
@@ -39,6 +40,10 @@ test("the slot for a version: what is there already, then an empty one, then wha
   const there = { slot: "a", was: "C", base: { slot: "b", was: "X" } };
   assert.deepEqual(chooseSlots(at("C", "X"), to("C", "B", ["A", "B"])), there);
   assert.equal(chooseSlots([{ slot: "a", version: "B" }], to("C", "B", ["B"])), undefined);
+  // Of two slots with the default version none is given away; a third slot is taken before either of them.
+  assert.equal(chooseSlots(at("B", "B"), to("C", "B", ["A", "B"])), undefined);
+  const third = [...at("B", "B"), { slot: "c", version: "A" }];
+  assert.deepEqual(chooseSlots(third, to("C", "B", ["A", "B"])), { slot: "c", was: "A", base: none });
 });
 
 test("no choice ever gives away the default version, or one slot to two versions", () => {
@@ -52,7 +57,7 @@ test("no choice ever gives away the default version, or one slot to two versions
         fc.pre(wanted !== current);
         const views = slots.map((each, at) => ({ slot: `s${at}`, version: each }));
         const choice = chooseSlots(views, { version: wanted, current, serving });
-        if (choice === undefined) return slots.length < 2;
+        if (choice === undefined) return slots.length < 2 || slots.every((each) => each === current);
         const of = (name: string) => views.find(({ slot }) => slot === name)?.version;
         const holds = current !== null && views.some((view) => view.version === current);
         const others = views.filter(({ slot }) => slot !== choice.slot && slot !== choice.base?.slot);
@@ -238,6 +243,7 @@ test("a plan withdraws what it replaces and what nobody holds, never the default
         );
         const routes = { default: current, serving };
         const plan = { wave: { percent: 10 }, canaryStage: null };
+        fc.pre(!fleet.some(([a, b]) => a === current && b === current));
         const draft = draftDeploy({ version: wanted, routes, statuses, fleet: statuses, plan, now: Date.now() });
         const left: string[] = serving.filter((each) => !draft.withdrawn.includes(each));
         assert.ok(left.includes(current) && !draft.withdrawn.includes(wanted));
@@ -247,6 +253,45 @@ test("a plan withdraws what it replaces and what nobody holds, never the default
       },
     ),
   );
+});
+
+test("a host that holds the default in all of its slots makes a plan impossible, and is told how to make room", () => {
+  const slots = { a: slotStatus("a", { version: "B" }), b: slotStatus("b", { version: "B" }) };
+  const statuses = [hostStatus("web", "h7", { slots })];
+  const routes = { default: "B", serving: ["B"] };
+  const plan = { wave: { percent: 10 }, canaryStage: null };
+  assert.throws(
+    () => draftDeploy({ version: "C", routes, statuses, fleet: statuses, plan, now: Date.now() }),
+    /h7 holds B, the default, in all of its slots \(a, b\).*slotctl drain a.*uninstall web B --slot a --host h7 --force --reason TEXT.*--exclude h7/,
+  );
+});
+
+test("a deploy that goes on tries failed hosts again before anything is offered, and never after the switch may have begun", () => {
+  const release = { version: "C", url: "file:///c.tgz", sha256: SHA, sizeBytes: 1 };
+  const issued = { issuedBy: "t", issuedAt: "2026-01-01T00:00:00.000Z" };
+  const order: InstallOrder = { id: "deploy-1:4:a:install", epoch: 4, action: "install", release, ...issued };
+  const error = { code: "CRASH_LOOP", message: "all workers ended" };
+  const host = (step: "done" | "failed") => ({
+    step,
+    slot: "a",
+    wave: 0,
+    was: "A",
+    ...(step === "failed" && { error }),
+  });
+  const steps = (state: "serving" | "failed", deploy: Partial<RunningDeploy>) => {
+    const done = { ...withOrder("a", order, "done"), state, version: "C", sha256: SHA, lastError: error };
+    const status = hostStatus("web", "h1", { slots: { a: done } });
+    const known = { statusOf: () => status, latest: () => order, now: Date.now() };
+    const { step, hosts } = resumed(running(deploy), known, {});
+    return [step, hosts.h1?.step];
+  };
+  for (const step of ["offering", "waiting", "prepared"] as const) {
+    assert.deepEqual(steps("failed", { step, hosts: { h1: host("done") } }), ["installing", "waiting"]);
+    assert.deepEqual(steps("failed", { step, hosts: { h1: host("failed") } }), ["installing", "waiting"]);
+    assert.deepEqual(steps("serving", { step, hosts: { h1: host("done") } }), [step, "done"]);
+  }
+  assert.deepEqual(steps("failed", { step: "promoting", hosts: { h1: host("failed") } }), ["promoting", "failed"]);
+  assert.deepEqual(steps("serving", { step: "promoting", hosts: { h1: host("failed") } }), ["promoting", "done"]);
 });
 
 test("a host lacks what is served and it does not hold, the default first", () => {

@@ -14,7 +14,7 @@ before(() => theatre.open());
 afterEach(() => theatre.clear());
 after(() => theatre.close());
 
-const OPTIONS = { holder: "someone", leaseMs: 300, floor: 0 };
+const OPTIONS = { holder: "someone", leaseMs: 300, patienceMs: 60_000, floor: 0 };
 
 test("a second controller is refused at once, and told who is at work and since when", async () => {
   const stage = await theatre.stage();

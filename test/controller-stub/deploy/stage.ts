@@ -18,6 +18,9 @@ import { connectTo } from "../fake-host.ts";
 
 export const VERSIONS = ["A", "B", "C", "D"];
 
+/** Long enough for a busy machine, and no wait for ever. */
+const WAVE_MS = "60000";
+
 type Fleet = Omit<PretendOptions, "servers" | "service">;
 
 /** A real bus, a service of its own name with four published versions, and hosts and edges that pretend. */
@@ -53,13 +56,13 @@ export class Stage {
     }
   }
 
-  /** Runs a verb for this service, with short bounds that later arguments may change. */
+  /** Runs a verb for this service, with a bound for its waves that later arguments may change. */
   run(verb: string, ...args: string[]): Promise<Ended> {
     return this.launch(verb, ...args).ended;
   }
 
   launch(verb: string, ...args: string[]): Running {
-    return start(this.url, [verb, this.service, ...args, "--json"]);
+    return start(this.url, [verb, this.service, "--timeout", WAVE_MS, ...args, "--json"]);
   }
 
   async routes(): Promise<Routes | null> {

@@ -17,7 +17,11 @@ describe("an edge's configuration", () => {
   const bad: [string, string, RegExp][] = [
     ["an unknown key", `${good}speed = 3`, /speed is not a known key/],
     ["an unknown key of the proxy", good.replace("port", "color = 1, port"), /proxy\.color is not a known key/],
-    ["an unknown proxy", good.replace("builtin", "squid"), /proxy\.kind must be one of "builtin", "varnish", "haproxy"/],
+    [
+      "an unknown proxy",
+      good.replace("builtin", "squid"),
+      /proxy\.kind must be one of "builtin", "varnish", "haproxy"/,
+    ],
     ["no proxy", `service = "web"`, /proxy is required/],
     ["a share above 1", `${good}max_loss = 1.5`, /max_loss .*1.*but is 1.5/],
     ["a header that ends a line", `${good}naming = { header = "X\\r\\nY" }`, /naming\.header must match/],
@@ -33,6 +37,9 @@ describe("an edge's configuration", () => {
 
   it("never repeats a password", () => {
     const text = `${good}nats = { servers = ["nats://u:secret@h:1", 5] }`;
-    assert.throws(() => parseConfig(text), (error: Error) => !error.message.includes("secret"));
+    assert.throws(
+      () => parseConfig(text),
+      (error: Error) => !error.message.includes("secret"),
+    );
   });
 });

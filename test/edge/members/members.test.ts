@@ -30,7 +30,8 @@ const routed = (members: Members, maxLoss = 0.5) => {
 describe("members and their leases", () => {
   it("are used for a lease after they were last heard of", () => {
     const members = alive("h1", "h2", "h3");
-    for (const host of ["h2", "h3"]) assert.equal(members.take(key(host), members.revision + 1, text(host), 9_000), "repeated");
+    for (const host of ["h2", "h3"])
+      assert.equal(members.take(key(host), members.revision + 1, text(host), 9_000), "repeated");
     assert.equal(members.lapse(memberLeaseMs), false);
     assert.equal(members.lapse(memberLeaseMs + 1), true);
     assert.deepEqual(routed(members), [["h2", "h3"], 0]);
@@ -85,7 +86,8 @@ describe("members and their leases", () => {
 });
 
 describe("members that vanish", () => {
-  const remove = (members: Members, host: string, now: number) => members.take(key(host), members.revision + 1, null, now);
+  const remove = (members: Members, host: string, now: number) =>
+    members.take(key(host), members.revision + 1, null, now);
 
   it("at once, more than may be lost, are held until they return, withdraw, or their loss is accepted", () => {
     const members = alive("h1", "h2", "h3", "h4");
@@ -123,7 +125,8 @@ describe("members that vanish", () => {
 
   it("after they have withdrawn are believed, however many", () => {
     const members = alive("h1", "h2", "h3", "h4");
-    for (const host of ["h1", "h2", "h3", "h4"]) members.take(key(host), members.revision + 1, text(host, "STOPPING"), 1);
+    for (const host of ["h1", "h2", "h3", "h4"])
+      members.take(key(host), members.revision + 1, text(host, "STOPPING"), 1);
     for (const host of ["h1", "h2"]) remove(members, host, 2);
     members.lapse(memberLeaseMs + 2);
     assert.deepEqual(routed(members), [[], 0]);
@@ -132,7 +135,10 @@ describe("members that vanish", () => {
   it("and serve what is not routed to are no loss", () => {
     const members = alive("h1", "h2", "h3");
     for (const host of ["h1", "h2", "h3"]) remove(members, host, 1);
-    assert.deepEqual(members.judge(() => false, 0.5), { members: [], heldBack: [] });
+    assert.deepEqual(
+      members.judge(() => false, 0.5),
+      { members: [], heldBack: [] },
+    );
   });
 
   it("never leave less than may be lost, whatever happens within a window, unless they withdraw", () => {

@@ -43,7 +43,11 @@ describe("reading a member", () => {
     ["an address with a zone", (m) => void (m.serviceEndpoint.host = "fe80::1%eth0"), /IP address/],
     ["the address of no host", (m) => void (m.serviceEndpoint.host = "0.0.0.0"), /IP address/],
     ["a port of 0", (m) => void (m.serviceEndpoint.port = 0), /port/],
-    ["a configuration in its address", (m) => void (m.serviceEndpoint.host = '1.2.3.4"; } sub vcl_recv {'), /IP address/],
+    [
+      "a configuration in its address",
+      (m) => void (m.serviceEndpoint.host = '1.2.3.4"; } sub vcl_recv {'),
+      /IP address/,
+    ],
   ];
   for (const [what, change, rule] of rules) {
     it(`refuses ${what}, and names the rule`, () => {
@@ -62,16 +66,23 @@ describe("reading a member", () => {
 
   it("says what is wrong with any text, and never throws", () => {
     fc.assert(
-      fc.property(fc.oneof(fc.string(), fc.json(), mutated(fc.constant(good())).map((v) => JSON.stringify(v))), (text) => {
-        const read = readMember("web", KEY, text);
-        if ("broken" in read) return read.broken.length > 0;
-        // What is taken is safe to be written into a proxy's configuration.
-        assert.equal(read.id, "prod.h1_example.a");
-        assert(isIP(read.address) !== 0 && Number.isInteger(read.port) && read.port >= 1 && read.port <= 65_535);
-        assert(Number.isInteger(read.weight) && read.weight >= 1);
-        assert(versionSchema.safeParse(read.version).success && memberSchema.safeParse(JSON.parse(text)).success);
-        return true;
-      }),
+      fc.property(
+        fc.oneof(
+          fc.string(),
+          fc.json(),
+          mutated(fc.constant(good())).map((v) => JSON.stringify(v)),
+        ),
+        (text) => {
+          const read = readMember("web", KEY, text);
+          if ("broken" in read) return read.broken.length > 0;
+          // What is taken is safe to be written into a proxy's configuration.
+          assert.equal(read.id, "prod.h1_example.a");
+          assert(isIP(read.address) !== 0 && Number.isInteger(read.port) && read.port >= 1 && read.port <= 65_535);
+          assert(Number.isInteger(read.weight) && read.weight >= 1);
+          assert(versionSchema.safeParse(read.version).success && memberSchema.safeParse(JSON.parse(text)).success);
+          return true;
+        },
+      ),
       { numRuns: 2_000 },
     );
   });

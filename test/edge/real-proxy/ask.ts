@@ -20,7 +20,7 @@ export interface Question {
 /** One request, never tried again. */
 export function ask(url: string, { path = "/", method = "GET", headers = {}, body, agent }: Question = {}) {
   return new Promise<Answer>((resolve, reject) => {
-    const call = request(new URL(path, url), { method, headers, agent, timeout: 15_000 }, (response) => {
+    const call = request(new URL(path, url), { method, headers, agent, timeout: 30_000 }, (response) => {
       const chunks: Buffer[] = [];
       response.on("data", (bytes: Buffer) => chunks.push(bytes)).on("error", reject);
       response.on("end", () =>
@@ -32,7 +32,7 @@ export function ask(url: string, { path = "/", method = "GET", headers = {}, bod
         }),
       );
     });
-    call.on("error", reject).on("timeout", () => call.destroy(new Error("no answer in 15 s")));
+    call.on("error", reject).on("timeout", () => call.destroy(new Error("no answer in 30 s")));
     call.end(body);
   });
 }

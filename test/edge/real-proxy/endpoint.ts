@@ -16,8 +16,8 @@ export interface Said {
  * until `finishStreams()`, an upgrade is an echo.
  */
 export class Endpoint {
-  /** When it was last asked for something; on the clock of `performance.now()`. */
-  lastAskedAt = 0;
+  /** The highest number that was asked for as a path, as `Users` do. */
+  lastNumber = 0;
   requests = 0;
   private readonly streams = new Set<ServerResponse>();
 
@@ -63,7 +63,7 @@ export class Endpoint {
   }
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    this.lastAskedAt = performance.now();
+    this.lastNumber = Math.max(this.lastNumber, Number(request.url?.slice(1)) || 0);
     this.requests++;
     request.on("error", () => {});
     let bodyBytes = 0;

@@ -83,7 +83,10 @@ export function proxyRules<P extends RealProxy>(
       await Promise.all(extra.splice(0).map((e) => e.stop()));
     });
 
-    const apply = (table: Table) => proxy.apply(table, signal);
+    const apply = async (table: Table) => {
+      await proxy.apply(table, signal);
+      await proxy.keep?.();
+    };
     const both = () => ({ "1.0+a": [a1, a2], B: [b1, b2] });
 
     test("before there are routes every request is answered with 503 and a reason", async () => {
@@ -159,14 +162,12 @@ export function proxyRules<P extends RealProxy>(
       for (const [versions, byDefault] of tables.slice(1)) {
         served = new Set(Object.keys(before).filter((version) => version in versions));
         await apply(tableOf(versions, byDefault));
-        const appliedAt = performance.now();
-        served = new Set(Object.keys(versions));
         const seen = users.requests;
+        served = new Set(Object.keys(versions));
         await until("users asked on", () => users.requests > seen + 150);
         const inTable = new Set(Object.values(versions).flat());
-        // What was on its way to it at that moment may take a few milliseconds more on a busy machine.
         for (const gone of [a1, a2, b1, b2, c1, c2].filter((e) => !inTable.has(e)))
-          assert.ok(gone.lastAskedAt < appliedAt + 50, `${gone.id} was asked ${gone.lastAskedAt - appliedAt} ms after`);
+          assert.ok(gone.lastNumber <= seen, `${gone.id} was sent request ${gone.lastNumber}, and ${seen} was before`);
         before = versions;
       }
       await users.end();
@@ -195,7 +196,7 @@ export function proxyRules<P extends RealProxy>(
       const [response] = await once(call, "response");
       let body = "";
       response.setEncoding("utf8").on("data", (text: string) => (body += text));
-      await until("the download has begun", () => body === "begin", { timeoutMs: 3_000 });
+      await until("the download has begun", () => body === "begin", { timeoutMs: 30_000 });
       const socket = connect(server.port, server.address);
       let heard = "";
       socket.setEncoding("utf8").on("data", (text: string) => (heard += text));
@@ -219,7 +220,7 @@ export function proxyRules<P extends RealProxy>(
       const streams = await Promise.all(
         [1, 2].map(async () => {
           const call = request(new URL("/stream/same", server.url)).end();
-          const [response] = await once(call, "response", { signal: AbortSignal.timeout(5_000) });
+          const [response] = await once(call, "response", { signal: AbortSignal.timeout(30_000) });
           await once(response, "data");
           return response.resume();
         }),

@@ -7,6 +7,7 @@ import { ask, said } from "./ask.ts";
  */
 export class Users {
   readonly failures: string[] = [];
+  /** So many were begun; each has its number as its path. */
   requests = 0;
   /** Answers in all, by the version that gave them. */
   readonly versions = new Map<string, number>();

@@ -3,7 +3,14 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import type { Table } from "../../../edge/table.ts";
 import { isSettled, nearest, planHealth } from "../../../edge/varnish/plan.ts";
-import { backendName, compiledFlag, defaultFlag, fallbackFlag, served } from "../../../edge/varnish/vcl.ts";
+import {
+  backendName,
+  compiledFlag,
+  defaultFlag,
+  fallbackFlag,
+  offeredFlag,
+  served,
+} from "../../../edge/varnish/vcl.ts";
 import { answerOf, everyName, portsOf, randomTable } from "../real-proxy/random-table.ts";
 
 /** What the VCL of a table answers, with some of its backends sick: the version, and the ports that may be asked. */
@@ -14,7 +21,7 @@ function vclAnswers(compiled: Table, sick: ReadonlySet<string>, named: string | 
     byDefault: sick.has(compiledFlag) ? !sick.has(defaultFlag(v)) : version === compiled.default,
     fallback: sick.has(compiledFlag) ? !sick.has(fallbackFlag(v)) : version === compiled.fallback,
   }));
-  const alive = versions.filter(({ ports }) => ports.length > 0);
+  const alive = versions.filter(({ ports }, v) => ports.length > 0 && !sick.has(offeredFlag(v)));
   const found =
     alive.find(({ version }) => version === named) ??
     alive.find(({ byDefault }) => byDefault) ??
@@ -74,6 +81,21 @@ describe("a change by health alone", () => {
         });
       }),
       { numRuns: 4_000 },
+    );
+  });
+
+  test("a version that goes keeps its endpoints: a request that it was chosen for a moment before is still served", () => {
+    fc.assert(
+      fc.property(randomTable, randomTable, (compiled, wanted) => {
+        const stays = new Set(served(wanted).map(({ version }) => version));
+        const changed = planHealth(compiled, new Set(), nearest(compiled, compiled, wanted).table).map(
+          (to) => to.backend,
+        );
+        for (const [v, { version, endpoints }] of served(compiled).entries()) {
+          if (stays.has(version)) continue;
+          for (const e of endpoints.keys()) assert.ok(!changed.includes(backendName(v, e)), backendName(v, e));
+        }
+      }),
     );
   });
 

@@ -8,6 +8,7 @@ export interface Observed {
   hosts: number;
   /** Of the command, from its start to its end; the deploy's steps alone. */
   seconds: number;
+  slowestSeconds: number;
   stepSeconds: number;
   controllerCpuMs: number;
   controllerPeakRssMb: number;
@@ -43,6 +44,7 @@ export async function observe(
   return {
     hosts,
     seconds: of(({ wallMs }) => wallMs / 1_000),
+    slowestSeconds: Math.max(...deploys.map(({ wallMs }) => wallMs / 1_000)),
     stepSeconds: of(({ steps }) => steps.reduce((sum, { ms }) => sum + ms, 0) / 1_000),
     controllerCpuMs: of(({ cpuMs }) => cpuMs),
     controllerPeakRssMb: Math.max(...deploys.map(({ peakRssMb }) => peakRssMb)),

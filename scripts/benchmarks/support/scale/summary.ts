@@ -24,6 +24,7 @@ export function summarize(run: Run, sizes: readonly Observed[]): void {
       1,
     );
   grows("time", ({ seconds }) => seconds);
+  grows("time of the slowest deploy", ({ slowestSeconds }) => slowestSeconds);
   grows("the controller's CPU", ({ controllerCpuMs }) => controllerCpuMs);
   grows("the controller's messages", ({ controllerTraffic }) => messages(controllerTraffic));
   grows("the edge's CPU", ({ edgeCpuMs }) => edgeCpuMs);
@@ -36,6 +37,7 @@ function figuresOf(size: Observed): Record<string, number> {
   const { hosts, traffic, controllerTraffic, idlePerSecond, applied } = size;
   return {
     seconds: size.seconds,
+    seconds_of_the_slowest: size.slowestSeconds,
     seconds_of_steps: size.stepSeconds,
     ms_per_host: (1_000 * size.seconds) / hosts,
     controller_cpu_ms: size.controllerCpuMs,

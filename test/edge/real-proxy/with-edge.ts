@@ -1,0 +1,146 @@
+import assert from "node:assert/strict";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { describe, it } from "node:test";
+import type { HaproxyConfig } from "../../../edge/haproxy/index.ts";
+import type { VarnishConfig } from "../../../edge/varnish/index.ts";
+import { until } from "../../support/until.ts";
+import { ask, useEdgeFleet } from "../fleet.ts";
+import type { Said } from "./endpoint.ts";
+import type { RealProxy } from "./rules.ts";
+import { Users } from "./users.ts";
+
+interface ConfiguredProxy extends RealProxy {
+  config: VarnishConfig | HaproxyConfig;
+}
+
+/** What a test makes wrong, so that the proxy refuses to serve a fourth version, and right again. */
+export interface Spoiler<P> {
+  spoil(server: P): void;
+  mend(server: P): void;
+}
+
+/** What slotd-edge has to do with a proxy: the whole way from the bus to the answers that users get, and back. */
+export function edgeRules<P extends ConfiguredProxy>(
+  kind: string,
+  start: () => Promise<P>,
+  { spoil, mend }: Spoiler<P>,
+): void {
+  describe(`slotd-edge with ${kind}`, () => {
+    const fleet = useEdgeFleet();
+
+    /** A version's server that notes the number of the last user's request that came to it. */
+    async function app(version: string, host: string) {
+      let last = 0;
+      const answer = async (request: IncomingMessage, response: ServerResponse) => {
+        last = Math.max(last, Number(request.url?.slice(1)) || 0);
+        let bodyBytes = 0;
+        for await (const chunk of request) bodyBytes += (chunk as Buffer).length;
+        const said: Said = { version, id: host, method: request.method ?? "", bodyBytes };
+        response.setHeader("content-type", "application/json").end(JSON.stringify(said));
+      };
+      const backend = await fleet.backend(version, host, (...args) => void answer(...args));
+      return { backend, lastRequest: () => last };
+    }
+
+    /** Two hosts that serve A and one that serves B; the default is A. */
+    async function running() {
+      const server = await start();
+      fleet.onEnd(() => server.stop());
+      const nats = await fleet.nats();
+      const members = await fleet.members(nats.url);
+      const [a1, a2, b] = [await app("A", "h1"), await app("A", "h2"), await app("B", "h3")];
+      for (const { backend } of [a1, a2]) await members.member(backend);
+      const serversets = await members.member(b.backend);
+      const proxy = Object.fromEntries(Object.entries(server.config).filter(([, value]) => value !== undefined));
+      const edge = await fleet.edge({
+        nats: nats.url,
+        proxy: { ...proxy, kind: server.config.kind },
+        url: server.url,
+      });
+      const routes = await members.routes({ default: "A", serving: ["A", "B"] });
+      const status = await edge.untilAcknowledged({ routes, serversets });
+      return { server, members, edge, a1, a2, b, routes, status };
+    }
+
+    it("routes by the version that a request names, and none goes the old way after an acknowledgement", async () => {
+      const { server, members, edge, a1, a2, b, status } = await running();
+      assert.deepEqual(
+        [status.proxy, status.serving, status.default, status.endpoints],
+        [server.config.kind, ["A", "B"], "A", 3],
+      );
+      assert.deepEqual(
+        [(await ask(edge.url, "A")).version, (await ask(edge.url, "B")).version, (await ask(edge.url)).version],
+        ["A", "B", "A"],
+      );
+      const users = new Users(edge.url, [null, "A", "B"], () => true, 4);
+      const served = async (begun: number) => {
+        await until("users asked on", () => users.requests > begun + 60);
+      };
+
+      const withdrawn = await members.member(a1.backend, { status: "STOPPING" });
+      assert.equal((await edge.untilAcknowledged({ serversets: withdrawn })).endpoints, 2);
+      const withoutA1 = users.requests;
+      await served(withoutA1);
+      assert(a1.lastRequest() <= withoutA1, "nothing that was asked since came to it");
+      assert(a2.lastRequest() > withoutA1, "the other one of its version serves");
+
+      const switched = await members.routes({ default: "B", serving: ["A", "B"] });
+      assert.equal((await edge.untilAcknowledged({ routes: switched })).default, "B");
+      assert.equal((await ask(edge.url)).version, "B");
+      assert.equal((await ask(edge.url, "A")).version, "A");
+
+      const back = await members.member(a1.backend);
+      await edge.untilAcknowledged({ serversets: back });
+      const withA1 = users.requests;
+      await until("it serves again", () => a1.lastRequest() > withA1);
+      await users.end();
+      assert.deepEqual(users.failures, []);
+
+      const without = await members.routes({ default: "B", serving: ["B"] });
+      assert.deepEqual((await edge.untilAcknowledged({ routes: without })).serving, ["B"]);
+      assert.equal((await ask(edge.url, "A")).version, "B");
+      assert(b.lastRequest() > 0);
+    });
+
+    it("acknowledges nothing while the proxy is down, and again when it is back", async () => {
+      const { server, members, edge } = await running();
+      await server.kill();
+      const down = await edge.untilStatus("the proxy is down", ({ problems }) => problems[0]?.code === "PROXY_DOWN");
+      assert.deepEqual(
+        [down.appliedRoutes, down.appliedServersets, down.endpoints, down.serving, down.default],
+        [0, 0, 0, [], null],
+      );
+      const routes = await members.routes({ default: "B", serving: ["A", "B"] });
+      await server.restart();
+      const status = await edge.untilAcknowledged({ routes });
+      assert.deepEqual([status.default, status.endpoints, status.problems], ["B", 3, []]);
+      assert.equal((await ask(edge.url)).version, "B");
+      assert.equal((await ask(edge.url, "A")).version, "A");
+    });
+
+    it("does not acknowledge what the proxy refuses, and the table before stays", async () => {
+      const { server, members, edge, routes } = await running();
+      await members.member((await app("C", "h4")).backend);
+      await members.member((await app("D", "h5")).backend);
+      spoil(server);
+      await members.routes({ default: "D", serving: ["A", "B", "C", "D"] });
+      const refused = await edge.untilStatus(
+        "the proxy refuses",
+        ({ problems }) => problems[0]?.code === "PROXY_REJECTED",
+      );
+      assert.deepEqual(
+        [refused.appliedRoutes, refused.serving, refused.default, refused.endpoints],
+        [routes, ["A", "B"], "A", 3],
+      );
+      assert.deepEqual(
+        [(await ask(edge.url)).version, (await ask(edge.url, "B")).version, (await ask(edge.url, "D")).version],
+        ["A", "B", "A"],
+      );
+      mend(server);
+      const good = await members.routes({ default: "C", serving: ["B", "C"] });
+      const status = await edge.untilAcknowledged({ routes: good });
+      assert.deepEqual([status.default, status.endpoints, status.problems], ["C", 2, []]);
+      assert.equal((await ask(edge.url)).version, "C");
+    });
+  });
+}

@@ -1,0 +1,20 @@
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after } from "node:test";
+import { Varnish } from "../support/varnish.ts";
+import { edgeRules } from "./real-proxy/with-edge.ts";
+
+const directory = mkdtempSync(join(tmpdir(), "slotd-own-vcl-"));
+chmodSync(directory, 0o755);
+after(() => rmSync(directory, { recursive: true }));
+
+/** VCL of the operator's own, which is read at each load. */
+const include = join(directory, "own.vcl");
+const mend = () => writeFileSync(include, "");
+mend();
+
+edgeRules("Varnish", () => Varnish.start({ config: { include, min_load_interval_ms: 100 } }), {
+  spoil: () => writeFileSync(include, "sub vcl_deliver { this is not VCL }\n"),
+  mend,
+});
