@@ -12,7 +12,7 @@ import type { WaveOptions } from "./options.ts";
 import { slotViews } from "./plan.ts";
 import { Rollout, type Task } from "./rollout.ts";
 import type { Finish, View } from "./session.ts";
-import { waveSize } from "./waves.ts";
+import { inGroups, waveSize } from "./waves.ts";
 import type { Work } from "./work.ts";
 
 /** Which versions a host lacks of those that are served, and the slots for them: the default first. */
@@ -62,15 +62,13 @@ export async function converge(
     };
   });
   const size = waveSize(options.wave, tasks.length);
-  const waves: Task[][] = [];
-  for (let start = 0; start < tasks.length; start += size) waves.push(tasks.slice(start, start + size));
   report.begin(
     "converging",
     `${tasks.length} ${tasks.length === 1 ? "host lacks" : "hosts lack"} a version of ${served}`,
   );
   const rollout = new Rollout(work, { maxFailures: options.maxFailures, pauseMs: options.pause });
   try {
-    await rollout.run(waves);
+    await rollout.run(inGroups(tasks, size));
     const failed = new Set(rollout.failures.map(({ host }) => host));
     const expected = tasks
       .filter(({ host, awaited }) => awaited && !failed.has(host))

@@ -117,7 +117,12 @@ export class Report {
       done: hosts - waiting.length,
       waiting: waiting.slice(0, SHOWN),
     };
-    this.waiting(`wave:${number}:${waiting.join()}`, `${text}${names}`, facts, waiting.length === hosts);
+    this.waiting(
+      `wave:${number}:${waiting.join()}`,
+      `${text}${names}`,
+      facts,
+      waiting.length === hosts || waiting.length === 0,
+    );
   }
 
   failed({ host, slot, code, message }: FailedHost): void {
@@ -166,8 +171,12 @@ export class Report {
       this.output.object({ at: new Date().toISOString(), ...facts });
       this.output.line(line);
     };
-    if (atOnce) this.#latest();
-    else {
+    if (atOnce) {
+      // What was about to be said is overtaken.
+      clearTimeout(this.#later);
+      this.#later = undefined;
+      this.#latest();
+    } else {
       this.#later ??= setTimeout(() => {
         this.#later = undefined;
         this.#latest();

@@ -96,10 +96,10 @@ export function underLock(
   use: (work: Work, view: View) => Promise<Finish>,
 ): Promise<void> {
   return withFleetBus(context, command, async (bus) => {
-    const [stale, report] = await Promise.all([
-      refuse(context, bus, { verb, service, takesOver }),
-      Report.open(context.output, bus, service),
-    ]);
+    // Both at once, and neither is left behind: a stream that is looked for while the connection is closed is not a missing one.
+    const opening = Report.open(context.output, bus, service);
+    const stale = await refuse(context, bus, { verb, service, takesOver }).finally(() => opening);
+    const report = await opening;
     await withView(context, bus, service, async (view) => {
       const floor = Math.max(highestEpoch(view.orders.known, view.fleet.statuses), view.routes?.epoch ?? 0);
       const holder = `${context.user}@${hostname()} (pid ${process.pid})`;

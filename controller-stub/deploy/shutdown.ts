@@ -9,7 +9,7 @@ import type { WaveOptions } from "./options.ts";
 import { Rollout, type Task } from "./rollout.ts";
 import { ensureRoutes } from "./routes.ts";
 import type { Finish, View } from "./session.ts";
-import { waveSize } from "./waves.ts";
+import { inGroups, waveSize } from "./waves.ts";
 import type { Work } from "./work.ts";
 
 /** The slots that hold a version, the longest in their state first. */
@@ -51,8 +51,6 @@ export async function shutdown(
     };
   });
   const size = waveSize(options.wave, tasks.length);
-  const waves: Task[][] = [];
-  for (let start = 0; start < tasks.length; start += size) waves.push(tasks.slice(start, start + size));
   report.begin("removing", `${version} from ${tasks.length} ${tasks.length === 1 ? "host" : "hosts"}`);
   report.event(`${version} is ${force ? "forced" : "taken"} out of ${tasks.length} hosts`, {
     version,
@@ -60,7 +58,7 @@ export async function shutdown(
   });
   const rollout = new Rollout(work, { maxFailures: options.maxFailures, pauseMs: options.pause });
   try {
-    await rollout.run(waves);
+    await rollout.run(inGroups(tasks, size));
   } finally {
     rollout.stop();
   }

@@ -113,6 +113,8 @@ export class Steps {
 
   /** Routes as wanted, and every edge running with them. */
   private async agree(wanted: WantedRoutes | null, serversets: number, signal = this.#rollout.signal): Promise<void> {
+    // Too many hosts may have failed before: then nothing is switched.
+    signal.throwIfAborted();
     const put = await this.route(wanted);
     if (put === null) return;
     const need = { routes: put.revision, epoch: put.routes.epoch, serversets };

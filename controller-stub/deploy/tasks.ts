@@ -6,7 +6,7 @@ import { installOrder, isOrderOf, releaseOf, uninstallOrder } from "./draft-orde
 import type { Expected } from "./missing-members.ts";
 import { slotViews } from "./plan.ts";
 import type { Task } from "./rollout.ts";
-import { waveSize } from "./waves.ts";
+import { inGroups, waveSize } from "./waves.ts";
 import { deployOf, type Work } from "./work.ts";
 
 /** What is still to be ordered, wave by wave: hosts that are done are left out. */
@@ -71,9 +71,7 @@ export function restoreTasks(work: Work): Restoring {
   });
   const waiting = tasks.filter(({ host }) => deploy.hosts[host]?.step !== "done");
   const size = waveSize(plan.wave, tasks.length);
-  const waves: Task[][] = [];
-  for (let start = 0; start < waiting.length; start += size) waves.push(waiting.slice(start, start + size));
-  return { waves, expected };
+  return { waves: inGroups(waiting, size), expected };
 }
 
 function isRestoring(id: string, order: Order | null): order is Order {

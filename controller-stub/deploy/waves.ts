@@ -12,6 +12,11 @@ export function waveSize(wave: DeployPlan["wave"], hosts: number): number {
   return "hosts" in wave ? wave.hosts : Math.max(1, Math.floor((hosts * wave.percent) / 100));
 }
 
+/** Things in groups of so many, in their order. */
+export function inGroups<T>(things: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(things.length / size) }, (_, at) => things.slice(at * size, (at + 1) * size));
+}
+
 /**
  * The hosts in waves: those of the canary stage first, as a wave of their own. Hosts that do not report come last, so that the others
  * need not wait for them.
@@ -25,7 +30,5 @@ export function planWaves(
   const canaries = sorted.filter(isCanary).map(({ host }) => host);
   const others = sorted.filter((host) => !isCanary(host)).map(({ host }) => host);
   const size = waveSize(wave, others.length);
-  const waves = canaries.length > 0 ? [canaries] : [];
-  for (let start = 0; start < others.length; start += size) waves.push(others.slice(start, start + size));
-  return waves;
+  return [...(canaries.length > 0 ? [canaries] : []), ...inGroups(others, size)];
 }

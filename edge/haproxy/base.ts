@@ -3,7 +3,7 @@ import type { VersionNaming } from "../table.ts";
 import type { HaproxyConfig } from "./config.ts";
 import { defaultKey, routedKey } from "./routes-map.ts";
 
-export const placeName = (index: number) => `v${index}`;
+const placeName = (index: number) => `v${index}`;
 export const mapFile = (directory: string) => `${directory}/current/routes.map`;
 export const stateFile = (directory: string) => `${directory}/current/servers.state`;
 

@@ -24,7 +24,10 @@ const MAX_ANSWER_BYTES = 64 * 1024 ** 2;
  * are answered in their order. See varnish-cli(7).
  */
 export class VarnishCli {
-  private socket: Promise<Socket> | null = null;
+  /** The connection of now, greeted or not. What comes on another one is not heard. */
+  private connection: Socket | null = null;
+  /** The same, when it may be given commands. */
+  private ready: Promise<Socket> | null = null;
   private received: Buffer = Buffer.alloc(0);
   private waiting: Waiting[] = [];
 
@@ -66,8 +69,8 @@ export class VarnishCli {
   }
 
   private connected(): Promise<Socket> {
-    this.socket ??= this.open();
-    return this.socket;
+    this.ready ??= this.open();
+    return this.ready;
   }
 
   private async open(): Promise<Socket> {
@@ -78,7 +81,7 @@ export class VarnishCli {
     socket.on("error", (cause) => this.drop(this.down(cause.message, cause), socket));
     socket.on("close", () => this.drop(this.down("it closed the connection"), socket));
     const greeted = new Promise<Answer>((resolve, reject) => this.waiting.push({ resolve, reject }));
-    this.opening = socket;
+    this.connection = socket;
     const greeting = await greeted;
     if (greeting.status !== CHALLENGE) return socket;
     if (secretFile === undefined) throw this.refuse("it asks for a secret, and proxy.secret_file is not set");
@@ -88,8 +91,6 @@ export class VarnishCli {
     if (authorized?.status !== 200) throw this.refuse("it does not take the secret in proxy.secret_file");
     return socket;
   }
-
-  private opening: Socket | null = null;
 
   private secret(path: string): Buffer {
     try {
@@ -106,7 +107,7 @@ export class VarnishCli {
   }
 
   private take(bytes: Buffer, socket: Socket): void {
-    if (socket !== this.opening) return;
+    if (socket !== this.connection) return;
     this.received = this.received.length === 0 ? bytes : Buffer.concat([this.received, bytes]);
     for (;;) {
       if (this.received.length < HEADER_BYTES) return;
@@ -122,10 +123,10 @@ export class VarnishCli {
   }
 
   /** The connection is of no use any more: whoever waits for an answer on it hears why. */
-  private drop(error: Error, of: Socket | null = this.opening): void {
-    if (of !== this.opening) return;
-    this.opening = null;
-    this.socket = null;
+  private drop(error: Error, of: Socket | null = this.connection): void {
+    if (of !== this.connection) return;
+    this.connection = null;
+    this.ready = null;
     of?.destroy();
     const waiting = this.waiting;
     this.waiting = [];

@@ -1,10 +1,8 @@
 import { ProxyDownError } from "../proxy.ts";
 import type { Answer, VarnishCli } from "./cli.ts";
 
-/** What varnishd says of itself. */
+/** What varnishd says of itself. A child that was started anew has forgotten the health that was set by hand. */
 export interface Running {
-  /** The process that serves. A new one has forgotten the health that was set by hand. */
-  worker: number;
   /** Name of the VCL that routes. */
   active: string | null;
   /** The others, less those that are discarded and wait for their last request. */
@@ -30,7 +28,6 @@ export async function observe(cli: VarnishCli, name: string | null, signal: Abor
   const active = vcls.find(({ status }) => status === "active")?.name ?? null;
   const health = (backends?.[0] ?? {}) as Record<string, { type: string; admin_health: string }>;
   return {
-    worker,
     active,
     idle: vcls.filter(({ status }) => status === "available").map((vcl) => vcl.name),
     sick: new Set(

@@ -50,12 +50,10 @@ export class Varnish implements TableProxy {
     return this.inTurn(() => this.route(table, signal));
   }
 
-  keep(): Promise<void> {
-    return this.inTurn(async () => {
-      if (this.unkept === null) return;
-      await this.files.writeCurrent(this.unkept);
-      this.unkept = null;
-    });
+  async keep(): Promise<void> {
+    if (this.unkept === null) return;
+    await this.files.writeCurrent(this.unkept);
+    this.unkept = null;
   }
 
   isCurrent(signal: AbortSignal): Promise<boolean> {

@@ -7,7 +7,7 @@ import { Stage } from "./stage.ts";
 import { type Outcome, succeeded, tell } from "./story.ts";
 import { whatToTry } from "./what-to-try.ts";
 
-const LONGEST_MS = 300_000;
+const LONGEST_MS = 480_000;
 const MARGIN = 12;
 
 const json = process.argv.includes("--json");

@@ -17,14 +17,14 @@ const ROWS: readonly Row[] = [
   { what: "requests", of: ({ requests }) => requests },
   { what: "failed", of: ({ failed }) => failed, most: 0 },
   {
-    what: "answered by another version than asked for, while it was served",
+    what: "wrong version, while the right one was served",
     of: ({ wrongVersion }) => wrongVersion,
     most: 0,
   },
   { what: "pages without one of their assets", of: ({ brokenPages }) => brokenPages, most: 0 },
   { what: "reloads, all users together", of: ({ reloads }) => reloads },
   { what: "reloads per user and deploy, at most", of: ({ reloadsPerUserMax }) => reloadsPerUserMax, most: 1 },
-  { what: "flip-flops: back to a version that was left before", of: ({ flipFlops }) => flipFlops, most: 0 },
+  { what: "flip-flops: back to a version left before", of: ({ flipFlops }) => flipFlops, most: 0 },
 ];
 
 /** The table at the end of the story. */
@@ -44,7 +44,7 @@ export function outcomeTable(outcome: Outcome, colours: Colours): string {
   for (const { version, seconds, reloads } of deploys)
     row(`deploy of ${version}`, `${seconds.toFixed(1)} s, ${reloads} reloads`, "");
   row("rollback", `${rollback.seconds.toFixed(1)} s`, "");
-  row("drains that ended by every edge's word and the last answer", drained(outcome, colours), "");
+  row("drains on evidence: acknowledged, then idle", drained(outcome, colours), "");
   const failures = Object.entries(outcome.failures).slice(0, SHOWN_FAILURES);
   return [table.toString(), ...failures.map(([kind, count]) => colours.red(`${count} × ${kind}`))].join("\n");
 }

@@ -14,8 +14,8 @@ All of it runs on, users too. In another terminal:
   ${controller("revisions", "web")}
   curl -i ${url}/api/quote                               the default version
   curl -i -H "X-App-Version: 4.0.0" ${url}/api/quote     a version that is still served
-  ${controller("deploy", "web", "2.0.0", "--wave", "2")}
   ${controller("deploy", "web", "2.0.0", "--dry-run")}
+  ${controller("deploy", "web", "2.0.0", "--wave", "2")}
   ${controller("rollback", "web")}
 Configurations: ${host?.configFile} and those of the other hosts, ${stage.edges.map(({ configFile }) => configFile).join(", ")}.
 Ctrl-C ends it all.`;

@@ -62,6 +62,21 @@ describe("slotd-edge", () => {
     assert(performance.now() - began < 3_000);
   });
 
+  it("acknowledges a member that merely repeated itself, with its own heartbeat and without the proxy", async () => {
+    const nats = await fleet.nats();
+    const members = await fleet.members(nats.url);
+    const a = await fleet.backend("A", "h1");
+    await members.member(a);
+    const edge = await fleet.edge({ nats: nats.url });
+    await edge.untilAcknowledged({ routes: await members.routes({ default: "A", serving: ["A"] }) });
+    await edge.untilStatus("its endpoint", ({ endpoints }) => endpoints === 1);
+    const applied = () => edge.log().match(/"msg":"table applied"/g)?.length;
+    const before = applied();
+    const repeated = await members.member(a);
+    assert.equal((await edge.untilAcknowledged({ serversets: repeated })).endpoints, 1);
+    assert.equal(applied(), before);
+  });
+
   it("passes over a malformed member, reports it, and keeps the last good value of its key", async () => {
     const nats = await fleet.nats();
     const members = await fleet.members(nats.url);

@@ -35,7 +35,7 @@ export class Haproxy {
         ...options.config,
       });
       writeFileSync(join(directory, "haproxy.cfg"), prepareHaproxy(config, naming));
-      return new Haproxy(config, address, port, directory, await launch(directory, address, port));
+      return new Haproxy(config, address, port, directory, await launch(directory, address, port, config.socket));
     } catch (error) {
       rmSync(directory, { recursive: true, force: true });
       throw error;
@@ -62,7 +62,7 @@ export class Haproxy {
 
   async restart(): Promise<void> {
     await this.process.end("SIGTERM");
-    this.process = await launch(this.directory, this.address, this.port);
+    this.process = await launch(this.directory, this.address, this.port, this.config.socket);
   }
 
   async stop(): Promise<void> {
@@ -71,6 +71,10 @@ export class Haproxy {
   }
 }
 
-function launch(directory: string, host: string, port: number): Promise<ServiceProcess> {
-  return ServiceProcess.start(["haproxy", "-db", "-f", join(directory, "haproxy.cfg")], [{ host, port }]);
+/** Its runtime API is there a moment after its port is. */
+function launch(directory: string, host: string, port: number, api: string): Promise<ServiceProcess> {
+  return ServiceProcess.start(
+    ["haproxy", "-db", "-f", join(directory, "haproxy.cfg")],
+    [{ host, port }, { path: api }],
+  );
 }

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { type JetStreamClient, jetstream } from "@nats-io/jetstream";
+import { type JetStreamClient, jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { type KV, Kvm } from "@nats-io/kv";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { bucketSettings } from "../../protocol/bucket-settings.ts";
@@ -125,7 +125,14 @@ export class PretendFleet {
     );
     this.#orders = orders as KV;
     this.#edges = new PretendEdges(service, writer, (edge) => this.#check(edge));
-    await this.#edges.start(routes as KV, serversets as KV, heartbeatMs);
+    const jsm = await jetstreamManager(nc, { timeout: 5000 });
+    const followed = (name: string, kv: KV) => ({
+      kv,
+      lastRevision: async (key: string) =>
+        (await jsm.streams.getMessage(`KV_${name}`, { last_by_subj: `$KV.${name}.${key}` }))?.seq ?? 0,
+    });
+    const ofEdges = [followed(buckets.routes, routes as KV), followed(buckets.serversets, serversets as KV)] as const;
+    await this.#edges.start(...ofEdges, heartbeatMs);
     for (const name of names("edge-", edges)) this.#edges.add(name, { delayMs: edgeDelayMs });
     const prefix = `$KV.${buckets.orders}.`;
     nc.subscribe(`${prefix}${service}.>`, {

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { connect } from "node:net";
+import { connect, type NetConnectOpts } from "node:net";
 import { until } from "./until.ts";
 
 /** Started by util-linux's setpriv where it exists, so that a killed test process takes its servers along. */
@@ -16,11 +16,8 @@ export class ServiceProcess {
     child.stderr?.setEncoding("utf8").on("data", (text: string) => this.hear(text));
   }
 
-  /** @throws with what it said, where it ends before it accepts connections on every one of its ports */
-  static async start(
-    command: readonly string[],
-    listening: readonly { host: string; port: number }[],
-  ): Promise<ServiceProcess> {
+  /** @throws with what it said, where it ends before it accepts connections at every one of these addresses */
+  static async start(command: readonly string[], listening: readonly NetConnectOpts[]): Promise<ServiceProcess> {
     const [program = "", ...args] = existsSync(SETPRIV) ? [SETPRIV, "--pdeathsig", "KILL", "--", ...command] : command;
     const child = spawn(program, args, {
       stdio: ["ignore", "pipe", "pipe"],
@@ -29,8 +26,8 @@ export class ServiceProcess {
     const service = new ServiceProcess(child);
     try {
       await once(child, "spawn");
-      for (const { host, port } of listening)
-        await until(`${command[0]} listens on ${port}`, () => service.hasEnded || accepts(host, port), {
+      for (const at of listening)
+        await until(`${command[0]} listens at ${JSON.stringify(at)}`, () => service.hasEnded || accepts(at), {
           timeoutMs: 30_000,
         });
       if (service.hasEnded) throw new Error(`${command[0]} ended`);
@@ -67,9 +64,9 @@ export class ServiceProcess {
   }
 }
 
-function accepts(host: string, port: number): Promise<boolean> {
+function accepts(at: NetConnectOpts): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect(port, host);
+    const socket = connect(at);
     socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
     socket.once("connect", () => socket.destroy());
   });

@@ -12,7 +12,7 @@ _slotd_controller() {
     esac
   done
   local orders="--slot --host --all-hosts --wait --by --epoch --id"
-  local run="--by --barrier-timeout --without-edge --lease"
+  local run="--by --barrier-timeout --without-edge --lease --patience"
   local waves="$run --wave --max-failures --pause --only --exclude"
   case "$verb" in
     publish) options+=" --to --headers-file --format --mirror" ;;

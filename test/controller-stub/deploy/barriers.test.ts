@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 import { openBucket } from "../../../controller-stub/buckets.ts";
 import { buckets } from "../../../protocol/subjects.ts";
-import { until } from "../../support/until.ts";
-import { everywhere, Theatre } from "./stage.ts";
+import { everywhere, Theatre, until } from "./stage.ts";
 
 const theatre = new Theatre();
 before(() => theatre.open());
@@ -62,7 +61,7 @@ test("an edge may be left out by name", async () => {
   const stage = await theatre.stage();
   await stage.twoVersions();
   stage.fleet.setEdge("e2", "stuck");
-  const done = await stage.run("deploy", "C", "--without-edge", "e2", "--barrier-timeout", "2000");
+  const done = await stage.run("deploy", "C", "--without-edge", "e2");
   assert.equal(done.code, 0, done.stderr);
 });
 
@@ -90,7 +89,7 @@ test("an edge that comes up in mid-deploy is waited for as well", async () => {
   const stage = await theatre.stage();
   await stage.twoVersions();
   stage.fleet.behave({ installMs: 60_000 });
-  const running = stage.launch("deploy", "C", "--wave", "100%", "--barrier-timeout", "400");
+  const running = stage.launch("deploy", "C", "--wave", "100%", "--barrier-timeout", "3000");
   await running.line(/"kind":"wave"/);
   stage.fleet.addEdge("e3", { mode: "follows" });
   await until("e3 has reported", async () => (await stage.run("edges")).json().edges.length === 3);
@@ -101,10 +100,11 @@ test("an edge that comes up in mid-deploy is waited for as well", async () => {
 });
 
 test("the version is offered only when each host that was waited for is in the serverset", async () => {
-  const stage = await theatre.stage();
+  // A heartbeat would put right what is put wrong here.
+  const stage = await theatre.stage({ heartbeatMs: 600_000 });
   await stage.twoVersions();
   stage.fleet.behave({ installMs: 60_000 });
-  const running = stage.launch("deploy", "C", "--wave", "100%", "--barrier-timeout", "500");
+  const running = stage.launch("deploy", "C", "--wave", "100%", "--barrier-timeout", "3000");
   await running.line(/"kind":"wave"/);
   const members = await openBucket(theatre.bus, buckets.serversets);
   const key = `${stage.service}.prod.h2.a`;

@@ -2,11 +2,10 @@ import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 import { ensureAll } from "../../../controller-stub/buckets.ts";
 import { startNats } from "../../support/nats-server.ts";
-import { until } from "../../support/until.ts";
 import { endAll } from "../cli.ts";
 import { connectTo } from "../fake-host.ts";
 import { startCluster } from "../support/cluster.ts";
-import { everywhere, Stage } from "./stage.ts";
+import { everywhere, Stage, until } from "./stage.ts";
 
 const cleanup: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -53,7 +52,7 @@ test("a bus that stays away ends the run with exit code 3 and its lock in place,
   assert.match(json().error.message, /JetStream failed for 1000 ms/);
   await nats.restart();
   for (const host of stage.fleet.hosts.values()) host.hurry();
-  const { lock, deploy } = await stage.record();
+  const { lock, deploy } = await until("the record can be read again", () => stage.record());
   assert.deepEqual([typeof lock?.holder, deploy?.step, deploy?.halted], ["string", "installing", null]);
   const resumed = await stage.run("resume");
   assert.equal(resumed.code, 0, resumed.stderr);

@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 import { openBucket } from "../../../controller-stub/buckets.ts";
 import { buckets, keys } from "../../../protocol/subjects.ts";
-import { until } from "../../support/until.ts";
-import { everywhere, type Stage, Theatre } from "./stage.ts";
+import { everywhere, type Stage, Theatre, until } from "./stage.ts";
 
 const theatre = new Theatre();
 before(() => theatre.open());
@@ -66,6 +65,22 @@ test("a crash loop on a host of an earlier wave halts the deploy", async () => {
   assert.equal(code, 1);
   assert.match(json().error.message, /h1 slot a: CRASH_LOOP/);
   assert.deepEqual(json().failures[0].host, "h1");
+});
+
+test("a host whose version fails once it is prepared halts the promotion, and resume tries it again before anything is switched", async () => {
+  const stage = await theatre.stage();
+  await stage.twoVersions();
+  assert.equal((await stage.run("prepare", "C")).code, 0);
+  stage.fleet.host("h1").crash("a");
+  await until("it is known", async () => (await stage.run("status")).json().hosts[0].slots.a.state === "failed");
+  const failed = await stage.run("promote");
+  assert.deepEqual([failed.json().error.code, failed.json().step], ["HOSTS_FAILED", "waiting"], failed.stderr);
+  assert.deepEqual(await stage.served(), ["B", ["B", "C"]]);
+  const resumed = await stage.run("resume");
+  assert.equal(resumed.code, 0, resumed.stderr);
+  assert.equal(resumed.json().steps[0].step, "installing");
+  assert.deepEqual([await stage.served(), stage.versions()], [["C", ["B", "C"]], everywhere(stage, "C", "B")]);
+  assert.deepEqual(stage.fleet.violations, []);
 });
 
 test("a host that says another version than it was ordered is not believed", async () => {

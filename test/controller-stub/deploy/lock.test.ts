@@ -5,9 +5,8 @@ import { Lock } from "../../../controller-stub/deploy/lock.ts";
 import { nextEpoch } from "../../../controller-stub/epochs.ts";
 import { parseOrder } from "../../../protocol/order.ts";
 import { buckets, keys } from "../../../protocol/subjects.ts";
-import { until } from "../../support/until.ts";
 import { run } from "../cli.ts";
-import { everywhere, Theatre } from "./stage.ts";
+import { everywhere, Theatre, until } from "./stage.ts";
 
 const theatre = new Theatre();
 before(() => theatre.open());
@@ -37,7 +36,7 @@ test("resume, rollback and abort do not take a lock whose holder lives", async (
   const stage = await theatre.stage();
   await stage.twoVersions();
   stage.fleet.behave({ installMs: 60_000 });
-  const running = stage.launch("deploy", "C", "--lease", "1000");
+  const running = stage.launch("deploy", "C", "--lease", "6000");
   await running.line(/"kind":"wave"/);
   const all = await Promise.all(["resume", "rollback", "abort"].map((verb) => stage.run(verb)));
   for (const { code, json } of all) assert.deepEqual([code, json().error.code], [1, "HELD_BY"]);

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
-import { until } from "../../support/until.ts";
-import { everywhere, Theatre } from "./stage.ts";
+import { everywhere, Theatre, until } from "./stage.ts";
 
 const theatre = new Theatre();
 before(() => theatre.open());

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
-import { until } from "../../support/until.ts";
 import { run } from "../cli.ts";
-import { everywhere, Theatre } from "./stage.ts";
+import { everywhere, Theatre, until } from "./stage.ts";
 
 const theatre = new Theatre();
 before(() => theatre.open());

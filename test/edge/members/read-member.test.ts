@@ -31,21 +31,95 @@ describe("reading a member", () => {
   });
 
   const rules: [string, (member: Member) => void, RegExp][] = [
-    ["another service than its key's", (m) => void (m.metadata.service = "web-api"), /not those of its key/],
-    ["another host than its key's", (m) => void (m.metadata.host = "h2.example"), /not those of its key/],
-    ["a slot with a dot", (m) => void (m.metadata.slot = "a.b"), /not those of its key/],
-    ["no version", (m) => void delete m.metadata.version, /version/],
-    ["a version that leads out", (m) => void (m.metadata.version = "a/../../b"), /version/],
-    ["no capacity", (m) => void delete m.metadata.capacity, /capacity/],
-    ["a capacity of nothing", (m) => void (m.metadata.capacity = "0"), /capacity/],
-    ["half a worker", (m) => void (m.metadata.capacity = "1.5"), /capacity/],
-    ["a host name for an address", (m) => void (m.serviceEndpoint.host = "h1.example"), /IP address/],
-    ["an address with a zone", (m) => void (m.serviceEndpoint.host = "fe80::1%eth0"), /IP address/],
-    ["the address of no host", (m) => void (m.serviceEndpoint.host = "0.0.0.0"), /IP address/],
-    ["a port of 0", (m) => void (m.serviceEndpoint.port = 0), /port/],
+    [
+      "another service than its key's",
+      (m) => {
+        m.metadata.service = "web-api";
+      },
+      /not those of its key/,
+    ],
+    [
+      "another host than its key's",
+      (m) => {
+        m.metadata.host = "h2.example";
+      },
+      /not those of its key/,
+    ],
+    [
+      "a slot with a dot",
+      (m) => {
+        m.metadata.slot = "a.b";
+      },
+      /not those of its key/,
+    ],
+    [
+      "no version",
+      (m) => {
+        delete m.metadata.version;
+      },
+      /version/,
+    ],
+    [
+      "a version that leads out",
+      (m) => {
+        m.metadata.version = "a/../../b";
+      },
+      /version/,
+    ],
+    [
+      "no capacity",
+      (m) => {
+        delete m.metadata.capacity;
+      },
+      /capacity/,
+    ],
+    [
+      "a capacity of nothing",
+      (m) => {
+        m.metadata.capacity = "0";
+      },
+      /capacity/,
+    ],
+    [
+      "half a worker",
+      (m) => {
+        m.metadata.capacity = "1.5";
+      },
+      /capacity/,
+    ],
+    [
+      "a host name for an address",
+      (m) => {
+        m.serviceEndpoint.host = "h1.example";
+      },
+      /IP address/,
+    ],
+    [
+      "an address with a zone",
+      (m) => {
+        m.serviceEndpoint.host = "fe80::1%eth0";
+      },
+      /IP address/,
+    ],
+    [
+      "the address of no host",
+      (m) => {
+        m.serviceEndpoint.host = "0.0.0.0";
+      },
+      /IP address/,
+    ],
+    [
+      "a port of 0",
+      (m) => {
+        m.serviceEndpoint.port = 0;
+      },
+      /port/,
+    ],
     [
       "a configuration in its address",
-      (m) => void (m.serviceEndpoint.host = '1.2.3.4"; } sub vcl_recv {'),
+      (m) => {
+        m.serviceEndpoint.host = '1.2.3.4"; } sub vcl_recv {';
+      },
       /IP address/,
     ],
   ];

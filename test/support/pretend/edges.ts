@@ -21,6 +21,12 @@ export interface PretendEdge {
   applied: Applied;
 }
 
+/** A bucket, and the last revision under a key or a pattern in it, as its leader says. */
+export interface Bucket {
+  kv: KV;
+  lastRevision(key: string): Promise<number>;
+}
+
 interface Applied {
   routes: Routes | null;
   routesRevision: number;
@@ -47,10 +53,11 @@ export class PretendEdges {
     private readonly onApplied: (edge: PretendEdge) => void,
   ) {}
 
-  async start(routes: KV, serversets: KV, heartbeatMs = edgeHeartbeatMs): Promise<void> {
+  async start(routes: Bucket, serversets: Bucket, heartbeatMs = edgeHeartbeatMs): Promise<void> {
+    const checkMs = heartbeatMs / 2;
     await Promise.all([
-      this.#watch(routes, keys.routes(this.service), (entry) => this.#takeRoutes(entry)),
-      this.#watch(serversets, `${this.service}.>`, (entry) => this.#takeMember(entry)),
+      this.#watch(routes, keys.routes(this.service), (entry) => this.#takeRoutes(entry), checkMs),
+      this.#watch(serversets, `${this.service}.>`, (entry) => this.#takeMember(entry), checkMs),
     ]);
     const beat = setInterval(() => {
       for (const edge of this.edges.values()) if (edge.mode !== "dead") this.#report(edge, true);
@@ -78,12 +85,36 @@ export class PretendEdges {
     for (const timer of this.#timers.values()) clearTimeout(timer);
   }
 
-  async #watch(kv: KV, key: string, take: (entry: KvEntry) => void): Promise<void> {
-    const entries = await kv.watch({ key });
-    this.#stops.push(() => entries.stop());
-    void (async () => {
-      for await (const entry of entries) take(entry);
-    })();
+  /** A watch whose consumer went down with its server says nothing of that: one that lags behind the bucket is begun again. */
+  async #watch(bucket: Bucket, key: string, take: (entry: KvEntry) => void, checkMs: number): Promise<void> {
+    let heard = 0;
+    let isLate = false;
+    const open = async () => {
+      const entries = await bucket.kv.watch({ key });
+      void (async () => {
+        for await (const entry of entries) {
+          heard = Math.max(heard, entry.revision);
+          take(entry);
+        }
+      })();
+      return entries;
+    };
+    let entries = await open();
+    const check = async () => {
+      const last = await bucket.lastRevision(key);
+      // What was written a moment ago may be on its way.
+      if (isLate && heard < last) {
+        entries.stop();
+        entries = await open();
+      }
+      isLate = heard < last;
+    };
+    // The bus may be away: it is looked at again.
+    const timer = setInterval(() => void check().catch(() => {}), checkMs);
+    this.#stops.push(() => {
+      clearInterval(timer);
+      entries.stop();
+    });
   }
 
   #takeRoutes(entry: KvEntry): void {
@@ -93,7 +124,7 @@ export class PretendEdges {
   }
 
   #takeMember(entry: KvEntry): void {
-    this.#serversetsRevision = entry.revision;
+    this.#serversetsRevision = Math.max(this.#serversetsRevision, entry.revision);
     const member = entry.operation === "PUT" ? tryMember(entry) : null;
     const now = member && { version: member.metadata?.version ?? "", alive: member.status === "ALIVE" };
     const was = this.#members.get(entry.key);

@@ -33,12 +33,16 @@ export function summarizeSubjects(run: Run, subjects: readonly Subject[]): void 
       broken_pages: visits.sum("brokenPages"),
     };
     for (const [key, value] of Object.entries(counts)) run.report.figure(`${name}_${key}`, value);
+    const [p50Ms, p99Ms] = [visits.latencyMs("p50Ms"), visits.latencyMs("p99Ms")];
+    run.report.figure(`${name}_p50_ms`, p50Ms);
+    run.report.figure(`${name}_p99_ms`, p99Ms);
     run.report.figure(`${name}_futile_reloads`, visits.sum("futileReloads"));
     run.report.figure(`${name}_seconds_each`, median(seconds));
     if (wronglyAnswered !== null) run.report.figure(`${name}_other_version_while_served`, wronglyAnswered);
-    return [name, ...Object.values(counts).map(String), `${round(median(seconds), 1)} s`];
+    const times = [`${round(p50Ms, 0)} ms`, `${round(p99Ms, 0)} ms`, `${round(median(seconds), 1)} s`];
+    return [name, ...Object.values(counts).map(String), ...times];
   });
-  run.say(`\n${table([...HEAD, "broken pages", "each"], rows)}`);
+  run.say(`\n${table([...HEAD, "broken pages", "p50", "p99", "each"], rows)}`);
   for (const { name, visits } of subjects)
     for (const [kind, count] of Object.entries(visits.failures)) run.say(`${name}: ${count} × ${kind}`);
 }

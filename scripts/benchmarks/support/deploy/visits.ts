@@ -1,5 +1,6 @@
 import { type PhaseReport, Users, type UsersReport } from "../../../../test/support/users.ts";
 import type { Run } from "../run.ts";
+import { median } from "../statistics.ts";
 
 export interface Crowd {
   users: number;
@@ -35,6 +36,11 @@ export class Visits {
 
   sum(key: Count): number {
     return this.phases.reduce((total, phase) => total + phase[key], 0);
+  }
+
+  /** How long answers took: medians of the phases. */
+  latencyMs(quantile: "p50Ms" | "p99Ms"): number {
+    return median(this.phases.filter(({ requests }) => requests > 0).map((phase) => phase[quantile]));
   }
 
   /** Of a user, within one phase. */
