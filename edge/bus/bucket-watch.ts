@@ -130,8 +130,10 @@ export class BucketWatch {
     for (;;) {
       await sleep(CHECK_MS, undefined, { signal });
       try {
+        // What is heard until the answer is here may be newer than the answer.
+        const { revision } = heardOf;
         const info = await this.bus.bucketInfo(this.bucket);
-        if (info.created !== created || info.state.last_seq < heardOf.revision) return;
+        if (info.created !== created || info.state.last_seq < revision) return;
         if (isListed()) this.setPresent(true);
       } catch (error) {
         signal.throwIfAborted();

@@ -6,7 +6,7 @@ import { start } from "./support/processes.ts";
 import type { Figures, Target } from "./support/report.ts";
 import { bench, type Run } from "./support/run.ts";
 
-const NAMES = ["serve", "replace", "restart", "drain", "footprint", "install", "crash-install"];
+const NAMES = ["serve", "replace", "restart", "drain", "footprint", "install", "crash-install", "deploy", "scale"];
 
 interface Line {
   figures: Figures;
