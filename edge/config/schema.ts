@@ -50,7 +50,7 @@ export const configSchema = z
     fallback: z.enum(["none", "previous"]).default("none"),
     /** More than this share of the endpoints vanishing together is held back. */
     max_loss: z.number().min(0).max(1).default(0.5),
-    /** Changes are collected for this long before they are applied. */
+    /** Changes of members are collected for this long before they are applied; new routes are applied at once. */
     coalesce_ms: z.int().min(0).max(10_000).default(20),
     log_level: z.enum(["trace", "debug", "info", "warn", "error", "fatal"]).default("info"),
   })
