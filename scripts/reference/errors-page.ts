@@ -3,6 +3,14 @@ import { errorCodes } from "../../protocol/index.ts";
 /** Codes that a command line says without their crossing the wire. */
 const LOCAL = {
   USAGE: ["A command's arguments break a rule.", "Read the command's `--help`; nothing was done."],
+  SLOT_FAILED: [
+    "A slot that had the new version failed after it had served.",
+    "Read `slotctl logs` on that host, then `resume` or `rollback`.",
+  ],
+  VERSION_MISMATCH: [
+    "A host says that it is done, and has another version or content.",
+    "Look at that host's `slotctl releases`.",
+  ],
   NO_HOSTS: ["A command that acts on hosts was given none.", "Name hosts with `--host`, or use `--all-hosts`."],
   WAIT_TIMEOUT: ["The orders were given, but not all had their outcome in time.", "Look at `slotd-controller status`."],
   SUPERSEDED: ["A later order for the slot came first.", "Look at who issued it, and decide which is wanted."],
