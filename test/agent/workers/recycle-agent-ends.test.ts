@@ -92,6 +92,7 @@ describe("workers that are being replaced", () => {
     await load.stop();
     assert.deepEqual(load.failures, []);
     assert(load.requests > 100);
-    assert(crashes >= 3 && crashes < ENOUGH - 1, `there were ${crashes} crashes`);
+    // Before and after one write at the least: later ones may come when the replacing has been told already.
+    assert(crashes >= 2 && crashes < ENOUGH - 1, `there were ${crashes} crashes`);
   });
 });
