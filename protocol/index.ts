@@ -1,4 +1,6 @@
 export * from "./deploy.ts";
+export * from "./edge-errors.ts";
+export * from "./error-codes.ts";
 export * from "./errors.ts";
 export * from "./event.ts";
 export * from "./host-status.ts";

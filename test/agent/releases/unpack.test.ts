@@ -6,7 +6,7 @@ import { describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { create } from "tar";
 import type { Progress, ReleaseBounds } from "../../../agent/releases/store.ts";
-import type { ErrorCode } from "../../../protocol/errors.ts";
+import type { ErrorCode } from "../../../protocol/error-codes.ts";
 import { failsWith, install, openStore, quietly, releaseInFile } from "./support/installing.ts";
 import { namesIn, useScratch } from "./support/scratch.ts";
 import { appTar, type Made, manyFiles, paxOf, record, tarGzOf, tarOf } from "./support/tar-builder.ts";

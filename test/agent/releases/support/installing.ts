@@ -9,7 +9,8 @@ import {
   type ReleaseBounds,
   ReleaseStore,
 } from "../../../../agent/releases/store.ts";
-import { type ErrorCode, SlotdError } from "../../../../protocol/errors.ts";
+import type { ErrorCode } from "../../../../protocol/error-codes.ts";
+import { SlotdError } from "../../../../protocol/errors.ts";
 import type { Release } from "../../../../protocol/release.ts";
 
 export const bounds: ReleaseBounds = {
