@@ -4,9 +4,9 @@ import type { JetStreamClient } from "@nats-io/jetstream";
 import type { KV, Kvm } from "@nats-io/kv";
 import type { ConnectionOptions, NatsConnection } from "@nats-io/transport-node";
 import type { Logger } from "pino";
+import { abortable } from "../../daemon/abortable.ts";
 import { redact } from "../../protocol/index.ts";
 import type { Config } from "../config/schema.ts";
-import { abortable } from "../os/abortable.ts";
 
 const RETRY_MS = 1_000;
 /** What serves is looked at first: loading the client keeps the agent busy for a moment. */

@@ -7,5 +7,5 @@ export { Kvm } from "@nats-io/kv";
 export { Objm } from "@nats-io/obj";
 export { Svcm } from "@nats-io/services";
 export { connect } from "@nats-io/transport-node";
+export { loginOptions } from "../../daemon/bus-login.ts";
 export { createMissing } from "./create-missing.ts";
-export { loginOptions } from "./login.ts";

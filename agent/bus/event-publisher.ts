@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Logger } from "pino";
+import { abortable } from "../../daemon/abortable.ts";
 import { type Event, subjects } from "../../protocol/index.ts";
-import { abortable } from "../os/abortable.ts";
 import type { Bus } from "./bus.ts";
 
 const KEPT = 1_000;

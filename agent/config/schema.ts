@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
-import { isAbsolute } from "node:path";
 import { z } from "zod";
+import { absolutePath, natsConfigSchema } from "../../daemon/nats-config.ts";
 import { hostSchema, nameSchema, parsePublicKey } from "../../protocol/index.ts";
 
 const port = z.int().min(1).max(65535);
@@ -12,7 +12,6 @@ export const positiveMs = z
   .int()
   .min(1)
   .max(7 * 24 * 3600 * 1000);
-const absolutePath = z.string().refine(isAbsolute, "must be an absolute path");
 const signal = z
   .string()
   .regex(
@@ -34,24 +33,6 @@ const hasNoOwn = (variables: object) => !Object.keys(variables).some((name) => O
 const SECRET = 'must be { file = "/path" } or { credential = "name" }';
 /** A user or group of the host, by name or number. */
 const account = z.union([z.string().min(1), z.int().nonnegative()]);
-
-const nats = z.strictObject({
-  servers: z.array(z.string().min(1)).min(1).default(["nats://127.0.0.1:4222"]),
-  /** A `.creds` file of an operator-mode account. */
-  credentials_file: absolutePath.optional(),
-  user: z.string().min(1).optional(),
-  password_file: absolutePath.optional(),
-  token_file: absolutePath.optional(),
-  tls: z
-    .strictObject({
-      ca_file: absolutePath.optional(),
-      cert_file: absolutePath.optional(),
-      key_file: absolutePath.optional(),
-    })
-    .optional(),
-  /** Copies of each bucket, where the agent has to create it. */
-  replicas: z.int().min(1).max(5).default(1),
-});
 
 const slot = z.strictObject({
   port,
@@ -249,7 +230,7 @@ export const configSchema = z
         "must not give two slots the same port",
       ),
     state_directory: absolutePath.optional(),
-    nats: nats.prefault({}),
+    nats: natsConfigSchema.prefault({}),
     app: appSchema.prefault({}),
     health: healthSchema.prefault({}),
     readiness: readinessSchema.prefault({}),
@@ -271,7 +252,7 @@ export const configSchema = z
   })
   .superRefine((config, ctx) => {
     const refuse = (path: string[], message: string) => ctx.addIssue({ code: "custom", path, message });
-    const { app, nats, readiness } = config;
+    const { app, readiness } = config;
     if (app.restart_backoff_max_ms < app.restart_backoff_min_ms)
       refuse(["app", "restart_backoff_max_ms"], "must not be less than restart_backoff_min_ms");
     if (app.command === undefined && !config.releases.may_set.includes("app.command"))
@@ -281,12 +262,6 @@ export const configSchema = z
       refuse(["app", "user"], "is required with app.supplementary_groups");
     const twice = Object.keys(app.secrets).find((name) => Object.hasOwn(app.environment, name));
     if (twice !== undefined) refuse(["app", "secrets", twice], "must not be in app.environment as well");
-    if (nats.user && !nats.password_file) refuse(["nats", "password_file"], "is required with nats.user");
-    if (nats.password_file && !nats.user) refuse(["nats", "user"], "is required with nats.password_file");
-    if (nats.tls?.cert_file && !nats.tls.key_file) refuse(["nats", "tls", "key_file"], "is required with cert_file");
-    if (nats.tls?.key_file && !nats.tls.cert_file) refuse(["nats", "tls", "cert_file"], "is required with key_file");
-    if (nats.credentials_file && (nats.user || nats.token_file))
-      refuse(["nats", "credentials_file"], "must not be combined with user or token_file");
     for (const [name, { workers }] of Object.entries(slotWorkers(config)))
       if (readiness.workers !== undefined && readiness.workers > workers)
         refuse(["readiness", "workers"], `must not be more than the ${workers} workers of slot ${name}`);

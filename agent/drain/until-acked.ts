@@ -1,4 +1,4 @@
-import { abortable } from "../os/abortable.ts";
+import { abortable } from "../../daemon/abortable.ts";
 
 /** An edge, and up to which revision of the serverset bucket its proxy runs with what is there. */
 export interface Acknowledgement {

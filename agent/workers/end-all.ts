@@ -1,4 +1,4 @@
-import { abortable } from "../os/abortable.ts";
+import { abortable } from "../../daemon/abortable.ts";
 import { type ProcessIdentity, processStat } from "../os/process.ts";
 import { endTree, signalExactly } from "./end-tree.ts";
 import type { WorkerSpec } from "./spec.ts";

@@ -1,8 +1,8 @@
 import { EventEmitter } from "node:events";
 import type { Logger } from "pino";
+import { abortable } from "../../daemon/abortable.ts";
 import { NotReadyError, type WorkerEnd } from "../../protocol/index.ts";
 import { type ConnectionCount, countConnections } from "../drain/in-flight.ts";
-import { abortable } from "../os/abortable.ts";
 import { socketInode } from "../os/accepting.ts";
 import type { Listener } from "../os/listener.ts";
 import { environment } from "../os/process.ts";

@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
+import { abortable } from "../../daemon/abortable.ts";
 import { type WorkerEnd, WorkersExitedError } from "../../protocol/index.ts";
-import { abortable } from "../os/abortable.ts";
 import type { Seat, Seats } from "./seat.ts";
 import { type Asked, describeEnd, type Worker } from "./worker.ts";
 

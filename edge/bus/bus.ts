@@ -4,11 +4,11 @@ import { type JetStreamClient, type JetStreamManager, jetstream, type StreamInfo
 import { type KV, Kvm } from "@nats-io/kv";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import type { Logger } from "pino";
+import { abortable } from "../../daemon/abortable.ts";
+import { loginOptions } from "../../daemon/bus-login.ts";
 import { redact } from "../../protocol/index.ts";
-import { abortable } from "../abortable.ts";
 import type { Config } from "../config/schema.ts";
 import { createMissing } from "./create-missing.ts";
-import { loginOptions } from "./login.ts";
 
 const RETRY_MS = 500;
 /** A dead peer is noticed after two of these. */

@@ -1,32 +1,13 @@
 import { hostname } from "node:os";
-import { isAbsolute } from "node:path";
 import { z } from "zod";
+import { absolutePath, natsConfigSchema } from "../../daemon/nats-config.ts";
 import { hostToken, nameSchema } from "../../protocol/index.ts";
 import { builtinConfigSchema } from "../builtin/config.ts";
 import { haproxyConfigSchema } from "../haproxy/config.ts";
 import { varnishConfigSchema } from "../varnish/config.ts";
 
-const absolutePath = z.string().refine(isAbsolute, "must be an absolute path");
 /** A header, cookie or query parameter: a token of RFC 9110, less what is special to a proxy's own language. */
 const token = z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/, "must match [A-Za-z][A-Za-z0-9_-]{0,63}");
-
-const nats = z.strictObject({
-  servers: z.array(z.string().min(1)).min(1).default(["nats://127.0.0.1:4222"]),
-  /** A `.creds` file of an operator-mode account. */
-  credentials_file: absolutePath.optional(),
-  user: z.string().min(1).optional(),
-  password_file: absolutePath.optional(),
-  token_file: absolutePath.optional(),
-  tls: z
-    .strictObject({
-      ca_file: absolutePath.optional(),
-      cert_file: absolutePath.optional(),
-      key_file: absolutePath.optional(),
-    })
-    .optional(),
-  /** Copies of each bucket, where the edge has to create it. */
-  replicas: z.int().min(1).max(5).default(1),
-});
 
 /** Where a request names its version. Asked in this order; the first that names any version counts. */
 const naming = z.strictObject({
@@ -37,32 +18,22 @@ const naming = z.strictObject({
 });
 
 /** The configuration file, key by key. docs/edge.md explains each of them. */
-export const configSchema = z
-  .strictObject({
-    service: nameSchema,
-    /** This edge's name on the bus. */
-    edge: nameSchema.prefault(() => hostToken(hostname().toLowerCase()).slice(0, 63)),
-    proxy: z.discriminatedUnion("kind", [builtinConfigSchema, varnishConfigSchema, haproxyConfigSchema]),
-    state_directory: absolutePath.optional(),
-    nats: nats.prefault({}),
-    naming: naming.prefault({}),
-    /** Whom to ask where nobody serves the default: nobody (503), or the version beside it. */
-    fallback: z.enum(["none", "previous"]).default("none"),
-    /** More than this share of the endpoints vanishing together is held back. */
-    max_loss: z.number().min(0).max(1).default(0.5),
-    /** Changes of members are collected for this long before they are applied; new routes are applied at once. */
-    coalesce_ms: z.int().min(0).max(10_000).default(20),
-    log_level: z.enum(["trace", "debug", "info", "warn", "error", "fatal"]).default("info"),
-  })
-  .superRefine(({ nats }, ctx) => {
-    const refuse = (path: string[], message: string) => ctx.addIssue({ code: "custom", path, message });
-    if (nats.user && !nats.password_file) refuse(["nats", "password_file"], "is required with nats.user");
-    if (nats.password_file && !nats.user) refuse(["nats", "user"], "is required with nats.password_file");
-    if (nats.tls?.cert_file && !nats.tls.key_file) refuse(["nats", "tls", "key_file"], "is required with cert_file");
-    if (nats.tls?.key_file && !nats.tls.cert_file) refuse(["nats", "tls", "cert_file"], "is required with key_file");
-    if (nats.credentials_file && (nats.user || nats.token_file))
-      refuse(["nats", "credentials_file"], "must not be combined with user or token_file");
-  });
+export const configSchema = z.strictObject({
+  service: nameSchema,
+  /** This edge's name on the bus. */
+  edge: nameSchema.prefault(() => hostToken(hostname().toLowerCase()).slice(0, 63)),
+  proxy: z.discriminatedUnion("kind", [builtinConfigSchema, varnishConfigSchema, haproxyConfigSchema]),
+  state_directory: absolutePath.optional(),
+  nats: natsConfigSchema.prefault({}),
+  naming: naming.prefault({}),
+  /** Whom to ask where nobody serves the default: nobody (503), or the version beside it. */
+  fallback: z.enum(["none", "previous"]).default("none"),
+  /** More than this share of the endpoints vanishing together is held back. */
+  max_loss: z.number().min(0).max(1).default(0.5),
+  /** Changes of members are collected for this long before they are applied; new routes are applied at once. */
+  coalesce_ms: z.int().min(0).max(10_000).default(20),
+  log_level: z.enum(["trace", "debug", "info", "warn", "error", "fatal"]).default("info"),
+});
 
 type Parsed = z.infer<typeof configSchema>;
 

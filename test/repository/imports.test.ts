@@ -6,9 +6,10 @@ import { sources } from "./sources.ts";
 /** What each folder may import of ours, beside itself. */
 const allowed: Record<string, string[]> = {
   protocol: [],
-  agent: ["protocol"],
+  daemon: ["protocol"],
+  agent: ["protocol", "daemon"],
   "controller-stub": ["protocol"],
-  edge: ["protocol"],
+  edge: ["protocol", "daemon"],
 };
 
 const IMPORT = /(?:\bfrom|\bimport)\s*\(?\s*"([^"]+)"/g;
@@ -35,6 +36,7 @@ describe("imports between the parts", () => {
       /^(assert|buffer|child_process|crypto|events|fs|http|https|net|os|path|stream|timers|url|util|worker_threads)(\/|$)/;
     for (const { path, text } of sources(
       "protocol",
+      "daemon",
       "agent",
       "controller-stub",
       "edge",

@@ -6,7 +6,7 @@ import { errorCodes } from "../../protocol/index.ts";
 import { repository } from "../support/release.ts";
 import { code, sources } from "./sources.ts";
 
-const PRODUCT = ["protocol", "agent", "controller-stub", "edge"];
+const PRODUCT = ["protocol", "daemon", "agent", "controller-stub", "edge"];
 
 /** Where something is read that only a main.ts reads, and why. */
 const exceptions: Record<string, string> = {

@@ -6,10 +6,10 @@ import {
   tokenAuthenticator,
   usernamePasswordAuthenticator,
 } from "@nats-io/transport-node";
-import type { Config } from "../config/schema.ts";
+import type { NatsConfig } from "./nats-config.ts";
 
 /** Where the bus is, and who we are there. */
-export function loginOptions(config: Config["nats"]): ConnectionOptions {
+export function loginOptions(config: NatsConfig): ConnectionOptions {
   const { tls } = config;
   return {
     servers: serverAddresses(config),
@@ -25,12 +25,12 @@ export function loginOptions(config: Config["nats"]): ConnectionOptions {
 }
 
 /** The servers' addresses without logins: the client does not read any from there. */
-function serverAddresses({ servers }: Config["nats"]): string[] {
+function serverAddresses({ servers }: NatsConfig): string[] {
   return servers.map((address) => address.replace(/\/\/[^/\s]*@/, "//"));
 }
 
-/** How the agent says who it is. The files are read at each connection, so that a rotated secret is taken up. */
-function authenticators(config: Config["nats"]): Authenticator[] {
+/** How a daemon says who it is. The files are read at each connection, so that a rotated secret is taken up. */
+function authenticators(config: NatsConfig): Authenticator[] {
   const { credentials_file, user, password_file, token_file } = config;
   const secret = (path: string) => () => readFileSync(path, "utf8").trim();
   const found: Authenticator[] = [];
