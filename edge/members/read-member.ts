@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import { hostSchema, hostToken, keys, memberSchema, versionSchema } from "../../protocol/index.ts";
+import { parseValue } from "../parse-value.ts";
 
 /** What an edge needs of a member: an endpoint and what it serves. */
 export interface ReadMember {
@@ -16,8 +17,6 @@ export interface ReadMember {
   alive: boolean;
 }
 
-/** Longer than any member that is meant well. */
-const MAX_CHARS = 64 * 1024;
 const CAPACITY = /^[1-9]\d{0,5}$/;
 const WILDCARDS = ["0.0.0.0", "::"];
 
@@ -26,19 +25,9 @@ const WILDCARDS = ["0.0.0.0", "::"];
  * @returns the member, or the rule that it breaks
  */
 export function readMember(service: string, key: string, text: string): ReadMember | { broken: string } {
-  if (text.length > MAX_CHARS) return { broken: `is over ${MAX_CHARS} characters` };
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return { broken: "is not JSON" };
-  }
-  const parsed = memberSchema.safeParse(value);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    return { broken: `${issue?.path.join(".") || "value"}: ${issue?.message}`.slice(0, 300) };
-  }
-  const { serviceEndpoint, status, metadata } = parsed.data;
+  const parsed = parseValue(memberSchema, text);
+  if ("broken" in parsed) return parsed;
+  const { serviceEndpoint, status, metadata } = parsed.value;
   const { stage = "", host = "", slot = "", version = "", sha256, capacity = "" } = metadata;
   if (metadata.service !== service || !isKeyOf(key, service, stage, host, slot))
     return { broken: "metadata: service, stage, host and slot are not those of its key" };
