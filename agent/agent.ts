@@ -14,7 +14,7 @@ import {
 } from "../protocol/index.ts";
 import { Bus } from "./bus/bus.ts";
 import { EdgeWatch } from "./bus/edge-watch.ts";
-import { EventPublisher } from "./bus/event-publisher.ts";
+import { EventPublisher } from "../daemon/event-publisher.ts";
 import { KeyPublisher } from "./bus/key-publisher.ts";
 import { objectSource } from "./bus/object-source.ts";
 import { OrderWatch } from "./bus/order-watch.ts";

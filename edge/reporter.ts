@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import { buckets, type EdgeStatus, type Event, keys } from "../protocol/index.ts";
 import type { Bus } from "./bus/bus.ts";
-import { EventPublisher } from "./bus/event-publisher.ts";
+import { EventPublisher } from "../daemon/event-publisher.ts";
 import { KeyPublisher } from "./bus/key-publisher.ts";
 import { edgeStatus, type Faults, problemsOf } from "./edge-status.ts";
 import type { Table } from "./table.ts";

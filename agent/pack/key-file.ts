@@ -2,7 +2,7 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject 
 import { readFile, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { formatPublicKey, keyId } from "../../protocol/signature.ts";
-import { syncDirectory } from "../releases/disk.ts";
+import { syncDirectory } from "../../daemon/durable-file.ts";
 import { writeWhole } from "./write-whole.ts";
 
 export interface PublicKey {

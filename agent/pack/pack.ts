@@ -11,7 +11,7 @@ import {
   type ReleasePackage,
 } from "../../protocol/package.ts";
 import { readReleaseConfig, releaseConfigName } from "../config/release-config.ts";
-import { syncDirectory } from "../releases/disk.ts";
+import { syncDirectory } from "../../daemon/durable-file.ts";
 import { scan } from "./scan.ts";
 import { signed } from "./sign.ts";
 import { writeArchive } from "./write-archive.ts";

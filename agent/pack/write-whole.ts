@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import { syncDirectory } from "../releases/disk.ts";
+import { syncDirectory } from "../../daemon/durable-file.ts";
 
 /** Writes a new file, durably but for its name. */
 export async function writeWhole(

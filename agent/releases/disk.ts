@@ -40,16 +40,6 @@ export async function diskFull(dir: string, message: string, cause?: unknown): P
   return new DiskFullError(dir, `${message}${free}`, { cause });
 }
 
-/** Makes the names in a directory durable. */
-export async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, "r");
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
-}
-
 async function freeRoom(dir: string): Promise<{ bytes: number; inodes: number }> {
   const stats = await statfs(dir);
   // File systems without a fixed number of inodes (btrfs) report 0 of 0.

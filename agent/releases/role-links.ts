@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { readlinkSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { syncDirectory } from "./disk.ts";
+import { syncDirectory } from "../../daemon/durable-file.ts";
 
 /** Links in the state directory to the trees of the versions that have a role on this host. */
 export type Roles = Record<"current" | "previous", string | null>;

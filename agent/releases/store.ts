@@ -1,3 +1,4 @@
+import { syncDirectory } from "../../daemon/durable-file.ts";
 import { randomBytes } from "node:crypto";
 import { chmod, lstat, mkdir, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -12,7 +13,7 @@ import { versionSchema } from "../../protocol/names.ts";
 import { type Delta, isSameContent, type Release } from "../../protocol/release.ts";
 import { distrust } from "../../protocol/signature.ts";
 import type { ReleaseBounds, StepOptions } from "./bounds.ts";
-import { diskFull, isDiskFull, requireRoom, syncDirectory } from "./disk.ts";
+import { diskFull, isDiskFull, requireRoom } from "./disk.ts";
 import { fetchArchive, requireArchiveBound } from "./fetch.ts";
 import { manifestName } from "./manifest-file.ts";
 import { readRecord, writeRecord } from "./record.ts";

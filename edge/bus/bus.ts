@@ -14,6 +14,7 @@ const RETRY_MS = 500;
 /** A dead peer is noticed after two of these. */
 const PING_MS = 2_000;
 const REQUEST_TIMEOUT_MS = 3_000;
+const DEFAULT_MAX_PAYLOAD = 1024 * 1024;
 
 interface BusEvents {
   /** Connected, and the buckets that an edge needs exist. Comes again after every reconnection. */
@@ -51,6 +52,11 @@ export class Bus extends EventEmitter<BusEvents> {
   get jetstream(): JetStreamClient {
     if (!this.connected || !this.js) throw new Error(`the bus is away: ${this.error}`);
     return this.js;
+  }
+
+  /** The most bytes that the server takes as one message. */
+  get maxPayload(): number {
+    return this.nc?.info?.max_payload ?? DEFAULT_MAX_PAYLOAD;
   }
 
   /** A bucket, where the bus is up. @throws where it is not. */

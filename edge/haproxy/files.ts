@@ -1,6 +1,6 @@
 import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { syncDirectory, writeSynced } from "../state/durable-file.ts";
+import { syncDirectory, writeSynced } from "../../daemon/durable-file.ts";
 
 /** What HAProxy starts from: the map of the versions, and its servers' state. */
 export interface TableFiles {

@@ -2,7 +2,7 @@ import { readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { ConfigInvalidError } from "../../protocol/index.ts";
-import { writeDurably } from "./durable-file.ts";
+import { writeDurably } from "../../daemon/durable-file.ts";
 
 const revision = z.int().nonnegative();
 

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { writeDurably } from "../state/durable-file.ts";
+import { writeDurably } from "../../daemon/durable-file.ts";
 
 /** The VCL that varnishd starts with, and the one that is being tried. Both are readable for everybody: varnishd has a user of its own. */
 export class VclFiles {

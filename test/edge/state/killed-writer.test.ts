@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { ensureTableFiles, writeTableFiles } from "../../../edge/haproxy/files.ts";
-import { writeDurably } from "../../../edge/state/durable-file.ts";
+import { writeDurably } from "../../../daemon/durable-file.ts";
 import { until } from "../../support/until.ts";
 
 const ROUNDS = 8;
@@ -24,7 +24,7 @@ describe("files that an edge and its proxy start from, whose writer is killed", 
 
   /** A process of its own that writes again and again, with a digit that changes each time as `n`. */
   const startWriter = (module: string, write: string) => {
-    const url = new URL(`../../../edge/${module}.js`, import.meta.url).href;
+    const url = new URL(`../../../${module}.js`, import.meta.url).href;
     const text = `const edge = await import(${JSON.stringify(url)});
       const directory = ${JSON.stringify(directory)};
       for (let n = 0; ; n = (n + 1) % 10) await edge.${write};`;
@@ -44,7 +44,7 @@ describe("files that an edge and its proxy start from, whose writer is killed", 
     const path = join(directory, "file");
     await writeDurably(path, "0".repeat(300_000));
     for (let round = 0; round < ROUNDS; round++) {
-      startWriter("state/durable-file", 'writeDurably(directory + "/file", String(n).repeat(300_000))');
+      startWriter("daemon/durable-file", 'writeDurably(directory + "/file", String(n).repeat(300_000))');
       await untilWritten(round, () => statSync(path).ino);
       await end();
       const content = readFileSync(path, "utf8");
@@ -61,7 +61,7 @@ describe("files that an edge and its proxy start from, whose writer is killed", 
     assert.deepEqual([read("routes.map"), read("servers.state")], ["", "1\n"]);
     for (let round = 0; round < ROUNDS; round++) {
       const files = "{ routes: String(n).repeat(100_000), state: String(n).repeat(300_000) }";
-      startWriter("haproxy/files", `writeTableFiles(directory, ${files})`);
+      startWriter("edge/haproxy/files", `writeTableFiles(directory, ${files})`);
       await untilWritten(round, () => readlinkSync(join(directory, "current")));
       await end();
       const [routes, state] = [read("routes.map"), read("servers.state")];

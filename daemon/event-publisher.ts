@@ -1,11 +1,21 @@
 import { randomUUID } from "node:crypto";
+import type { JetStreamClient } from "@nats-io/jetstream";
 import type { Logger } from "pino";
-import { abortable } from "../../daemon/abortable.ts";
-import { type Event, subjects } from "../../protocol/index.ts";
-import type { Bus } from "./bus.ts";
+import { abortable } from "./abortable.ts";
+import { type Event, subjects } from "../protocol/index.ts";
 
 const KEPT = 1_000;
 const TRIES = 5;
+
+/** What of a bus it takes to publish. */
+interface EventBus {
+  readonly connected: boolean;
+  /** The most bytes that the server takes as one message. */
+  readonly maxPayload: number;
+  readonly jetstream: JetStreamClient;
+  whileUp<T>(promise: Promise<T>): Promise<T>;
+  on(event: "up", listener: () => void): unknown;
+}
 
 interface Waiting {
   /** The stream takes an id once, so that an event whose acknowledgement was lost is not there twice. */
@@ -21,7 +31,7 @@ export class EventPublisher {
   private stopped = false;
 
   constructor(
-    private readonly bus: Bus,
+    private readonly bus: EventBus,
     private readonly log: Logger,
   ) {
     bus.on("up", () => void this.send());
