@@ -1,5 +1,9 @@
 import { join } from "node:path";
 import type { Logger } from "pino";
+import { Bus } from "../bus/connection.ts";
+import { EventPublisher } from "../bus/event-publisher.ts";
+import { KeyPublisher } from "../bus/key-publisher.ts";
+import { agentVersion } from "../daemon/version.ts";
 import {
   buckets,
   type Event,
@@ -12,11 +16,7 @@ import {
   toSlotdError,
   type WireError,
 } from "../protocol/index.ts";
-import { Bus } from "./bus/bus.ts";
 import { EdgeWatch } from "./bus/edge-watch.ts";
-import { EventPublisher } from "../daemon/event-publisher.ts";
-import { KeyPublisher } from "./bus/key-publisher.ts";
-import { objectSource } from "./bus/object-source.ts";
 import { OrderWatch } from "./bus/order-watch.ts";
 import { RoutesWatch } from "./bus/routes-watch.ts";
 import type { Config } from "./config/schema.ts";
@@ -28,20 +28,20 @@ import { bootId } from "./os/process.ts";
 import type { ServiceManager } from "./os/service-manager.ts";
 import { type Output, openOutput } from "./output/output.ts";
 import { keepPolicy, releaseBounds } from "./releases/bounds.ts";
-import { CleanUp } from "./releases/clean-up.ts";
-import { Inventory, installedReleases } from "./releases/inventory.ts";
-import { type Roles, rolesOf, setRoleLinks } from "./releases/role-links.ts";
-import { ReleaseStore } from "./releases/store.ts";
-import { storeName } from "./slots/parts.ts";
-import { Registrar } from "./slots/registrar.ts";
+import { objectSource } from "./releases/fetch/object-source.ts";
+import { CleanUp } from "./releases/store/clean-up.ts";
+import { Inventory, installedReleases } from "./releases/store/inventory.ts";
+import { type Roles, rolesOf, setRoleLinks } from "./releases/store/role-links.ts";
+import { ReleaseStore } from "./releases/store/store.ts";
+import { storeName } from "./slots/dependencies.ts";
 import { Slot } from "./slots/slot.ts";
+import { SlotRegistration } from "./slots/slot-registration.ts";
 import { slotStatus } from "./slots/status.ts";
 import { openState } from "./state.ts";
 import { checkStopTime } from "./stop-time.ts";
-import { agentVersion } from "./version.ts";
-import { HostCgroups } from "./workers/cgroups.ts";
-import { Secrets } from "./workers/secrets.ts";
-import { unenforced } from "./workers/unenforced.ts";
+import { HostCgroups } from "./workers/process/cgroups.ts";
+import { Secrets } from "./workers/process/secrets.ts";
+import { unenforced } from "./workers/process/unenforced.ts";
 
 const STATUS_MS = 5_000;
 /** Changes that come thick and fast are published together. */
@@ -73,7 +73,7 @@ export class Agent {
   private readonly warnings = new Set<string>();
   private readonly secrets: Secrets;
   private readonly account: AccountLookup;
-  private readonly registrars: Registrar[] = [];
+  private readonly registrations: SlotRegistration[] = [];
   private readonly startedAt = new Date().toISOString();
   private readonly timers: NodeJS.Timeout[] = [];
   private statusSoon: NodeJS.Timeout | undefined;
@@ -167,7 +167,7 @@ export class Agent {
     for (const slot of this.slots.values()) slot.shutDown(mode);
     await this.running.catch(() => {});
     const bounded = AbortSignal.timeout(2_000);
-    if (this.bus.connected) await Promise.allSettled(this.registrars.map((registrar) => registrar.stored(bounded)));
+    if (this.bus.connected) await Promise.allSettled(this.registrations.map((registrar) => registrar.stored(bounded)));
     await this.close();
   }
 
@@ -208,7 +208,7 @@ export class Agent {
 
   /** Which version is current on this host, and which previous. */
   private roles(): Roles {
-    const residents = [...this.slots.values()].flatMap(({ occupant: { resident } }) => resident ?? []);
+    const residents = [...this.slots.values()].flatMap(({ runtime: { resident } }) => resident ?? []);
     return rolesOf(residents.map(({ release: { version }, epoch, role }) => ({ version, epoch, role })));
   }
 
@@ -227,12 +227,12 @@ export class Agent {
     const { config, log } = this;
     const key = keys.member(config.service, config.stage, config.host, name);
     const publisher = new KeyPublisher(this.bus, buckets.serversets, key, log, memberLeaseMs / 3);
-    const registrar = new Registrar(name, config, publisher);
-    this.registrars.push(registrar);
+    const registrar = new SlotRegistration(name, config, publisher);
+    this.registrations.push(registrar);
     const slot = new Slot({
       name,
       config,
-      registrar,
+      registration: registrar,
       edges: this.edges,
       traffic: () => ({ routes: this.routes.routes, edges: this.edges.live() ?? [] }),
       record: journal.slot(name),
@@ -337,7 +337,7 @@ export class Agent {
     this.edges.stop();
     this.statusPublisher.stop();
     this.eventPublisher.stop();
-    for (const registrar of this.registrars) registrar.stop();
+    for (const registrar of this.registrations) registrar.stop();
     await this.bus.stop();
     this.lock.release();
   }

@@ -1,15 +1,15 @@
 #!/usr/bin/env -S node --max-semi-space-size=1
 import { Command } from "commander";
 import { pino } from "pino";
+import { agentVersion } from "../daemon/version.ts";
 import { type SlotdError, toSlotdError } from "../protocol/index.ts";
 import { Agent } from "./agent.ts";
-import { serveOnBus } from "./bus/micro-service.ts";
-import { checkHost } from "./config/check-host.ts";
+import { checkHost } from "./check-host.ts";
 import { loadConfig } from "./config/load.ts";
 import { Api } from "./control/api.ts";
+import { serveOnBus } from "./control/micro-service.ts";
 import { ControlServer } from "./control/server.ts";
 import { ServiceManager } from "./os/service-manager.ts";
-import { agentVersion } from "./version.ts";
 
 const command = new Command("slotd")
   .description("Deploy agent: keeps two versions of a web app serving side by side on this host")

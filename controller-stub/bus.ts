@@ -9,9 +9,9 @@ import {
   type NodeConnectionOptions,
   TimeoutError,
 } from "@nats-io/transport-node";
+import { persist } from "../bus/retry.ts";
 import { BusUnreachableError, redact } from "../protocol/errors.ts";
 import { UsageError } from "./errors.ts";
-import { persist } from "./persist.ts";
 
 export const defaultServer = "nats://127.0.0.1:4222";
 export const defaultTimeoutMs = 5000;

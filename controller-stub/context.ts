@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { type Bus, connectBus, defaultServer, defaultTimeoutMs } from "./bus.ts";
 import { type GlobalOptions, list } from "./options.ts";
-import type { Output } from "./output.ts";
+import type { Output } from "./terminal/output.ts";
 
 /** What a verb has to work with. */
 export interface Context {

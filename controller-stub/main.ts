@@ -3,8 +3,8 @@ import { userInfo } from "node:os";
 import { loadVerbs } from "./commands/index.ts";
 import type { Context } from "./context.ts";
 import { InterruptedError } from "./errors.ts";
-import { Output } from "./output.ts";
 import { createProgram, runProgram } from "./program.ts";
+import { Output } from "./terminal/output.ts";
 
 const { argv, env, stdout, stderr } = process;
 const args = argv.slice(2);

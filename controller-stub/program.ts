@@ -3,7 +3,7 @@ import { type SlotdError, toSlotdError } from "../protocol/errors.ts";
 import { defaultServer, defaultTimeoutMs } from "./bus.ts";
 import { ControllerError, exitCodes, OrderNotDoneError } from "./errors.ts";
 import { aTimeout, servers, wholeNumber } from "./options.ts";
-import type { Output } from "./output.ts";
+import type { Output } from "./terminal/output.ts";
 
 const AFTER = `
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the bus can't be reached.

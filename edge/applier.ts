@@ -2,9 +2,9 @@ import { EventEmitter } from "node:events";
 import type { Logger } from "pino";
 import { type SlotdError, toSlotdError } from "../protocol/index.ts";
 import { backoffMs } from "./backoff.ts";
-import { routesAlike } from "./make-table.ts";
-import { ProxyDownError, type Proxy as TableProxy } from "./proxy.ts";
-import type { Table } from "./table.ts";
+import { ProxyDownError, type ManagedProxy as TableProxy } from "./proxies/contract.ts";
+import { routesAlike } from "./table/make-table.ts";
+import type { Table } from "./table/table.ts";
 
 const DOWN_RETRY_MS = 500;
 const REJECTED_RETRY_MIN_MS = 500;

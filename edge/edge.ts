@@ -1,18 +1,18 @@
 import type { Logger } from "pino";
+import { BucketWatch, type Heard } from "../bus/watch-bucket.ts";
 import { buckets, edgeHeartbeatMs, keys } from "../protocol/index.ts";
 import { Applier } from "./applier.ts";
-import { BucketWatch, type Heard } from "./bus/bucket-watch.ts";
 import { Bus } from "./bus/bus.ts";
 import type { Config } from "./config/schema.ts";
-import { findLiars } from "./edge-status.ts";
-import { atRevision, isOfRelease, makeTable } from "./make-table.ts";
-import { Members } from "./members/members.ts";
+import { KnownMembers } from "./members/members.ts";
 import type { ReadMember } from "./members/read-member.ts";
-import type { Proxy as TableProxy } from "./proxy.ts";
-import { Reporter } from "./reporter.ts";
-import { RoutesBook } from "./routes-book.ts";
-import type { Kept, StateFile } from "./state/state-file.ts";
-import type { Table } from "./table.ts";
+import type { ManagedProxy as TableProxy } from "./proxies/contract.ts";
+import { findDigestMismatches } from "./report/edge-status.ts";
+import { Reporter } from "./report/reporter.ts";
+import { RoutesBook } from "./routes/routes-book.ts";
+import type { KeptTable, StateFile } from "./state/state-file.ts";
+import { atRevision, isOfRelease, makeTable } from "./table/make-table.ts";
+import type { Table } from "./table/table.ts";
 
 const TICK_MS = 500;
 /** Members repeat themselves every 5 s: where nobody is heard for this long, the watch is suspected. */
@@ -30,7 +30,7 @@ const BUSY_SHARE = 0.2;
 export class Edge {
   private readonly bus: Bus;
   private readonly routes = new RoutesBook();
-  private readonly members: Members;
+  private readonly members: KnownMembers;
   private readonly applier: Applier;
   private readonly reporter: Reporter;
   private readonly watches: BucketWatch[];
@@ -40,10 +40,10 @@ export class Edge {
   private membersPresent = false;
   private memberHeardAt = Number.NEGATIVE_INFINITY;
   private heldBack: readonly string[] = [];
-  private liars: readonly ReadMember[] = [];
+  private digestMismatches: readonly ReadMember[] = [];
   private stateProblem: string | null = null;
   /** What each table was made from, for the disk. */
-  private readonly sources = new WeakMap<Table, Omit<Kept, "format" | "service">>();
+  private readonly sources = new WeakMap<Table, Omit<KeptTable, "format" | "service">>();
   /** The newest table, since both buckets were read. */
   private newest: Table | null = null;
   private readonly timers: NodeJS.Timeout[] = [];
@@ -60,7 +60,7 @@ export class Edge {
   ) {
     const { service, edge } = config;
     this.bus = new Bus(config.nats, `slotd-edge ${service} ${edge}`, log);
-    this.members = new Members(service);
+    this.members = new KnownMembers(service);
     this.reporter = new Reporter(this.bus, { service, edge, proxy: proxy.kind }, () => this.view(), log);
     this.applier = new Applier(proxy, (table) => this.write(table), log);
     this.applier.on("change", () => this.reporter.reportNews());
@@ -219,7 +219,7 @@ export class Edge {
       (routes?.serving.includes(member.version) ?? false) && isOfRelease(member, routes);
     const { members, heldBack } = this.members.judge(counts, maxLoss);
     this.heldBack = heldBack;
-    this.liars = findLiars(this.members.all(), routes);
+    this.digestMismatches = findDigestMismatches(this.members.all(), routes);
     const table = makeTable({ service, routes, routesRevision, members, serversetsRevision, fallback });
     this.sources.set(table, { routes: this.routes.keep(), members: this.members.keep(), serversetsRevision });
     return table;
@@ -238,12 +238,12 @@ export class Edge {
   }
 
   private view() {
-    const { heldBack, members, liars, routes, applier, read } = this;
+    const { heldBack, members, digestMismatches, routes, applier, read } = this;
     const { problems: malformed } = members;
     const state = this.stateProblem;
     return {
       applied: applier.applied,
-      faults: { proxy: applier.problem, routes: routes.problem, heldBack, malformed, liars, state },
+      faults: { proxy: applier.problem, routes: routes.problem, heldBack, malformed, digestMismatches, state },
       isRead: read.routes && read.members,
     };
   }

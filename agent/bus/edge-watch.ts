@@ -1,9 +1,9 @@
 import { EventEmitter, once } from "node:events";
 import type { Msg } from "@nats-io/transport-node";
 import type { Logger } from "pino";
+import type { Bus } from "../../bus/connection.ts";
+import { BucketWatch } from "../../bus/follow-keys.ts";
 import { buckets, type EdgeStatus, edgeStatusSchema, keys, subjects } from "../../protocol/index.ts";
-import { BucketWatch } from "./bucket-watch.ts";
-import type { Bus } from "./bus.ts";
 import { EdgeLeases, type Found } from "./edge-leases.ts";
 
 /** How often leases that are over are looked after. */

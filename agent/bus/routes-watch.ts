@@ -1,8 +1,8 @@
 import { EventEmitter } from "node:events";
 import type { Logger } from "pino";
+import type { Bus } from "../../bus/connection.ts";
+import { BucketWatch } from "../../bus/follow-keys.ts";
 import { buckets, keys, type Routes, routesSchema } from "../../protocol/index.ts";
-import { BucketWatch } from "./bucket-watch.ts";
-import type { Bus } from "./bus.ts";
 
 /** After a hint a replica may still answer with the value before. */
 const LATE_MS = 1_000;

@@ -1,5 +1,5 @@
 import { Command, CommanderError, Option } from "commander";
-import { agentVersion } from "../version.ts";
+import { agentVersion } from "../../daemon/version.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { drainCommand } from "./commands/drain.ts";
 import { eventsCommand } from "./commands/events.ts";

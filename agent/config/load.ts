@@ -1,6 +1,6 @@
 import { type ConfigKind, decodeConfig, deepFreeze, readConfigFile } from "../../daemon/read-config.ts";
 import { ConfigInvalidError } from "../../protocol/index.ts";
-import { longestSignsPath } from "../workers/signs-paths.ts";
+import { longestNotifyPath } from "./notify-paths.ts";
 import { type Config, configSchema, slotWorkers } from "./schema.ts";
 
 /** Longest path that fits a unix socket's address, with its final NUL (unix(7), sun_path). */
@@ -30,7 +30,7 @@ export function parseConfig(text: string, path = "the configuration"): Config {
     advertise: config.advertise ?? (["0.0.0.0", "::"].includes(config.bind) ? config.host : config.bind),
     control: { ...config.control, socket },
   };
-  const beside = longestSignsPath(whole);
+  const beside = longestNotifyPath(whole);
   if (beside !== null && Buffer.byteLength(beside) > MAX_SOCKET_PATH)
     throw new ConfigInvalidError(
       "control.socket",

@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 import { z } from "zod";
-import { absolutePath, natsConfigSchema } from "../../daemon/nats-config.ts";
+import { absolutePath, natsConfigSchema } from "../../bus/config.ts";
 import { hostSchema, nameSchema, parsePublicKey } from "../../protocol/index.ts";
 
 const port = z.int().min(1).max(65535);

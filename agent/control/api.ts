@@ -3,7 +3,7 @@ import { type HostStatus, OrderMalformedError, type SlotStatus, type WorkerStatu
 import type { Agent } from "../agent.ts";
 import type { OutputFilter } from "../output/output.ts";
 import type { Pool } from "../workers/pool.ts";
-import type { Worker } from "../workers/worker.ts";
+import type { Worker } from "../workers/process/worker.ts";
 
 const DEFAULT_LINES = 100;
 const MAX_LINES = 10_000;
@@ -25,7 +25,7 @@ export class Api {
   async workers(): Promise<WorkerStatus[]> {
     const found = await Promise.all(
       [...this.agent.slots.values()].map(async (slot) => {
-        const { pool } = slot.occupant;
+        const { pool } = slot.runtime;
         if (!pool) return [];
         const usage = await usageOf(pool.workers.map((worker) => worker.pid));
         return pool.workers.map((worker) => ({
@@ -37,7 +37,7 @@ export class Api {
           uptimeMs: Math.round(worker.ageMs),
           cpuPercent: usage[worker.pid]?.cpu ?? null,
           memoryBytes: usage[worker.pid]?.memory ?? null,
-          says: worker.signs?.says == null ? null : pool.spec.secrets.redact(worker.signs.says),
+          says: worker.notify?.says == null ? null : pool.spec.secrets.redact(worker.notify.says),
           restarts: pool.restartsOf(worker.number),
           output: this.agent.output.place({ slot: slot.name, version: worker.version, worker: worker.number }),
         }));

@@ -1,8 +1,8 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
 import { readFile, rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import { formatPublicKey, keyId } from "../../protocol/signature.ts";
 import { syncDirectory } from "../../daemon/durable-file.ts";
+import { formatPublicKey, keyId } from "../../protocol/signature.ts";
 import { writeWhole } from "./write-whole.ts";
 
 export interface PublicKey {

@@ -1,6 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import { mkdir, mkdtemp, readFile, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { syncDirectory } from "../../daemon/durable-file.ts";
 import { deltaOf, type Manifest, treeDigest } from "../../protocol/manifest.ts";
 import {
   type ArchiveFormat,
@@ -11,7 +12,6 @@ import {
   type ReleasePackage,
 } from "../../protocol/package.ts";
 import { readReleaseConfig, releaseConfigName } from "../config/release-config.ts";
-import { syncDirectory } from "../../daemon/durable-file.ts";
 import { scan } from "./scan.ts";
 import { signed } from "./sign.ts";
 import { writeArchive } from "./write-archive.ts";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import ignore, { type Ignore } from "ignore";
 import { PackRefusedError } from "../../protocol/errors.ts";
 import { type ManifestEntry, sortEntries } from "../../protocol/manifest.ts";
-import { checkEntry, fold, type NodeKind } from "../releases/check-entry.ts";
+import { checkEntry, fold, type NodeKind } from "../releases/unpack/check-entry.ts";
 import { fileBytes, refusal } from "./file-bytes.ts";
 
 /** At the top of what is packed: which paths are left out, in the syntax of gitignore(5). It is left out itself. */

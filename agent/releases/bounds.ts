@@ -1,5 +1,5 @@
 import type { Config } from "../config/schema.ts";
-import type { KeepPolicy } from "./surplus.ts";
+import type { KeepPolicy } from "./store/surplus.ts";
 
 /** What a release may cost. Each comes from the key of the same name in [releases]. */
 export interface ReleaseBounds {

@@ -1,4 +1,4 @@
-import { open, statfs } from "node:fs/promises";
+import { statfs } from "node:fs/promises";
 import { DiskFullError } from "../../protocol/errors.ts";
 
 /** Left free beside a release, so that the journal and the logs can still be written. */

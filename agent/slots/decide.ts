@@ -2,7 +2,7 @@ import type { Order, SlotState } from "../../protocol/index.ts";
 import type { Resident } from "../journal/schema.ts";
 
 /** All that the next step of a slot depends on. */
-export interface View {
+export interface SlotView {
   state: SlotState;
   /** The release that the slot holds, by the journal. */
   resident: Pick<Resident, "release" | "proven"> | null;
@@ -19,7 +19,7 @@ export interface View {
   /** The agent is to stop its slots and end. */
   shutdown: boolean;
   /** The workers crashed in a loop: nothing is tried until something else is ordered, or asked for. */
-  condemned: boolean;
+  crashLooped: boolean;
   /** An operator asked for a restart, or a proven release is to be tried again. */
   retry: boolean;
 }
@@ -42,7 +42,7 @@ export type Step =
  * The next step from what is towards what is wanted: the pending order's goal, else what the journal says that the slot holds.
  * Null: nothing to do until something changes. Pure.
  */
-export function decide(view: View): Step {
+export function decide(view: SlotView): Step {
   if (view.shutdown) return towardsNothing(view, false);
   const goal = goalOf(view);
   const keep = goal && view.resident?.release.version === goal.version;
@@ -54,15 +54,15 @@ export function decide(view: View): Step {
 }
 
 /** The release that the slot is to hold; null: none. */
-function goalOf({ pending, resident }: View): Resident["release"] | null {
+function goalOf({ pending, resident }: SlotView): Resident["release"] | null {
   if (pending?.action === "install") return pending.release;
   // An uninstall of what was only on its way leaves what the slot holds.
   const removed = pending && pending.version === resident?.release.version;
   return removed ? null : (resident?.release ?? null);
 }
 
-function towardsServing(view: View): Step {
-  if (view.condemned) return view.state === "failed" && !view.running ? null : "fail";
+function towardsServing(view: SlotView): Step {
+  if (view.crashLooped) return view.state === "failed" && !view.running ? null : "fail";
   switch (view.state) {
     case "empty":
     case "fetching":
@@ -87,7 +87,7 @@ function towardsServing(view: View): Step {
   }
 }
 
-function towardsNothing(view: View, remove: boolean): Step {
+function towardsNothing(view: SlotView, remove: boolean): Step {
   switch (view.state) {
     case "serving":
       return "drain";

@@ -1,10 +1,10 @@
 import type { WorkerEnd } from "../../protocol/index.ts";
+import { notifyDirectory } from "../config/notify-paths.ts";
 import type { RunConfig } from "../config/release-config.ts";
 import type { Listener } from "../os/listener.ts";
-import type { InstalledRelease } from "../releases/store.ts";
+import type { InstalledRelease } from "../releases/store/store.ts";
 import { Pool } from "../workers/pool.ts";
-import { signsDirectory } from "../workers/signs-paths.ts";
-import type { SlotParts } from "./parts.ts";
+import type { SlotDependencies } from "./dependencies.ts";
 
 /** What an end that nobody asked for is told as; null: it was asked for, and is no news. */
 const NEWS: Record<WorkerEnd["reason"], string | null> = {
@@ -20,7 +20,7 @@ const NEWS: Record<WorkerEnd["reason"], string | null> = {
 
 /** The pool of a slot's workers, which tells what happens to them. */
 export function openPool(
-  parts: SlotParts,
+  parts: SlotDependencies,
   config: RunConfig,
   release: InstalledRelease,
   listener: Listener,
@@ -29,7 +29,7 @@ export function openPool(
   const { name: slot, token, output, cgroup, secrets, account, log, emit } = parts;
   const { version, tree } = release;
   const port = config.slots[slot]?.port as number;
-  const socketDirectory = signsDirectory(config);
+  const socketDirectory = notifyDirectory(config);
   const spec = { slot, version, tree, port, token, config, secrets, account, output, cgroup, socketDirectory };
   const pool = new Pool(spec, listener, workers, log);
   pool.on("ended", (end) => {

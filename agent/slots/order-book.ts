@@ -10,8 +10,8 @@ import {
   type WireError,
 } from "../../protocol/index.ts";
 import type { SlotRecord } from "../journal/journal.ts";
+import type { EmitEvent } from "./dependencies.ts";
 import { fingerprint, judgeOrder } from "./judge-order.ts";
-import type { EmitEvent } from "./parts.ts";
 import type { Traffic } from "./routed-by.ts";
 
 /** Outcomes of earlier orders that are kept, so that a repeat is answered. */

@@ -1,4 +1,5 @@
 import { EventEmitter } from "node:events";
+import { backoffMs } from "../../daemon/backoff.ts";
 import {
   CrashLoopError,
   DrainCancelledError,
@@ -11,15 +12,14 @@ import {
   type WireError,
 } from "../../protocol/index.ts";
 import type { SlotJournal } from "../journal/schema.ts";
-import { backoffMs } from "../workers/backoff.ts";
 import type { Pool } from "../workers/pool.ts";
-import { describeEnd } from "../workers/worker.ts";
-import { decide, type Step, type View } from "./decide.ts";
+import { describeEnd } from "../workers/process/worker.ts";
+import { decide, type SlotView, type Step } from "./decide.ts";
+import type { SlotDependencies } from "./dependencies.ts";
 import { Machine } from "./machine.ts";
-import { Occupant } from "./occupant.ts";
 import { OrderBook } from "./order-book.ts";
-import type { SlotParts } from "./parts.ts";
 import { routedBy } from "./routed-by.ts";
+import { SlotRuntime } from "./slot-runtime.ts";
 import { Superseded } from "./superseded.ts";
 import { Wakeup } from "./wakeup.ts";
 
@@ -40,7 +40,7 @@ const INTERRUPTIBLE: readonly Step[] = ["fetch", "start", "drain", "roll"];
 export class Slot extends EventEmitter<{ change: [] }> {
   readonly machine = new Machine();
   readonly orders: OrderBook;
-  readonly occupant: Occupant;
+  readonly runtime: SlotRuntime;
   lastError: WireError | null = null;
   private ending: "no" | "graceful" | "forced" | "left" = "no";
   /** An operator asked for a restart, or a proven release is to be tried again. */
@@ -51,19 +51,19 @@ export class Slot extends EventEmitter<{ change: [] }> {
   private current: { step: Step; abort: AbortController } | null = null;
   private readonly wakeup = new Wakeup();
 
-  constructor(private readonly parts: SlotParts) {
+  constructor(private readonly parts: SlotDependencies) {
     super();
-    const emit: SlotParts["emit"] = (event) => {
+    const emit: SlotDependencies["emit"] = (event) => {
       parts.emit(event);
       this.emit("change");
     };
     this.orders = new OrderBook(parts.name, parts.record, emit, parts.log);
-    this.occupant = new Occupant({ ...parts, emit }, this.machine);
-    this.occupant.on("change", () => this.emit("change"));
-    this.occupant.on("looping", (pool, ends) => void this.condemn(pool, ends));
+    this.runtime = new SlotRuntime({ ...parts, emit }, this.machine);
+    this.runtime.on("change", () => this.emit("change"));
+    this.runtime.on("looping", (pool, ends) => void this.condemn(pool, ends));
     this.machine.on("change", (next, was, event) => {
       if (next === was) return;
-      const version = this.occupant.versionFact();
+      const version = this.runtime.versionFact();
       parts.log.info({ state: next, was, event, ...version }, "state changed");
       emit({ kind: "state", message: `${was} → ${next}`, ...version });
     });
@@ -79,7 +79,7 @@ export class Slot extends EventEmitter<{ change: [] }> {
 
   /** Who still routes to the version that the slot holds, in words; null: nobody, as far as is known. */
   get routedBy(): string | null {
-    const version = this.occupant.resident?.release.version;
+    const version = this.runtime.resident?.release.version;
     return version === undefined ? null : routedBy(version, this.parts.traffic());
   }
 
@@ -87,7 +87,7 @@ export class Slot extends EventEmitter<{ change: [] }> {
   uses(version: string): boolean {
     const { pending } = this.orders;
     const coming = pending?.action === "install" ? orderVersion(pending) : undefined;
-    return this.occupant.resident?.release.version === version || coming === version;
+    return this.runtime.resident?.release.version === version || coming === version;
   }
 
   /**
@@ -127,7 +127,7 @@ export class Slot extends EventEmitter<{ change: [] }> {
       throw new SlotStateError(this.name, state, "undrain", "only a drain that is under way or held can be taken back");
     const { pending } = this.orders;
     if (pending)
-      this.orders.finish(pending, "cancelled", new DrainCancelledError(this.occupant.resident?.release.version ?? ""));
+      this.orders.finish(pending, "cancelled", new DrainCancelledError(this.runtime.resident?.release.version ?? ""));
     this.parts.record.update({ held: null });
     this.parts.emit({ kind: "drain", message: `drain was taken back by ${by}` });
     this.interrupt();
@@ -136,7 +136,7 @@ export class Slot extends EventEmitter<{ change: [] }> {
   /** Replaces the workers one by one, or tries a failed slot again. */
   restart(by: string): void {
     const { state } = this.machine;
-    if ((state !== "serving" && state !== "failed") || !this.occupant.resident)
+    if ((state !== "serving" && state !== "failed") || !this.runtime.resident)
       throw new SlotStateError(this.name, state, "restart", "only a slot that serves or has failed can be restarted");
     if (this.journal.condemned) this.lastError = null;
     this.parts.record.update({ condemned: null });
@@ -154,7 +154,7 @@ export class Slot extends EventEmitter<{ change: [] }> {
   /** Ends the reconciler and lets go of the workers, which live on. */
   leave(): void {
     this.ending = "left";
-    this.occupant.abandon();
+    this.runtime.abandon();
     this.current?.abort.abort(new Superseded());
     this.wakeup.call();
   }
@@ -178,15 +178,15 @@ export class Slot extends EventEmitter<{ change: [] }> {
     const last = this.journal.order;
     this.lastError = this.journal.condemned ?? last?.error ?? null;
     try {
-      await this.occupant.takeOver();
-      const { resident, pool } = this.occupant;
+      await this.runtime.takeOver();
+      const { resident, pool } = this.runtime;
       const givenUp = this.journal.condemned !== null || (!resident?.proven && last?.outcome === "failed");
       if (!pool && resident && givenUp) this.machine.send("fail");
       else if (!pool) this.machine.send("clear");
     } catch (error) {
       this.report(toSlotdError(error));
       // What was taken over before the error serves on.
-      if (this.occupant.serves || !this.machine.knows("fail")) return;
+      if (this.runtime.serves || !this.machine.knows("fail")) return;
       this.machine.send("fail");
       this.tryAgainLater(RETRY_MIN_MS);
     }
@@ -203,29 +203,29 @@ export class Slot extends EventEmitter<{ change: [] }> {
       if (!(error instanceof Superseded)) await this.onFailure(step, pending, toSlotdError(error));
     } finally {
       this.current = null;
-      this.occupant.setProgress(null);
+      this.runtime.setProgress(null);
     }
   }
 
-  private view(): View {
+  private view(): SlotView {
     const { pending } = this.orders;
-    const { resident, pool, drained } = this.occupant;
+    const { resident, pool, drained } = this.runtime;
     return {
       state: this.machine.state,
       resident,
       pending,
-      staged: pending?.action === "install" && this.occupant.isStaged(pending.release),
+      staged: pending?.action === "install" && this.runtime.isStaged(pending.release),
       running: pool !== null,
       drained,
       held: this.journal.held !== null,
-      condemned: this.journal.condemned !== null,
+      crashLooped: this.journal.condemned !== null,
       shutdown: this.ending !== "no",
       retry: this.retry,
     };
   }
 
   private async perform(step: NonNullable<Step>, pending: Order | null, signal: AbortSignal): Promise<void> {
-    const { occupant } = this;
+    const { runtime: occupant } = this;
     const install = pending?.action === "install" ? pending : null;
     const release = install?.release ?? occupant.resident?.release;
     switch (step) {
@@ -275,7 +275,7 @@ export class Slot extends EventEmitter<{ change: [] }> {
   private async onFailure(step: NonNullable<Step>, pending: Order | null, error: SlotdError): Promise<void> {
     const { machine } = this;
     this.report(error, pending);
-    if (!this.occupant.serves && machine.knows("fail")) machine.send("fail");
+    if (!this.runtime.serves && machine.knows("fail")) machine.send("fail");
     try {
       // An order that can't be recorded is not at fault: it is gone on with when the journal can be written again.
       const fails = step !== "drain" && step !== "roll" && error.code !== "JOURNAL_UNWRITABLE";
@@ -290,7 +290,7 @@ export class Slot extends EventEmitter<{ change: [] }> {
 
   /** What served before is brought back after a failure: whatever was in the way may go away. */
   private tryAgainLater(waitMs: number): boolean {
-    const hopeful = this.occupant.resident?.proven && this.journal.condemned === null;
+    const hopeful = this.runtime.resident?.proven && this.journal.condemned === null;
     if (this.machine.state !== "failed" || !hopeful || this.orders.pending) return false;
     clearTimeout(this.retryTimer);
     this.retryTimer = setTimeout(() => {
@@ -303,14 +303,14 @@ export class Slot extends EventEmitter<{ change: [] }> {
   /** The workers of a slot that serves end again and again: it is given up until something else is ordered, or asked for. */
   private async condemn(pool: Pool, ends: number): Promise<void> {
     const last = pool.ends.at(-1);
-    if (this.condemning || !this.occupant.serves || !last) return;
+    if (this.condemning || !this.runtime.serves || !last) return;
     this.condemning = true;
     try {
       const words = await pool.lastWords(last);
       const { pending } = this.orders;
       // What is to be replaced or removed anyway is left to that order.
       const stays = !pending || (pending.action === "install" && orderVersion(pending) === pool.spec.version);
-      if (this.occupant.pool !== pool || !this.occupant.serves || !stays) return;
+      if (this.runtime.pool !== pool || !this.runtime.serves || !stays) return;
       const { within_ms } = this.parts.config.crash_loop;
       const error = new CrashLoopError(ends, within_ms, describeEnd(last), words);
       this.report(error, pending);
@@ -325,7 +325,7 @@ export class Slot extends EventEmitter<{ change: [] }> {
   }
 
   private report(error: SlotdError, order?: Order | null): void {
-    const version = order ? orderVersion(order) : this.occupant.resident?.release.version;
+    const version = order ? orderVersion(order) : this.runtime.resident?.release.version;
     const facts = { ...(version !== undefined && { version }), ...(order && { orderId: order.id }) };
     this.lastError = { ...error.toWire(), at: new Date().toISOString(), ...(order && { orderId: order.id }) };
     const unforeseen = error instanceof InternalError ? { err: error.cause ?? error } : {};

@@ -3,7 +3,7 @@ import type { Slot } from "./slot.ts";
 
 /** A slot as the command line, the bus and the control socket show it: one source for each fact. */
 export function slotStatus(slot: Slot): SlotStatus {
-  const { journal, occupant, machine, orders } = slot;
+  const { journal, runtime: occupant, machine, orders } = slot;
   const { pool, resident } = occupant;
   const last = journal.order;
   return {

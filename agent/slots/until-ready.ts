@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { CommandNotFoundError, NotAcceptingError, NotReadyError, WorkersExitedError } from "../../protocol/index.ts";
 import type { Config } from "../config/schema.ts";
 import type { Pool } from "../workers/pool.ts";
-import { describeEnd } from "../workers/worker.ts";
+import { describeEnd } from "../workers/process/worker.ts";
 
 /** A worker that ended this often in a row while starting will not come up. */
 const HOPELESS_ENDS = 3;

@@ -1,6 +1,7 @@
 import { EventEmitter } from "node:events";
 import type { Logger } from "pino";
 import { abortable } from "../../daemon/abortable.ts";
+import { backoffMs } from "../../daemon/backoff.ts";
 import { NotReadyError, type WorkerEnd } from "../../protocol/index.ts";
 import { type ConnectionCount, countConnections } from "../drain/in-flight.ts";
 import { socketInode } from "../os/accepting.ts";
@@ -8,19 +9,18 @@ import type { Listener } from "../os/listener.ts";
 import { environment } from "../os/process.ts";
 import { tcpConnections } from "../os/tcp-connections.ts";
 import { lastWords } from "../output/last-words.ts";
-import { backoffMs } from "./backoff.ts";
-import { Caretaker } from "./caretaker.ts";
-import { CrashLoop } from "./crash-loop.ts";
-import { endAll } from "./end-all.ts";
-import { describeProbe, Health, probeAddress } from "./health.ts";
-import { Lookout } from "./lookout.ts";
-import { untilPortFree } from "./port-free.ts";
+import { endAll } from "./end/end-all.ts";
+import { OrphanReaper } from "./end/orphan-reaper.ts";
+import { untilPortFree } from "./end/port-free.ts";
+import { type WorkerSpec, writer } from "./process/spec.ts";
+import { type StopReason, Worker } from "./process/worker.ts";
 import { Replacer } from "./replacer.ts";
-import { type Seat, Seats } from "./seat.ts";
-import { Signs } from "./signs.ts";
-import { type WorkerSpec, writer } from "./spec.ts";
-import { Sweeper } from "./sweeper.ts";
-import { type Asked, Worker } from "./worker.ts";
+import { AcceptWatcher } from "./watch/accept-watcher.ts";
+import { CrashLoop } from "./watch/crash-loop.ts";
+import { describeProbe, Health, probeAddress } from "./watch/health.ts";
+import { WorkerMonitor } from "./watch/worker-monitor.ts";
+import { WorkerNotify } from "./watch/worker-notify.ts";
+import { type WorkerIndex, WorkerIndexes } from "./worker-index.ts";
 
 /** A worker that ran this long is not in a restart loop. */
 const SETTLED_MS = 60_000;
@@ -48,12 +48,12 @@ export class Pool extends EventEmitter<PoolEvents> {
   readonly ends: WorkerEnd[] = [];
   /** Set once the workers are being ended, or let go of: none is started again. */
   private over: "no" | "stopped" | "abandoned" = "no";
-  private readonly seats = new Seats();
+  private readonly indexes = new WorkerIndexes();
   /** Every living worker: those in the seats, those that are to relieve one, and those that were told to leave. */
   private readonly living = new Set<Worker>();
-  private readonly sweeper: Sweeper;
-  private readonly lookout: Lookout;
-  private readonly caretaker: Caretaker;
+  private readonly reaper: OrphanReaper;
+  private readonly acceptWatcher: AcceptWatcher;
+  private readonly monitor: WorkerMonitor;
   private readonly replacer: Replacer;
   private readonly crashLoop: CrashLoop;
 
@@ -66,10 +66,10 @@ export class Pool extends EventEmitter<PoolEvents> {
     super();
     const { bind, health, crash_loop } = spec.config;
     this.crashLoop = new CrashLoop(crash_loop);
-    this.sweeper = new Sweeper(spec, this.living, log);
+    this.reaper = new OrphanReaper(spec, this.living, log);
     const isHealthy = () => this.health.healthy;
-    this.lookout = new Lookout(this.living, socketInode(listener.fd), isHealthy, () => this.emit("change"));
-    this.caretaker = new Caretaker(this.living, spec.config, {
+    this.acceptWatcher = new AcceptWatcher(this.living, socketInode(listener.fd), isHealthy, () => this.emit("change"));
+    this.monitor = new WorkerMonitor(this.living, spec.config, {
       onIll: (worker, why) => void this.retire(worker, why, "SIGABRT"),
       onWorn: (worker, why) => void this.recycle(worker, why),
       onChange: () => this.emit("change"),
@@ -78,16 +78,16 @@ export class Pool extends EventEmitter<PoolEvents> {
       if (!changed) return;
       log.info({ healthy: this.health.healthy, probe: this.health.last }, "health changed");
       // Who can't be seen to accept is known by the probe: the two are told in one go.
-      this.lookout.look();
+      this.acceptWatcher.look();
       this.emit("change");
     });
     this.replacer = new Replacer(
       {
-        seats: this.seats,
+        seats: this.indexes,
         isHealthy,
         isWhole: () => this.ready >= this.wanted,
         notReady: (timeoutMs) => new NotReadyError(0, 1, timeoutMs, this.describeReadiness()),
-        addRelief: (seat) => this.addRelief(seat),
+        addReplacement: (seat) => this.addRelief(seat),
         seated: (relief) => this.emit("started", relief),
         retire: (worker, why) => this.retire(worker, why),
         lastWords: (end) => this.lastWords(end),
@@ -103,7 +103,7 @@ export class Pool extends EventEmitter<PoolEvents> {
   }
 
   get workers(): Worker[] {
-    return this.seats.workers;
+    return this.indexes.workers;
   }
 
   get alive(): number {
@@ -115,21 +115,21 @@ export class Pool extends EventEmitter<PoolEvents> {
   }
 
   get restarts(): number {
-    return this.seats.restarts;
+    return this.indexes.restarts;
   }
 
   /** How many workers have ended at least so often in a row. */
   failing(ends: number): number {
-    return this.seats.failing(ends);
+    return this.indexes.failing(ends);
   }
 
   restartsOf(number: number): number {
-    return this.seats.restartsOf(number);
+    return this.indexes.restartsOf(number);
   }
 
   /** The slot's last probe, and what the workers do not show that they have to. */
   describeReadiness(): string {
-    const lacking = [...this.living].flatMap(({ number, signs }) =>
+    const lacking = [...this.living].flatMap(({ number, notify: signs }) =>
       signs?.lacks ? `worker ${number} ${signs.lacks}` : [],
     );
     return [describeProbe(this.health.last), ...lacking.slice(0, 3)].join("; ");
@@ -150,7 +150,7 @@ export class Pool extends EventEmitter<PoolEvents> {
   adopt(workers: readonly Worker[]): void {
     for (const worker of workers) {
       this.resume(worker);
-      this.sit(this.seats.at(worker.number), worker);
+      this.sit(this.indexes.at(worker.number), worker);
     }
   }
 
@@ -159,8 +159,8 @@ export class Pool extends EventEmitter<PoolEvents> {
    * @throws CommandNotFoundError and the like, where no worker runs; else what could not be started is tried again and again.
    */
   async start(): Promise<void> {
-    this.lookout.look();
-    this.caretaker.look();
+    this.acceptWatcher.look();
+    this.monitor.look();
     this.health.start();
     await this.settle();
   }
@@ -187,13 +187,13 @@ export class Pool extends EventEmitter<PoolEvents> {
    */
   async stop(): Promise<void> {
     this.halt("stopped");
-    await endAll(this.spec, this.living, this.sweeper.stop(), () => {
-      this.lookout.look();
+    await endAll(this.spec, this.living, this.reaper.stop(), () => {
+      this.acceptWatcher.look();
       // No new connection is taken from now on; those that were accepted live on in the workers.
       this.listener.close();
     });
-    this.lookout.stop();
-    this.caretaker.stop();
+    this.acceptWatcher.stop();
+    this.monitor.stop();
     await untilPortFree(this.spec.slot, this.spec.config.bind, this.spec.port);
     this.spec.cgroup?.remove();
   }
@@ -201,8 +201,8 @@ export class Pool extends EventEmitter<PoolEvents> {
   /** Lets go without touching a worker: another agent will adopt them. */
   abandon(): void {
     this.halt("abandoned");
-    this.lookout.stop();
-    this.caretaker.stop();
+    this.acceptWatcher.stop();
+    this.monitor.stop();
     for (const worker of this.living) worker.abandon();
     this.listener.close();
   }
@@ -221,7 +221,9 @@ export class Pool extends EventEmitter<PoolEvents> {
     const { slot, config, cgroup, socketDirectory } = this.spec;
     const env = environment(worker.pid) ?? new Map<string, string>();
     try {
-      worker.signs = Signs.resume(config, socketDirectory, `${slot}-${worker.number}`, env, () => this.emit("change"));
+      worker.notify = WorkerNotify.resume(config, socketDirectory, `${slot}-${worker.number}`, env, () =>
+        this.emit("change"),
+      );
       worker.cgroup = cgroup?.placeOf(worker.identity, worker.number) ?? null;
     } catch (err) {
       this.log.warn({ err, worker: worker.number, pid: worker.pid }, "worker was taken over without all that it had");
@@ -234,17 +236,17 @@ export class Pool extends EventEmitter<PoolEvents> {
     this.emit("recycled", worker, why);
   }
 
-  private async addRelief(seat: Seat): Promise<Worker> {
+  private async addRelief(seat: WorkerIndex): Promise<Worker> {
     const relief = await this.spawn(seat);
-    seat.relief = relief;
+    seat.replacement = relief;
     this.admit(seat, relief);
     return relief;
   }
 
   /** Ends one worker: the stop signal, a grace, SIGKILL. */
-  private async retire(worker: Worker, why: Asked = "stopped", signal = this.stopSignal): Promise<void> {
+  private async retire(worker: Worker, why: StopReason = "stopped", signal = this.stopSignal): Promise<void> {
     worker.signal(signal, why);
-    this.lookout.look();
+    this.acceptWatcher.look();
     this.emit("change");
     const kill = setTimeout(() => worker.signal("SIGKILL"), this.spec.config.app.stop_grace_ms);
     await worker.whenEnded();
@@ -255,16 +257,16 @@ export class Pool extends EventEmitter<PoolEvents> {
     this.over = how;
     this.replacer.stop();
     this.health.stop();
-    this.seats.stop();
+    this.indexes.stop();
   }
 
   /** Lets those leave that are not wanted, and starts what is missing. */
   private async settle(): Promise<void> {
-    for (const { timer, worker, relief } of this.seats.from(this.wantedCount)) {
+    for (const { timer, worker, replacement: relief } of this.indexes.from(this.wantedCount)) {
       clearTimeout(timer);
       for (const leaver of [worker, relief]) if (leaver) void this.retire(leaver);
     }
-    for (const seat of this.seats.first(this.wantedCount)) {
+    for (const seat of this.indexes.first(this.wantedCount)) {
       if (seat.worker) continue;
       try {
         await this.fill(seat);
@@ -275,20 +277,20 @@ export class Pool extends EventEmitter<PoolEvents> {
     }
   }
 
-  private async fill(seat: Seat): Promise<void> {
+  private async fill(seat: WorkerIndex): Promise<void> {
     this.sit(seat, await this.spawn(seat));
   }
 
-  private spawn(seat: Seat): Promise<Worker> {
+  private spawn(seat: WorkerIndex): Promise<Worker> {
     return Worker.spawn(this.spec, seat.number, this.listener.fd, () => this.emit("change"));
   }
 
-  private sit(seat: Seat, worker: Worker): void {
+  private sit(seat: WorkerIndex, worker: Worker): void {
     seat.worker = worker;
     this.admit(seat, worker);
   }
 
-  private admit(seat: Seat, worker: Worker): void {
+  private admit(seat: WorkerIndex, worker: Worker): void {
     const { number, pid, adopted } = worker;
     this.living.add(worker);
     void worker.whenEnded().then((end) => this.onEnded(seat, worker, end));
@@ -298,11 +300,11 @@ export class Pool extends EventEmitter<PoolEvents> {
     this.emit("change");
     // It was being started when the end of all was called for.
     if (this.over === "stopped") worker.signal(this.stopSignal);
-    this.lookout.look();
-    this.caretaker.look();
+    this.acceptWatcher.look();
+    this.monitor.look();
   }
 
-  private onEnded(seat: Seat, worker: Worker, end: WorkerEnd): void {
+  private onEnded(seat: WorkerIndex, worker: Worker, end: WorkerEnd): void {
     this.living.delete(worker);
     this.ends.push(end);
     if (this.ends.length > 100) this.ends.shift();
@@ -313,19 +315,19 @@ export class Pool extends EventEmitter<PoolEvents> {
     if (seat.worker === worker) {
       seat.failures = expected || end.ranMs > SETTLED_MS ? 0 : seat.failures + 1;
       if (!expected) this.countFailure(seat.number);
-      seat.worker = seat.relief?.alive ? seat.relief : null;
+      seat.worker = seat.replacement?.alive ? seat.replacement : null;
       if (!seat.worker) this.refill(seat);
     }
-    this.sweeper.add(worker);
+    this.reaper.add(worker);
     this.emit("change");
   }
 
   private countFailure(number: number): void {
-    const ends = this.crashLoop.count(number, this.seats.first(this.wantedCount));
+    const ends = this.crashLoop.count(number, this.indexes.first(this.wantedCount));
     if (ends !== null) this.emit("looping", ends);
   }
 
-  private refill(seat: Seat): void {
+  private refill(seat: WorkerIndex): void {
     if (this.over !== "no" || seat.number >= this.wantedCount) return;
     const { restart_backoff_min_ms, restart_backoff_max_ms } = this.spec.config.app;
     const wait = seat.failures === 0 ? 0 : backoffMs(seat.failures - 1, restart_backoff_min_ms, restart_backoff_max_ms);
@@ -337,7 +339,7 @@ export class Pool extends EventEmitter<PoolEvents> {
     }, wait);
   }
 
-  private onFillFailed(seat: Seat, error: unknown): void {
+  private onFillFailed(seat: WorkerIndex, error: unknown): void {
     this.log.error({ err: error, worker: seat.number }, "worker could not be started");
     seat.failures++;
     this.refill(seat);

@@ -1,26 +1,26 @@
 import type { Logger } from "pino";
 import { abortable } from "../../daemon/abortable.ts";
 import { type WorkerEnd, WorkersExitedError } from "../../protocol/index.ts";
-import type { Seat, Seats } from "./seat.ts";
-import { type Asked, describeEnd, type Worker } from "./worker.ts";
+import { describeEnd, type StopReason, type Worker } from "./process/worker.ts";
+import type { WorkerIndex, WorkerIndexes } from "./worker-index.ts";
 
 /** After a replacement that did not come up, the next one is tried so much later. */
 const AGAIN_MS = 60_000;
 
 /** What the replacing of workers needs of their pool. */
 export interface Replaceable {
-  readonly seats: Seats;
+  readonly seats: WorkerIndexes;
   isHealthy(): boolean;
   /** As many workers are ready as are wanted. */
   isWhole(): boolean;
   /** Why a worker that did not come up in time is not ready. */
   notReady(timeoutMs: number): Error;
   /** Starts a worker beside the one that has the seat. */
-  addRelief(seat: Seat): Promise<Worker>;
+  addReplacement(seat: WorkerIndex): Promise<Worker>;
   /** The relief has the seat now. */
   seated(relief: Worker): void;
   /** Ends a worker; resolves when it has ended. */
-  retire(worker: Worker, why?: Asked): Promise<void>;
+  retire(worker: Worker, why?: StopReason): Promise<void>;
   lastWords(end: WorkerEnd): Promise<string>;
   /** Resolves when something that is looked at after each change holds. */
   until(done: () => boolean, signal: AbortSignal): Promise<void>;
@@ -87,7 +87,7 @@ export class Replacer {
     await done;
   }
 
-  private async replace(worker: Worker, why: Asked, signal: AbortSignal): Promise<void> {
+  private async replace(worker: Worker, why: StopReason, signal: AbortSignal): Promise<void> {
     const { pool, timeoutMs } = this;
     const seat = this.seatOf(worker);
     const bounded = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
@@ -103,9 +103,9 @@ export class Replacer {
   }
 
   /** Brings up the next worker of a seat beside the one that sits there. */
-  private async relieve(seat: Seat, signal: AbortSignal): Promise<void> {
+  private async relieve(seat: WorkerIndex, signal: AbortSignal): Promise<void> {
     const { pool } = this;
-    const relief = await pool.addRelief(seat);
+    const relief = await pool.addReplacement(seat);
     try {
       await pool.until(() => relief.ready || !relief.alive, signal);
       if (!relief.alive) {
@@ -116,12 +116,12 @@ export class Replacer {
       seat.restarts++;
       pool.seated(relief);
     } finally {
-      if (seat.relief === relief) seat.relief = null;
+      if (seat.replacement === relief) seat.replacement = null;
       if (seat.worker !== relief) void pool.retire(relief);
     }
   }
 
-  private seatOf(worker: Worker): Seat {
+  private seatOf(worker: Worker): WorkerIndex {
     return this.pool.seats.at(worker.number);
   }
 }

@@ -1,10 +1,10 @@
 import type { Command } from "commander";
 import type { Context } from "../context.ts";
-import { finishOf } from "../deploy/finish.ts";
-import { addRunOptions, type RunOptions, serviceArgument } from "../deploy/options.ts";
-import { ended } from "../deploy/run.ts";
-import { underLock } from "../deploy/session.ts";
-import { deployOf, inDeploy } from "../deploy/work.ts";
+import { addRunOptions, type RunOptions, serviceArgument } from "../deploy/deploy-options.ts";
+import { deployOf, inDeploy } from "../deploy/run/deploy-context.ts";
+import { finishOf } from "../deploy/run/finish.ts";
+import { ended } from "../deploy/run/run.ts";
+import { underLock } from "../deploy/run/session.ts";
 
 export function addAbort(program: Command, context: Context): void {
   const command = program

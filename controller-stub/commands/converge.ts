@@ -1,8 +1,8 @@
 import type { Command } from "commander";
 import type { Context } from "../context.ts";
-import { converge } from "../deploy/converge.ts";
-import { addWaveOptions, serviceArgument, type WaveOptions } from "../deploy/options.ts";
-import { underLock } from "../deploy/session.ts";
+import { addWaveOptions, serviceArgument, type WaveOptions } from "../deploy/deploy-options.ts";
+import { converge } from "../deploy/run/converge.ts";
+import { underLock } from "../deploy/run/session.ts";
 
 export function addConverge(program: Command, context: Context): void {
   const command = program

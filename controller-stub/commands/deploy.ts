@@ -1,14 +1,20 @@
 import type { Command } from "commander";
 import type { Deploy, RunningDeploy } from "../../protocol/deploy.ts";
 import type { Context } from "../context.ts";
-import { beginDeploy, type Wish } from "../deploy/begin.ts";
-import { showPlan } from "../deploy/dry-run.ts";
-import { finishOf } from "../deploy/finish.ts";
-import { addDeployOptions, type DeployOptions, planOf, serviceArgument, versionArgument } from "../deploy/options.ts";
-import { few } from "../deploy/report.ts";
-import { runDeploy } from "../deploy/run.ts";
-import { underLock, withFleetBus, withView } from "../deploy/session.ts";
-import type { Work } from "../deploy/work.ts";
+import {
+  addDeployOptions,
+  type DeployOptions,
+  planOf,
+  serviceArgument,
+  versionArgument,
+} from "../deploy/deploy-options.ts";
+import { beginDeploy, type DeployRequest } from "../deploy/run/begin.ts";
+import type { DeployContext } from "../deploy/run/deploy-context.ts";
+import { showPlan } from "../deploy/run/dry-run.ts";
+import { finishOf } from "../deploy/run/finish.ts";
+import { few } from "../deploy/run/report.ts";
+import { runDeploy } from "../deploy/run/run.ts";
+import { underLock, withFleetBus, withView } from "../deploy/run/session.ts";
 
 const EXAMPLES = `
 Examples:
@@ -41,12 +47,12 @@ function add(program: Command, context: Context, verb: "deploy" | "prepare", goa
     .addArgument(versionArgument("release to deploy"));
   return addDeployOptions(command).action((service: string, version: string, options: DeployOptions, self: Command) => {
     const { by = context.user, message = "" } = options;
-    const wish: Wish = { service, version, goal, plan: planOf(options), by, message };
+    const wish: DeployRequest = { service, version, goal, plan: planOf(options), by, message };
     return options.dryRun ? dryRun(context, self, wish) : deploy(context, self, verb, wish, options);
   });
 }
 
-function dryRun(context: Context, command: Command, wish: Wish): Promise<void> {
+function dryRun(context: Context, command: Command, wish: DeployRequest): Promise<void> {
   return withFleetBus(context, command, (bus) =>
     withView(context, bus, wish.service, async (view) => {
       const begun = await beginDeploy(bus, wish, { ...view, fleet: view.fleet.statuses });
@@ -59,7 +65,7 @@ function deploy(
   context: Context,
   command: Command,
   verb: "deploy" | "prepare",
-  wish: Wish,
+  wish: DeployRequest,
   options: DeployOptions,
 ): Promise<void> {
   return underLock(context, command, { verb, service: wish.service, options }, async (work, view) => {
@@ -77,7 +83,10 @@ function deploy(
   });
 }
 
-function announce({ service, lock, report }: Work, { id, version, from, by, message, hosts }: RunningDeploy): void {
+function announce(
+  { service, lock, report }: DeployContext,
+  { id, version, from, by, message, hosts }: RunningDeploy,
+): void {
   const before = from.default === null ? "the first version" : `after ${from.default}`;
   report.say(`deploying ${service} ${version}, ${before}, epoch ${lock.epoch}`, {
     ...{

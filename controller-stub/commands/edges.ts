@@ -3,10 +3,10 @@ import { buckets, keys } from "../../protocol/subjects.ts";
 import { openBucket } from "../buckets.ts";
 import type { Bus } from "../bus.ts";
 import { type Context, withBus } from "../context.ts";
-import { serviceArgument } from "../deploy/options.ts";
-import { readEdges } from "../deploy/read-edges.ts";
-import { edgeTable } from "../deploy/render.ts";
-import { readRoutes } from "../deploy/routes.ts";
+import { serviceArgument } from "../deploy/deploy-options.ts";
+import { readEdges } from "../deploy/run/read-edges.ts";
+import { readRoutes } from "../deploy/run/routes.ts";
+import { edgeTable } from "../deploy/tables.ts";
 import { UsageError } from "../errors.ts";
 import { aName } from "../options.ts";
 

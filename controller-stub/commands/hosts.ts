@@ -1,8 +1,8 @@
 import type { Command } from "commander";
 import { type Context, warnMalformed, withBus } from "../context.ts";
-import { serviceArgument } from "../deploy/options.ts";
-import { hostTable } from "../deploy/render.ts";
-import { readRoutes } from "../deploy/routes.ts";
+import { serviceArgument } from "../deploy/deploy-options.ts";
+import { readRoutes } from "../deploy/run/routes.ts";
+import { hostTable } from "../deploy/tables.ts";
 import { isStale, readStatuses } from "../hosts.ts";
 
 export function addHosts(program: Command, context: Context): void {

@@ -3,9 +3,9 @@ import { type Command, createArgument, Option } from "commander";
 import { type Release, releaseSchema } from "../../protocol/release.ts";
 import type { Context } from "../context.ts";
 import { UsageError } from "../errors.ts";
-import { issue } from "../issue.ts";
 import { addOrderOptions, aName, aVersion, type OrderOptions, wholeNumber } from "../options.ts";
-import { findRelease } from "../releases.ts";
+import { issue } from "../orders/issue.ts";
+import { findRelease } from "../publish/releases.ts";
 
 interface InstallOptions extends OrderOptions {
   workers?: number;

@@ -1,10 +1,10 @@
 import type { Command } from "commander";
 import type { Context } from "../context.ts";
-import { finishOf } from "../deploy/finish.ts";
-import { addRunOptions, type RunOptions, serviceArgument } from "../deploy/options.ts";
-import { runDeploy } from "../deploy/run.ts";
-import { underLock } from "../deploy/session.ts";
-import { inDeploy } from "../deploy/work.ts";
+import { addRunOptions, type RunOptions, serviceArgument } from "../deploy/deploy-options.ts";
+import { inDeploy } from "../deploy/run/deploy-context.ts";
+import { finishOf } from "../deploy/run/finish.ts";
+import { runDeploy } from "../deploy/run/run.ts";
+import { underLock } from "../deploy/run/session.ts";
 
 export function addPromote(program: Command, context: Context): void {
   const command = program

@@ -5,13 +5,13 @@ import { type ArchiveFormat, packageSuffix } from "../../protocol/package.ts";
 import { type Context, withBus } from "../context.ts";
 import { UsageError } from "../errors.ts";
 import { aName, aVersion } from "../options.ts";
-import { publishPackage } from "../packages.ts";
-import { type OnProgress, type Published, publishArchive } from "../releases.ts";
-import { formatBytes } from "../render.ts";
-import { DirectoryTarget } from "../targets/directory.ts";
-import { baseUrl, below, HttpTarget } from "../targets/http.ts";
-import { NatsTarget } from "../targets/nats.ts";
-import type { Target } from "../targets/target.ts";
+import { publishPackage } from "../publish/packages.ts";
+import { type OnProgress, type Published, publishArchive } from "../publish/releases.ts";
+import { DirectoryTarget } from "../publish/targets/directory.ts";
+import { baseUrl, below, HttpTarget } from "../publish/targets/http.ts";
+import { NatsTarget } from "../publish/targets/nats.ts";
+import type { Target } from "../publish/targets/target.ts";
+import { formatBytes } from "../terminal/render.ts";
 
 const MAX_MIRRORS = 8;
 

@@ -1,13 +1,13 @@
 import type { Command } from "commander";
 import type { Context } from "../context.ts";
-import { finishOf } from "../deploy/finish.ts";
-import { isEnded } from "../deploy/next-step.ts";
-import { addRunOptions, type RunOptions, serviceArgument } from "../deploy/options.ts";
-import { knowledge } from "../deploy/resume-hosts.ts";
-import { resumed } from "../deploy/resumed.ts";
-import { runDeploy } from "../deploy/run.ts";
-import { underLock } from "../deploy/session.ts";
-import { deployOf, inDeploy } from "../deploy/work.ts";
+import { isEnded } from "../deploy/decisions/next-step.ts";
+import { addRunOptions, type RunOptions, serviceArgument } from "../deploy/deploy-options.ts";
+import { deployOf, inDeploy } from "../deploy/run/deploy-context.ts";
+import { finishOf } from "../deploy/run/finish.ts";
+import { knowledge } from "../deploy/run/resume-hosts.ts";
+import { resumed } from "../deploy/run/resumed.ts";
+import { runDeploy } from "../deploy/run/run.ts";
+import { underLock } from "../deploy/run/session.ts";
 import { wholeNumber } from "../options.ts";
 
 interface ResumeOptions extends RunOptions {

@@ -1,10 +1,10 @@
 import type { Command } from "commander";
 import { type Context, warnMalformed, withBus } from "../context.ts";
-import { readRecord } from "../deploy/lock.ts";
-import { serviceArgument } from "../deploy/options.ts";
-import { revisionTable } from "../deploy/render.ts";
-import { revisionViews } from "../deploy/revision-views.ts";
-import { readRoutes } from "../deploy/routes.ts";
+import { revisionViews } from "../deploy/decisions/revision-views.ts";
+import { serviceArgument } from "../deploy/deploy-options.ts";
+import { readRecord } from "../deploy/run/deploy-lock.ts";
+import { readRoutes } from "../deploy/run/routes.ts";
+import { revisionTable } from "../deploy/tables.ts";
 import { readStatuses } from "../hosts.ts";
 
 export function addRevisions(program: Command, context: Context): void {

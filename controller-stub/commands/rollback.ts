@@ -1,14 +1,14 @@
 import type { Command } from "commander";
 import type { RunningDeploy } from "../../protocol/deploy.ts";
 import type { Context } from "../context.ts";
-import { DeployStateError } from "../deploy/errors.ts";
-import { finishOf } from "../deploy/finish.ts";
-import { isSwitched } from "../deploy/next-step.ts";
-import { addRunOptions, type RunOptions, serviceArgument } from "../deploy/options.ts";
-import { knowledge, resumeHosts, touchedHosts } from "../deploy/resume-hosts.ts";
-import { runDeploy } from "../deploy/run.ts";
-import { underLock, type View } from "../deploy/session.ts";
-import { deployOf, inDeploy, type Work } from "../deploy/work.ts";
+import { isSwitched } from "../deploy/decisions/next-step.ts";
+import { DeployStateError } from "../deploy/deploy-errors.ts";
+import { addRunOptions, type RunOptions, serviceArgument } from "../deploy/deploy-options.ts";
+import { type DeployContext, deployOf, inDeploy } from "../deploy/run/deploy-context.ts";
+import { finishOf } from "../deploy/run/finish.ts";
+import { knowledge, resumeHosts, touchedHosts } from "../deploy/run/resume-hosts.ts";
+import { runDeploy } from "../deploy/run/run.ts";
+import { underLock, type View } from "../deploy/run/session.ts";
 
 interface RollbackOptions extends RunOptions {
   excludeAbsent?: boolean;
@@ -40,7 +40,12 @@ export function addRollback(program: Command, context: Context): void {
     );
 }
 
-function turnedBack(work: Work, { routes }: View, deploy: RunningDeploy, options: RollbackOptions): RunningDeploy {
+function turnedBack(
+  work: DeployContext,
+  { routes }: View,
+  deploy: RunningDeploy,
+  options: RollbackOptions,
+): RunningDeploy {
   const { excludeAbsent = false, withoutEdge = [] } = options;
   const known = knowledge(work);
   const common = {

@@ -4,16 +4,16 @@ import type { HostStatus } from "../../protocol/host-status.ts";
 import { buckets, keys } from "../../protocol/subjects.ts";
 import type { Bus } from "../bus.ts";
 import { type Context, globals, warnMalformed, withBus } from "../context.ts";
-import type { KnownEdge } from "../deploy/barrier.ts";
-import { readRecord } from "../deploy/lock.ts";
-import { readEdges } from "../deploy/read-edges.ts";
-import { deployLines, edgeTable, routesLine } from "../deploy/render.ts";
-import { readRoutes, type StoredRoutes } from "../deploy/routes.ts";
-import { Edges } from "../deploy/views.ts";
+import type { KnownEdge } from "../deploy/decisions/barrier.ts";
+import { readRecord } from "../deploy/run/deploy-lock.ts";
+import { readEdges } from "../deploy/run/read-edges.ts";
+import { readRoutes, type StoredRoutes } from "../deploy/run/routes.ts";
+import { Edges } from "../deploy/run/views.ts";
+import { deployLines, edgeTable, routesLine } from "../deploy/tables.ts";
 import { followStatuses, isStale, readStatuses } from "../hosts.ts";
 import { lastingFor } from "../lasting.ts";
 import { aName } from "../options.ts";
-import { statusTable } from "../render.ts";
+import { statusTable } from "../terminal/render.ts";
 
 const REDRAW_MS = 1000;
 

@@ -1,8 +1,8 @@
 import { type Command, createArgument } from "commander";
 import type { UninstallOrder } from "../../protocol/order.ts";
 import type { Context } from "../context.ts";
-import { type Body, issue } from "../issue.ts";
 import { addOrderOptions, aName, aVersion, type OrderOptions, wholeNumber } from "../options.ts";
+import { type Body, issue } from "../orders/issue.ts";
 
 interface UninstallOptions extends OrderOptions {
   force?: boolean;

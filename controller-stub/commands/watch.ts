@@ -1,10 +1,10 @@
 import { type Command, createArgument } from "commander";
 import type { HostStatus } from "../../protocol/host-status.ts";
-import { changeTracker } from "../changes.ts";
 import { type Context, globals, warnMalformed, withBus } from "../context.ts";
 import { followStatuses } from "../hosts.ts";
 import { lastingFor } from "../lasting.ts";
 import { aName } from "../options.ts";
+import { changeTracker } from "../terminal/host-changes.ts";
 
 export function addWatch(program: Command, context: Context): void {
   program

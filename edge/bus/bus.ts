@@ -4,8 +4,8 @@ import { type JetStreamClient, type JetStreamManager, jetstream, type StreamInfo
 import { type KV, Kvm } from "@nats-io/kv";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import type { Logger } from "pino";
+import { loginOptions } from "../../bus/login.ts";
 import { abortable } from "../../daemon/abortable.ts";
-import { loginOptions } from "../../daemon/bus-login.ts";
 import { redact } from "../../protocol/index.ts";
 import type { Config } from "../config/schema.ts";
 import { createMissing } from "./create-missing.ts";

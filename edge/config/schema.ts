@@ -1,10 +1,10 @@
 import { hostname } from "node:os";
 import { z } from "zod";
-import { absolutePath, natsConfigSchema } from "../../daemon/nats-config.ts";
+import { absolutePath, natsConfigSchema } from "../../bus/config.ts";
 import { hostToken, nameSchema } from "../../protocol/index.ts";
-import { builtinConfigSchema } from "../builtin/config.ts";
-import { haproxyConfigSchema } from "../haproxy/config.ts";
-import { varnishConfigSchema } from "../varnish/config.ts";
+import { builtinConfigSchema } from "../proxies/builtin/config.ts";
+import { haproxyConfigSchema } from "../proxies/haproxy/config.ts";
+import { varnishConfigSchema } from "../proxies/varnish/config.ts";
 
 /** A header, cookie or query parameter: a token of RFC 9110, less what is special to a proxy's own language. */
 const token = z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/, "must match [A-Za-z][A-Za-z0-9_-]{0,63}");

@@ -35,7 +35,7 @@ export type Taken = "changed" | "repeated" | "ignored";
  * Who serves, as far as the serverset tells. Every value was checked; time comes from outside, in ms of a monotonic clock.
  * Events come in the order of their revisions; each may change one member's state, see `State`.
  */
-export class Members {
+export class KnownMembers {
   /** Everything that the bucket held up to this revision was taken. */
   revision = 0;
   /** Key → what is wrong with its value. */

@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
+import { decode } from "../../protocol/decode.ts";
 import { hostSchema, hostToken, keys, memberSchema, versionSchema } from "../../protocol/index.ts";
-import { parseValue } from "../parse-value.ts";
 
 /** What an edge needs of a member: an endpoint and what it serves. */
 export interface ReadMember {
@@ -25,7 +25,7 @@ const WILDCARDS = ["0.0.0.0", "::"];
  * @returns the member, or the rule that it breaks
  */
 export function readMember(service: string, key: string, text: string): ReadMember | { broken: string } {
-  const parsed = parseValue(memberSchema, text);
+  const parsed = decode(memberSchema, text);
   if ("broken" in parsed) return parsed;
   const { serviceEndpoint, status, metadata } = parsed.value;
   const { stage = "", host = "", slot = "", version = "", sha256, capacity = "" } = metadata;

@@ -1,8 +1,8 @@
 import { readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { ConfigInvalidError } from "../../protocol/index.ts";
 import { writeDurably } from "../../daemon/durable-file.ts";
+import { ConfigInvalidError } from "../../protocol/index.ts";
 
 const revision = z.int().nonnegative();
 
@@ -14,7 +14,7 @@ const keptSchema = z.strictObject({
   members: z.array(z.strictObject({ key: z.string(), text: z.string(), revision })),
   serversetsRevision: revision,
 });
-export type Kept = z.infer<typeof keptSchema>;
+export type KeptTable = z.infer<typeof keptSchema>;
 
 /** The file from which an edge goes on where the bus is away. */
 export class StateFile {
@@ -33,7 +33,7 @@ export class StateFile {
    * What was written last; null where there is nothing, or nothing good.
    * @throws ConfigInvalidError where it can't be read: then it may be good.
    */
-  read(): Kept | null {
+  read(): KeptTable | null {
     let text: string;
     try {
       text = readFileSync(this.path, "utf8");
@@ -58,7 +58,7 @@ export class StateFile {
   }
 
   /** @throws where it can't be written; then nothing is there, rather than what is out of date. */
-  async write(kept: Omit<Kept, "format" | "service">): Promise<void> {
+  async write(kept: Omit<KeptTable, "format" | "service">): Promise<void> {
     try {
       await writeDurably(this.path, JSON.stringify({ format: 1, service: this.service, ...kept }));
     } catch (error) {

@@ -1,4 +1,4 @@
-import { Users, type UsersReport } from "../../test/support/users.ts";
+import { Users, type UsersReport } from "../../test/support/users/users.ts";
 
 /**
  * Users who come in groups, and stay: those who come later load the page of the version that is the default by then. Their page is loaded

@@ -1,5 +1,5 @@
 import type picocolors from "picocolors";
-import { BUCKET_MS } from "../../test/support/users.ts";
+import { BUCKET_MS } from "../../test/support/users/users.ts";
 import type { Bucket } from "./figures.ts";
 
 export type Colours = ReturnType<typeof picocolors.createColors>;

@@ -1,7 +1,7 @@
 import type { Routes } from "../../protocol/index.ts";
 import type { Stored } from "../../scripts/benchmarks/support/deploy/bus-record.ts";
 import { wronglyAnswered } from "../../scripts/benchmarks/support/deploy/wrong-answers.ts";
-import { BUCKET_MS, type PhaseReport, type UsersReport } from "../../test/support/users.ts";
+import { BUCKET_MS, type PhaseReport, type UsersReport } from "../../test/support/users/users.ts";
 
 /** What all users together have seen. */
 export interface Figures {

@@ -1,7 +1,7 @@
-import type { VersionNaming } from "../../edge/table.ts";
+import type { VersionNaming } from "../../edge/table/table.ts";
 import { Edge } from "../../test/support/edge.ts";
-import { Haproxy } from "../../test/support/haproxy.ts";
-import { Varnish } from "../../test/support/varnish.ts";
+import { Haproxy } from "../../test/support/proxies/haproxy.ts";
+import { Varnish } from "../../test/support/proxies/varnish.ts";
 
 /** How requests of the web app name their version: its calls by the header, its page's assets by the query. */
 const NAMING: VersionNaming = { header: "X-App-Version", query: "v", cookie: null };

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { DrainRecord } from "../../protocol/index.ts";
 import { buildWeb, type WebRelease } from "../../scripts/benchmarks/support/deploy/web-release.ts";
-import { Host } from "../../test/support/host.ts";
-import { type NatsServer, startNats } from "../../test/support/nats-server.ts";
+import { Host } from "../../test/support/agent/host.ts";
+import { type NatsServer, startNats } from "../../test/support/nats/server.ts";
 import { type FleetEdge, startEdge } from "./fleet-edge.ts";
 import { controllerCommand, runController } from "./run-controller.ts";
 

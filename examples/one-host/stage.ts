@@ -2,8 +2,8 @@ import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { Host } from "../../test/support/host.ts";
-import { type NatsServer, startNats } from "../../test/support/nats-server.ts";
+import { Host } from "../../test/support/agent/host.ts";
+import { type NatsServer, startNats } from "../../test/support/nats/server.ts";
 import { repository } from "../../test/support/release.ts";
 
 const run = promisify(execFile);

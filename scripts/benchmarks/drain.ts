@@ -4,7 +4,7 @@ import { type IncomingMessage, request } from "node:http";
 import { Kvm } from "@nats-io/kv";
 import { listenerInode } from "../../agent/os/tcp-connections.ts";
 import { buckets, keys, type Order } from "../../protocol/index.ts";
-import type { Host } from "../../test/support/host.ts";
+import type { Host } from "../../test/support/agent/host.ts";
 import { until } from "../../test/support/until.ts";
 import { releaseOfApp } from "./support/app.ts";
 import { LogTail } from "./support/log-tail.ts";

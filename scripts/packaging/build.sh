@@ -72,8 +72,8 @@ const require = __createRequire(import.meta.url), __filename = __fileOf(import.m
     sed -i '1s|^#!.*|#!/usr/lib/slotd/bin/node|' "$stage/$lib/$2"
   }
   bundle agent/main.ts slotd.js
-  bundle agent/releases/unpack-thread.ts unpack-thread.js
-  bundle agent/releases/audit-thread.ts audit-thread.js
+  bundle agent/releases/unpack/unpack-thread.ts unpack-thread.js
+  bundle agent/releases/store/audit-thread.ts audit-thread.js
   bundle agent/cli/main.ts slotctl.js
   bundle controller-stub/main.ts slotd-controller.js
   bundle edge/main.ts slotd-edge.js

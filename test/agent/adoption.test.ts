@@ -7,10 +7,10 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { identify } from "../../agent/os/process.ts";
-import { type Host, leftProcesses } from "../support/host.ts";
-import { useHosts } from "../support/hosts.ts";
-import { getOver } from "../support/kept-connection.ts";
-import { MemberWatch } from "../support/members.ts";
+import { type Host, leftProcesses } from "../support/agent/host.ts";
+import { useHosts } from "../support/agent/hosts.ts";
+import { MemberWatch } from "../support/fleet/member-watch.ts";
+import { getOver } from "../support/load/kept-connection.ts";
 import { makeRelease } from "../support/release.ts";
 import { until } from "../support/until.ts";
 

@@ -4,9 +4,9 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync,
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { type Host, leftProcesses } from "../support/host.ts";
-import { useHosts } from "../support/hosts.ts";
-import { appReleases } from "../support/orders.ts";
+import { type Host, leftProcesses } from "../support/agent/host.ts";
+import { useHosts } from "../support/agent/hosts.ts";
+import { appReleases } from "../support/agent/orders.ts";
 import type { Ended } from "../support/slotd.ts";
 
 const AGENT = fileURLToPath(new URL("../../agent/main.js", import.meta.url));

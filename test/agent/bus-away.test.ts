@@ -7,12 +7,12 @@ import { fileURLToPath } from "node:url";
 import { Kvm } from "@nats-io/kv";
 import { Objm } from "@nats-io/obj";
 import { buckets, type HostStatus, keys, objectUrl, releaseStore } from "../../protocol/index.ts";
-import { streamEvents, untilEvent } from "../support/event-stream.ts";
-import { startGatedSource } from "../support/gated-source.ts";
-import { Host, type Settings } from "../support/host.ts";
-import { logKey } from "../support/key-log.ts";
-import { type NatsServer, startNats } from "../support/nats-server.ts";
-import { appReleases, putOrder, standing } from "../support/orders.ts";
+import { streamEvents, untilEvent } from "../support/agent/event-stream.ts";
+import { startGatedSource } from "../support/agent/gated-source.ts";
+import { Host, type Settings } from "../support/agent/host.ts";
+import { appReleases, putOrder, standing } from "../support/agent/orders.ts";
+import { logKey } from "../support/nats/key-log.ts";
+import { type NatsServer, startNats } from "../support/nats/server.ts";
 import { until } from "../support/until.ts";
 
 describe("a bus that comes and goes", () => {

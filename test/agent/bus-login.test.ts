@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, it } from "node:test";
-import { Host } from "../support/host.ts";
-import { operatorMode } from "../support/nats-jwt.ts";
-import { type ConfiguredNats, startNatsWith } from "../support/nats-with.ts";
+import { Host } from "../support/agent/host.ts";
+import { operatorMode } from "../support/nats/jwt.ts";
+import { type ConfiguredNats, startNatsWith } from "../support/nats/with-config.ts";
 import { freePorts } from "../support/ports.ts";
 import { until } from "../support/until.ts";
 

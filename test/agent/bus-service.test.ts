@@ -3,10 +3,10 @@ import { appendFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import type { ServiceInfo } from "@nats-io/services";
 import { buckets, type HostStatus, keys, subjects, type WorkerStatus } from "../../protocol/index.ts";
-import type { Host } from "../support/host.ts";
-import { useHosts } from "../support/hosts.ts";
-import { logKey } from "../support/key-log.ts";
-import { appReleases } from "../support/orders.ts";
+import type { Host } from "../support/agent/host.ts";
+import { useHosts } from "../support/agent/hosts.ts";
+import { appReleases } from "../support/agent/orders.ts";
+import { logKey } from "../support/nats/key-log.ts";
 import { until } from "../support/until.ts";
 
 describe("an agent on the bus", () => {

@@ -7,9 +7,9 @@ import { describe, it } from "node:test";
 import { pino } from "pino";
 import { Cgroup } from "../../agent/os/cgroup.ts";
 import { environment, identify } from "../../agent/os/process.ts";
-import { SlotCgroup } from "../../agent/workers/cgroups.ts";
-import type { Host, Settings } from "../support/host.ts";
-import { useHosts } from "../support/hosts.ts";
+import { SlotCgroup } from "../../agent/workers/process/cgroups.ts";
+import type { Host, Settings } from "../support/agent/host.ts";
+import { useHosts } from "../support/agent/hosts.ts";
 import { makeRelease } from "../support/release.ts";
 import { until } from "../support/until.ts";
 

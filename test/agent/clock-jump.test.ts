@@ -3,11 +3,11 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import type { Host } from "../support/host.ts";
-import { useHosts } from "../support/hosts.ts";
-import { Load } from "../support/load.ts";
-import { MemberWatch } from "../support/members.ts";
-import { appReleases } from "../support/orders.ts";
+import type { Host } from "../support/agent/host.ts";
+import { useHosts } from "../support/agent/hosts.ts";
+import { appReleases } from "../support/agent/orders.ts";
+import { MemberWatch } from "../support/fleet/member-watch.ts";
+import { Load } from "../support/load/load.ts";
 import { until } from "../support/until.ts";
 
 const TWO_DAYS_MS = 2 * 24 * 60 * 60 * 1000;
@@ -30,7 +30,7 @@ describe("an agent on a host whose clock jumps", () => {
     const directory = mkdtempSync(join(tmpdir(), "slotd-clock-"));
     hosts.onEnd(() => rmSync(directory, { recursive: true }));
     const offset = join(directory, "offset");
-    const module = new URL("../support/shifted-clock.js", import.meta.url);
+    const module = new URL("../support/agent/shifted-clock.js", import.meta.url);
     module.searchParams.set("offset", offset);
     const host = await hosts.start(settings, { nodeOptions: ["--import", module.href] });
     const [one, two] = await appReleases(host, "1", "2");

@@ -4,9 +4,9 @@ import { type ClientRequest, request } from "node:http";
 import { join } from "node:path";
 import { afterEach, describe, it } from "node:test";
 import type { Event } from "../../protocol/index.ts";
-import type { Host } from "../support/host.ts";
-import { useHosts } from "../support/hosts.ts";
-import { appReleases } from "../support/orders.ts";
+import type { Host } from "../support/agent/host.ts";
+import { useHosts } from "../support/agent/hosts.ts";
+import { appReleases } from "../support/agent/orders.ts";
 import { until } from "../support/until.ts";
 
 interface Line {

@@ -4,9 +4,9 @@ import { request } from "node:http";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import type { Host } from "../support/host.ts";
-import { useHosts } from "../support/hosts.ts";
-import { appReleases } from "../support/orders.ts";
+import type { Host } from "../support/agent/host.ts";
+import { useHosts } from "../support/agent/hosts.ts";
+import { appReleases } from "../support/agent/orders.ts";
 import { slotd } from "../support/slotd.ts";
 import { until } from "../support/until.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { leftProcesses } from "../support/host.ts";
-import { useHosts } from "../support/hosts.ts";
+import { leftProcesses } from "../support/agent/host.ts";
+import { useHosts } from "../support/agent/hosts.ts";
 import { until } from "../support/until.ts";
 import { lasts, OrderedHost } from "./workers/ordered-host.ts";
 

@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import type { Release } from "../../protocol/index.ts";
-import type { Host } from "../support/host.ts";
-import { useHosts } from "../support/hosts.ts";
-import { appReleases } from "../support/orders.ts";
+import type { Host } from "../support/agent/host.ts";
+import { useHosts } from "../support/agent/hosts.ts";
+import { appReleases } from "../support/agent/orders.ts";
 import { until } from "../support/until.ts";
 
 /** More writes of the journal than an order takes: the loops below end when an order is done without a crash. */
@@ -16,7 +16,7 @@ describe("kill -9 of the agent at a write of its journal", () => {
   const hosts = useHosts();
 
   async function crashingHost(): Promise<{ host: Host; plan: string }> {
-    const module = new URL("../support/crash-at-journal.js", import.meta.url);
+    const module = new URL("../support/agent/crash-at-journal.js", import.meta.url);
     // The host's directory is made with the host; the plan lies beside it.
     const plan = join(tmpdir(), `slotd-crash-plan-${process.pid}-${Math.random().toString(36).slice(2)}`);
     module.searchParams.set("plan", plan);

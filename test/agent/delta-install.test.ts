@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { useHosts } from "../support/hosts.ts";
-import { logged } from "../support/orders.ts";
+import { useHosts } from "../support/agent/hosts.ts";
+import { logged } from "../support/agent/orders.ts";
 import { fixtureApps } from "../support/release.ts";
 import { ballast, entriesOf, packTree } from "./releases/support/packing.ts";
 

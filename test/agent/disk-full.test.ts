@@ -4,10 +4,10 @@ import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, symlinkSync, write
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, it } from "node:test";
-import { untilEvent } from "../support/event-stream.ts";
-import type { Host } from "../support/host.ts";
-import { useHosts } from "../support/hosts.ts";
-import { appReleases, logged, standing } from "../support/orders.ts";
+import { untilEvent } from "../support/agent/event-stream.ts";
+import type { Host } from "../support/agent/host.ts";
+import { useHosts } from "../support/agent/hosts.ts";
+import { appReleases, logged, standing } from "../support/agent/orders.ts";
 import { makeRelease } from "../support/release.ts";
 import { until } from "../support/until.ts";
 import { mountTmpfs } from "./releases/support/tmpfs.ts";

@@ -3,10 +3,10 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { buckets, type DrainRecord, keys, type SlotStatus } from "../../protocol/index.ts";
-import type { Host } from "../support/host.ts";
-import { useHosts } from "../support/hosts.ts";
-import { MemberWatch } from "../support/members.ts";
-import { appReleases, logged, untilLogged } from "../support/orders.ts";
+import type { Host } from "../support/agent/host.ts";
+import { useHosts } from "../support/agent/hosts.ts";
+import { appReleases, logged, untilLogged } from "../support/agent/orders.ts";
+import { MemberWatch } from "../support/fleet/member-watch.ts";
 import { until } from "../support/until.ts";
 import { edgeStatus, entryOf, purge, report } from "./support/edge-status.ts";
 

@@ -4,10 +4,10 @@ import { Agent } from "node:http";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { type TcpConnection, tcpConnections } from "../../agent/os/tcp-connections.ts";
-import type { Host } from "../support/host.ts";
-import { useHosts } from "../support/hosts.ts";
-import { getOver } from "../support/kept-connection.ts";
-import { answer, type LongRequest, longRequests, type Pace } from "../support/long-requests.ts";
+import type { Host } from "../support/agent/host.ts";
+import { useHosts } from "../support/agent/hosts.ts";
+import { getOver } from "../support/load/kept-connection.ts";
+import { answer, type LongRequest, longRequests, type Pace } from "../support/load/long-requests.ts";
 import { makeRelease } from "../support/release.ts";
 import { until } from "../support/until.ts";
 

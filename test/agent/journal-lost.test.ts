@@ -3,10 +3,10 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import type { Event } from "../../protocol/index.ts";
-import { untilEvent } from "../support/event-stream.ts";
-import type { Host } from "../support/host.ts";
-import { useHosts } from "../support/hosts.ts";
-import { appReleases, logged } from "../support/orders.ts";
+import { untilEvent } from "../support/agent/event-stream.ts";
+import type { Host } from "../support/agent/host.ts";
+import { useHosts } from "../support/agent/hosts.ts";
+import { appReleases, logged } from "../support/agent/orders.ts";
 
 /** What befell the journal → how. */
 const damage: Record<string, (good: string) => string> = {

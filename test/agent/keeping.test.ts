@@ -3,8 +3,8 @@ import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } fr
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import type { ReleaseStatus, Verification } from "../../protocol/index.ts";
-import type { Host } from "../support/host.ts";
-import { useHosts } from "../support/hosts.ts";
+import type { Host } from "../support/agent/host.ts";
+import { useHosts } from "../support/agent/hosts.ts";
 import { makeRelease } from "../support/release.ts";
 import { until } from "../support/until.ts";
 

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { leftProcesses } from "../support/host.ts";
-import { useHosts } from "../support/hosts.ts";
-import { Load } from "../support/load.ts";
+import { leftProcesses } from "../support/agent/host.ts";
+import { useHosts } from "../support/agent/hosts.ts";
+import { Load } from "../support/load/load.ts";
 import { until } from "../support/until.ts";
 import { lasts, OrderedHost } from "./workers/ordered-host.ts";
 

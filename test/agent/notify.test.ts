@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { chmodSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { leftProcesses } from "../support/host.ts";
-import { useHosts } from "../support/hosts.ts";
+import { leftProcesses } from "../support/agent/host.ts";
+import { useHosts } from "../support/agent/hosts.ts";
 import { until } from "../support/until.ts";
 import { lasts, OrderedHost } from "./workers/ordered-host.ts";
 

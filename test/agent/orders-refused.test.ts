@@ -4,11 +4,11 @@ import { Kvm } from "@nats-io/kv";
 import { headers } from "@nats-io/transport-node";
 import fc from "fast-check";
 import { buckets, keys, type Release, type SlotStatus } from "../../protocol/index.ts";
+import { untilEvent } from "../support/agent/event-stream.ts";
+import type { Host } from "../support/agent/host.ts";
+import { useHosts } from "../support/agent/hosts.ts";
+import { appReleases, logged, putOrder, standing, untilLogged } from "../support/agent/orders.ts";
 import { installs, mutated } from "../support/arbitrary.ts";
-import { untilEvent } from "../support/event-stream.ts";
-import type { Host } from "../support/host.ts";
-import { useHosts } from "../support/hosts.ts";
-import { appReleases, logged, putOrder, standing, untilLogged } from "../support/orders.ts";
 import { until } from "../support/until.ts";
 
 describe("an order that is not to be acted on", () => {

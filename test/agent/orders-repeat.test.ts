@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { Host } from "../support/host.ts";
-import { useHosts } from "../support/hosts.ts";
-import { appReleases, putOrder, standing, untilLogged } from "../support/orders.ts";
+import type { Host } from "../support/agent/host.ts";
+import { useHosts } from "../support/agent/hosts.ts";
+import { appReleases, putOrder, standing, untilLogged } from "../support/agent/orders.ts";
 
 const SEEN = "order was seen before";
 

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { type GatedSource, startGatedSource } from "../support/gated-source.ts";
-import type { Host } from "../support/host.ts";
-import { useHosts } from "../support/hosts.ts";
-import { appReleases, standing } from "../support/orders.ts";
+import { type GatedSource, startGatedSource } from "../support/agent/gated-source.ts";
+import type { Host } from "../support/agent/host.ts";
+import { useHosts } from "../support/agent/hosts.ts";
+import { appReleases, standing } from "../support/agent/orders.ts";
 import { fixtureApps, makeRelease } from "../support/release.ts";
 import { until } from "../support/until.ts";
 

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { processStat } from "../../agent/os/process.ts";
 import type { SlotStatus } from "../../protocol/index.ts";
-import { type Host, leftProcesses } from "../support/host.ts";
-import { useHosts } from "../support/hosts.ts";
-import { MemberWatch } from "../support/members.ts";
+import { type Host, leftProcesses } from "../support/agent/host.ts";
+import { useHosts } from "../support/agent/hosts.ts";
+import { MemberWatch } from "../support/fleet/member-watch.ts";
 import { makeRelease } from "../support/release.ts";
 import { until } from "../support/until.ts";
 

@@ -5,8 +5,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { bootId, identify, type ProcessIdentity } from "../../agent/os/process.ts";
-import type { Host } from "../support/host.ts";
-import { useHosts } from "../support/hosts.ts";
+import type { Host } from "../support/agent/host.ts";
+import { useHosts } from "../support/agent/hosts.ts";
 import { makeRelease, repository } from "../support/release.ts";
 
 describe("who a worker is", () => {

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { type Host, leftProcesses } from "../support/host.ts";
-import { useHosts } from "../support/hosts.ts";
-import { Load } from "../support/load.ts";
-import { MemberWatch } from "../support/members.ts";
+import { type Host, leftProcesses } from "../support/agent/host.ts";
+import { useHosts } from "../support/agent/hosts.ts";
+import { MemberWatch } from "../support/fleet/member-watch.ts";
+import { Load } from "../support/load/load.ts";
 import { makeRelease } from "../support/release.ts";
 import { until } from "../support/until.ts";
 

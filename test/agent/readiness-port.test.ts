@@ -3,8 +3,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { describe, it } from "node:test";
-import { type Host, leftProcesses } from "../support/host.ts";
-import { useHosts } from "../support/hosts.ts";
+import { type Host, leftProcesses } from "../support/agent/host.ts";
+import { useHosts } from "../support/agent/hosts.ts";
 import { makeRelease } from "../support/release.ts";
 import { until } from "../support/until.ts";
 

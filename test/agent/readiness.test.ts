@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import type { SlotStatus } from "../../protocol/index.ts";
-import { type Host, leftProcesses } from "../support/host.ts";
-import { useHosts } from "../support/hosts.ts";
+import { type Host, leftProcesses } from "../support/agent/host.ts";
+import { useHosts } from "../support/agent/hosts.ts";
 import { makeRelease } from "../support/release.ts";
 
 const AWKWARD = (mode: string) => [process.execPath, "awkward.mjs", mode];

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import { leftProcesses } from "../support/host.ts";
-import { useHosts } from "../support/hosts.ts";
-import { Load } from "../support/load.ts";
-import { MemberWatch } from "../support/members.ts";
+import { leftProcesses } from "../support/agent/host.ts";
+import { useHosts } from "../support/agent/hosts.ts";
+import { MemberWatch } from "../support/fleet/member-watch.ts";
+import { Load } from "../support/load/load.ts";
 import { until } from "../support/until.ts";
 import { lasts, OrderedHost } from "./workers/ordered-host.ts";
 import { heldWorkers, recyclingWorkers } from "./workers/recycling.ts";

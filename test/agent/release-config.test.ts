@@ -6,9 +6,9 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { readReleaseConfig } from "../../agent/config/release-config.ts";
 import { type Release, SlotdError } from "../../protocol/index.ts";
-import type { Host, Settings } from "../support/host.ts";
-import { useHosts } from "../support/hosts.ts";
-import { logged, standing } from "../support/orders.ts";
+import type { Host, Settings } from "../support/agent/host.ts";
+import { useHosts } from "../support/agent/hosts.ts";
+import { logged, standing } from "../support/agent/orders.ts";
 import { fixtureApps, makeRelease } from "../support/release.ts";
 import { until } from "../support/until.ts";
 

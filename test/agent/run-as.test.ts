@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { findAccount } from "../../agent/os/account.ts";
-import type { Host, Settings } from "../support/host.ts";
-import { useHosts } from "../support/hosts.ts";
+import type { Host, Settings } from "../support/agent/host.ts";
+import { useHosts } from "../support/agent/hosts.ts";
 import { makeRelease } from "../support/release.ts";
 
 /** These tests are run as root, on a host with the users that every Debian has. */

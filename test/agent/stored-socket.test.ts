@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { describe, it } from "node:test";
-import { type Host, leftProcesses } from "../support/host.ts";
-import { useHosts } from "../support/hosts.ts";
-import { MemberWatch } from "../support/members.ts";
-import { appReleases, logged } from "../support/orders.ts";
+import { type Host, leftProcesses } from "../support/agent/host.ts";
+import { useHosts } from "../support/agent/hosts.ts";
+import { appReleases, logged } from "../support/agent/orders.ts";
+import { StandInManager, type Stored } from "../support/agent/stand-in-manager.ts";
+import { MemberWatch } from "../support/fleet/member-watch.ts";
 import { freePorts } from "../support/ports.ts";
-import { StandInManager, type Stored } from "../support/stand-in-manager.ts";
 import { until } from "../support/until.ts";
 
 /** Whether somebody listens on a port. */

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { Agent } from "node:http";
 import { describe, it } from "node:test";
-import type { Host } from "../support/host.ts";
-import { useHosts } from "../support/hosts.ts";
-import { getOver } from "../support/kept-connection.ts";
-import { MemberWatch } from "../support/members.ts";
+import type { Host } from "../support/agent/host.ts";
+import { useHosts } from "../support/agent/hosts.ts";
+import { MemberWatch } from "../support/fleet/member-watch.ts";
+import { getOver } from "../support/load/kept-connection.ts";
 import { makeRelease } from "../support/release.ts";
 import { until } from "../support/until.ts";
 

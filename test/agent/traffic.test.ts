@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { Host } from "../support/host.ts";
-import { useHosts } from "../support/hosts.ts";
-import { Load } from "../support/load.ts";
-import { MemberWatch } from "../support/members.ts";
-import { Nginx } from "../support/nginx.ts";
+import type { Host } from "../support/agent/host.ts";
+import { useHosts } from "../support/agent/hosts.ts";
+import { MemberWatch } from "../support/fleet/member-watch.ts";
+import { Load } from "../support/load/load.ts";
+import { Nginx } from "../support/proxies/nginx.ts";
 import { makeRelease } from "../support/release.ts";
 import { until } from "../support/until.ts";
 

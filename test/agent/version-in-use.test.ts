@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { buckets, keys } from "../../protocol/index.ts";
-import type { Host } from "../support/host.ts";
-import { useHosts } from "../support/hosts.ts";
-import { appReleases, logged, putOrder, standing } from "../support/orders.ts";
+import type { Host } from "../support/agent/host.ts";
+import { useHosts } from "../support/agent/hosts.ts";
+import { appReleases, logged, putOrder, standing } from "../support/agent/orders.ts";
 import { until } from "../support/until.ts";
 import { entryOf, purge, putRoutes, report } from "./support/edge-status.ts";
 

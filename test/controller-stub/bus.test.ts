@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { StorageType } from "@nats-io/jetstream";
 import { TimeoutError } from "@nats-io/transport-node";
+import { isTransient, persist } from "../../bus/retry.ts";
 import { ensureAll, openBucket, readEntries, readValues } from "../../controller-stub/buckets.ts";
 import type { Bus } from "../../controller-stub/bus.ts";
-import { isTransient, persist } from "../../controller-stub/persist.ts";
 import { bucketSettings } from "../../protocol/bucket-settings.ts";
 import { buckets, eventStream } from "../../protocol/subjects.ts";
-import { type NatsServer, startNats } from "../support/nats-server.ts";
+import { type NatsServer, startNats } from "../support/nats/server.ts";
 import { connectTo } from "./fake-host.ts";
 
 let nats: NatsServer;

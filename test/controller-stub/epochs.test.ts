@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { openBucket } from "../../controller-stub/buckets.ts";
 import type { Bus } from "../../controller-stub/bus.ts";
-import { highestEpoch, nextEpoch, noteEpoch } from "../../controller-stub/epochs.ts";
+import { highestEpoch, nextEpoch, noteEpoch } from "../../controller-stub/orders/epochs.ts";
 import { deploySchema } from "../../protocol/deploy.ts";
 import type { Order } from "../../protocol/order.ts";
 import { buckets, keys } from "../../protocol/subjects.ts";
-import { type NatsServer, startNats } from "../support/nats-server.ts";
+import { type NatsServer, startNats } from "../support/nats/server.ts";
 import { connectTo, hostStatus, slotStatus } from "./fake-host.ts";
 
 let nats: NatsServer;

@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import type { Bus } from "../../controller-stub/bus.ts";
-import { publishRelease } from "../../controller-stub/releases.ts";
+import { publishRelease } from "../../controller-stub/publish/releases.ts";
 import type { Order } from "../../protocol/order.ts";
-import { type NatsServer, startNats } from "../support/nats-server.ts";
+import { type NatsServer, startNats } from "../support/nats/server.ts";
 import { endAll, run, start } from "./cli.ts";
 import { connectTo, hostStatus, nextOrder, orderFor, report, slotStatus, withOrder } from "./fake-host.ts";
 

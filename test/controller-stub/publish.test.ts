@@ -8,9 +8,9 @@ import { after, afterEach, before, test } from "node:test";
 import { openReleases } from "../../controller-stub/buckets.ts";
 import type { Bus } from "../../controller-stub/bus.ts";
 import { InterruptedError } from "../../controller-stub/errors.ts";
-import { findRelease, publishRelease } from "../../controller-stub/releases.ts";
+import { findRelease, publishRelease } from "../../controller-stub/publish/releases.ts";
 import { parseObjectUrl, releaseSchema } from "../../protocol/release.ts";
-import { type NatsServer, startNats } from "../support/nats-server.ts";
+import { type NatsServer, startNats } from "../support/nats/server.ts";
 import { endAll, run } from "./cli.ts";
 import { connectTo } from "./fake-host.ts";
 

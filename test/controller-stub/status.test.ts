@@ -3,10 +3,10 @@ import { after, afterEach, before, test } from "node:test";
 import pc from "picocolors";
 import { openBucket } from "../../controller-stub/buckets.ts";
 import type { Bus } from "../../controller-stub/bus.ts";
-import { changesBetween } from "../../controller-stub/changes.ts";
-import { formatAge, formatBytes, statusTable } from "../../controller-stub/render.ts";
+import { changesBetween } from "../../controller-stub/terminal/host-changes.ts";
+import { formatAge, formatBytes, statusTable } from "../../controller-stub/terminal/render.ts";
 import { buckets } from "../../protocol/subjects.ts";
-import { type NatsServer, startNats } from "../support/nats-server.ts";
+import { type NatsServer, startNats } from "../support/nats/server.ts";
 import { endAll, run, start } from "./cli.ts";
 import { connectTo, hostStatus, report, slotStatus } from "./fake-host.ts";
 

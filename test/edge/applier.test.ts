@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { afterEach, describe, it } from "node:test";
 import { pino } from "pino";
 import { Applier } from "../../edge/applier.ts";
-import { ProxyDownError, ProxyRejectedError, type Proxy as TableProxy } from "../../edge/proxy.ts";
-import type { Table } from "../../edge/table.ts";
+import { ProxyDownError, ProxyRejectedError, type ManagedProxy as TableProxy } from "../../edge/proxies/contract.ts";
+import type { Table } from "../../edge/table/table.ts";
 import { until } from "../support/until.ts";
 
 function table(version: string, revision: number): Table {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { NatsCluster } from "../support/nats-cluster.ts";
+import { NatsCluster } from "../support/nats/cluster.ts";
 import { ask, useEdgeFleet } from "./fleet.ts";
 
 describe("an edge on a bus of three nodes", () => {

@@ -1,7 +1,7 @@
 import { afterEach } from "node:test";
 import { Edge, type EdgeOptions } from "../support/edge.ts";
-import { Backend, FleetMembers } from "../support/fleet-members.ts";
-import { type NatsServer, startNats } from "../support/nats-server.ts";
+import { Backend, FleetMembers } from "../support/fleet/members.ts";
+import { type NatsServer, startNats } from "../support/nats/server.ts";
 
 /** What a test of an edge needs; all of it is ended after the test. */
 export interface EdgeFleet {

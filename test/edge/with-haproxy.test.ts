@@ -1,4 +1,4 @@
-import { Haproxy } from "../support/haproxy.ts";
+import { Haproxy } from "../support/proxies/haproxy.ts";
 import { edgeRules } from "./real-proxy/with-edge.ts";
 
 // With three places, four versions are too many.

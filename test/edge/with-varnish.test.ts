@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
-import { Varnish } from "../support/varnish.ts";
+import { Varnish } from "../support/proxies/varnish.ts";
 import { edgeRules } from "./real-proxy/with-edge.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "slotd-own-vcl-"));

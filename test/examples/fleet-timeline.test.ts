@@ -5,7 +5,7 @@ import { drawTimeline } from "../../examples/fleet/draw-timeline.ts";
 import { type Bucket, bucketsOf, figuresOf, phaseOf } from "../../examples/fleet/figures.ts";
 import { inWords } from "../../examples/fleet/routes-log.ts";
 import type { Routes } from "../../protocol/index.ts";
-import { BUCKET_MS, type PhaseReport, type UsersReport } from "../support/users.ts";
+import { BUCKET_MS, type PhaseReport, type UsersReport } from "../support/users/users.ts";
 
 const plain = pc.createColors(false);
 const T0 = 1_700_000_000_000;

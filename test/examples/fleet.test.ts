@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { afterEach, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { DrainRecord } from "../../protocol/index.ts";
-import { pidsWithEnvironment } from "../support/host.ts";
+import { pidsWithEnvironment } from "../support/agent/host.ts";
 import { until } from "../support/until.ts";
 
 const MAIN = fileURLToPath(new URL("../../examples/fleet/main.js", import.meta.url));

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
 import { until } from "../support/until.ts";
+import { BUCKET_MS, type PhaseReport, Users, type UsersOptions, type UsersReport } from "../support/users/users.ts";
 import { startWeb, type Web } from "../support/users/web.ts";
-import { BUCKET_MS, type PhaseReport, Users, type UsersOptions, type UsersReport } from "../support/users.ts";
 
 describe("simulated users", () => {
   let into: string;

@@ -10,7 +10,7 @@ const PRODUCT = ["protocol", "daemon", "agent", "controller-stub", "edge"];
 
 /** Where something is read that only a main.ts reads, and why. */
 const exceptions: Record<string, string> = {
-  "agent/workers/launch.ts": "a worker inherits the agent's environment",
+  "agent/workers/process/launch.ts": "a worker inherits the agent's environment",
 };
 
 function found(pattern: RegExp, ...folders: string[]): string[] {

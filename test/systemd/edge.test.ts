@@ -3,8 +3,8 @@ import { cpSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { repository } from "../support/release.ts";
-import { bootSystemd, type SystemdHost } from "../support/systemd-host.ts";
-import { buildPackage } from "../support/systemd-package.ts";
+import { bootSystemd, type SystemdHost } from "../support/systemd/host.ts";
+import { buildPackage } from "../support/systemd/package.ts";
 import { until } from "../support/until.ts";
 
 /** The packaged slotd-edge under its unit, on a host with an agent that serves: each test goes on where the one before it ended. */

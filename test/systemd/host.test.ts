@@ -3,8 +3,8 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { afterEach, test } from "node:test";
-import { cgroupsNamed } from "../support/systemd-cgroup.ts";
-import { bootSystemd, type SystemdHost } from "../support/systemd-host.ts";
+import { cgroupsNamed } from "../support/systemd/cgroup.ts";
+import { bootSystemd, type SystemdHost } from "../support/systemd/host.ts";
 import { until } from "../support/until.ts";
 
 const hosts: SystemdHost[] = [];
@@ -95,7 +95,7 @@ test("several hosts run at once, each with a network and a nats-server of its ow
 });
 
 test("a test process that is killed takes its host along", async () => {
-  const support = new URL("../support/systemd-host.js", import.meta.url).href;
+  const support = new URL("../support/systemd/host.js", import.meta.url).href;
   const code = `const host = await (await import("${support}")).bootSystemd(); console.log(host.leader, host.directory)`;
   const child = spawn(process.execPath, ["--input-type=module", "-e", `${code}; setInterval(() => {}, 1000)`]);
   const [leader = "", directory = ""] = String((await once(child.stdout, "data"))[0])

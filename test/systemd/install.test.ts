@@ -3,8 +3,8 @@ import { cpSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { repository } from "../support/release.ts";
-import { bootSystemd, type SystemdHost } from "../support/systemd-host.ts";
-import { buildPackage, packageVersion } from "../support/systemd-package.ts";
+import { bootSystemd, type SystemdHost } from "../support/systemd/host.ts";
+import { buildPackage, packageVersion } from "../support/systemd/package.ts";
 import { until } from "../support/until.ts";
 
 /** A host's life with the package, from its installation to the purge: each test goes on where the one before it ended. */

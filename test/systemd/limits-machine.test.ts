@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { Event, HostStatus } from "../../protocol/index.ts";
 import { fixtureApps, repository } from "../support/release.ts";
-import { buildPackage } from "../support/systemd-package.ts";
-import { bootUml, type UmlMachine } from "../support/uml-machine.ts";
+import { buildPackage } from "../support/systemd/package.ts";
+import { bootUml, type UmlMachine } from "../support/uml/machine.ts";
 import { until } from "../support/until.ts";
 
 /** The package under a real systemd and real cgroup v2 controllers. Each test of the agent goes on where the one before it ended. */
@@ -90,7 +90,7 @@ test("limits hold: memory by the OOM killer, processes by a refusal, processor t
 });
 
 test("a test process that is killed takes its machine along, mounts and directory too", async () => {
-  const support = new URL("../support/uml-machine.js", import.meta.url).href;
+  const support = new URL("../support/uml/machine.js", import.meta.url).href;
   const code = `const { bootUml } = await import("${support}");
     await bootUml({ prepare: (machine) => console.log(machine.directory) }).catch(() => {});`;
   const child = spawn(process.execPath, ["--input-type=module", "-e", code]);

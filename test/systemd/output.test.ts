@@ -8,8 +8,8 @@ import { fileURLToPath } from "node:url";
 import type { HostStatus, SlotStatus, WorkerStatus } from "../../protocol/index.ts";
 import type { Latency } from "../agent/output/support/latency.ts";
 import { fixtureApps, makeRelease, repository } from "../support/release.ts";
-import { bootSystemd, type SystemdHost } from "../support/systemd-host.ts";
-import { buildPackage } from "../support/systemd-package.ts";
+import { bootSystemd, type SystemdHost } from "../support/systemd/host.ts";
+import { buildPackage } from "../support/systemd/package.ts";
 import { until } from "../support/until.ts";
 
 /** What workers write, under a real systemd with its journal: each test goes on where the one before it ended. */

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import { repository } from "../support/release.ts";
-import { buildPackage, packageVersion } from "../support/systemd-package.ts";
+import { buildPackage, packageVersion } from "../support/systemd/package.ts";
 
 const run = promisify(execFile);
 let deb: string;

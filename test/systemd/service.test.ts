@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { HostStatus, SlotStatus, WorkerStatus } from "../../protocol/index.ts";
 import { repository } from "../support/release.ts";
-import { bootSystemd, type SystemdHost } from "../support/systemd-host.ts";
-import { buildPackage } from "../support/systemd-package.ts";
+import { bootSystemd, type SystemdHost } from "../support/systemd/host.ts";
+import { buildPackage } from "../support/systemd/package.ts";
 import { until } from "../support/until.ts";
 
 /** The real agent under a real systemd, installed from the package: each test goes on where the one before it ended. */

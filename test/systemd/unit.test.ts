@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import { repository } from "../support/release.ts";
-import { bootSystemd, type SystemdHost } from "../support/systemd-host.ts";
+import { bootSystemd, type SystemdHost } from "../support/systemd/host.ts";
 import { until } from "../support/until.ts";
 
 /**

@@ -6,9 +6,9 @@ import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { type HostStatus, memberLeaseMs, type WorkerStatus } from "../../protocol/index.ts";
 import { makeRelease, repository } from "../support/release.ts";
-import { bootSystemd, type SystemdHost } from "../support/systemd-host.ts";
-import type { LoadReport } from "../support/systemd-load.ts";
-import { buildPackage, packageVersion } from "../support/systemd-package.ts";
+import { bootSystemd, type SystemdHost } from "../support/systemd/host.ts";
+import type { LoadReport } from "../support/systemd/load.ts";
+import { buildPackage, packageVersion } from "../support/systemd/package.ts";
 import { until } from "../support/until.ts";
 
 /** Agents that are replaced while two versions serve under load: by the package's upgrades, and by `systemctl restart`. */
@@ -82,7 +82,7 @@ const untilServing = (before: string) =>
 
 /** Runs the load while something is done. @returns what the load saw */
 async function underLoad(work: () => Promise<void>): Promise<LoadReport> {
-  const script = fileURLToPath(new URL("../support/systemd-load.js", import.meta.url));
+  const script = fileURLToPath(new URL("../support/systemd/load.js", import.meta.url));
   const load: ChildProcess = host.spawn([NODE, script, "web", "h1", nats, "8000", "8001"]);
   const said: string[] = [];
   let wrong = "";

@@ -2,7 +2,7 @@ import { accessSync, constants } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
-import { loginOptions } from "../../../daemon/bus-login.ts";
+import { loginOptions } from "../../../bus/login.ts";
 import { redact } from "../../../protocol/index.ts";
 import type { Config } from "../../config/schema.ts";
 import { type Check, fail, ok, reason, warn } from "./check.ts";

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { ProcessIdentity } from "../../../agent/os/process.ts";
-import { pidsWithEnvironment } from "../../../test/support/host.ts";
+import { pidsWithEnvironment } from "../../../test/support/agent/host.ts";
 import { freePorts } from "../../../test/support/ports.ts";
 import { repository } from "../../../test/support/release.ts";
 import { until } from "../../../test/support/until.ts";

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Member } from "../../../protocol/index.ts";
-import type { Host } from "../../../test/support/host.ts";
-import { MemberWatch, type Said } from "../../../test/support/members.ts";
+import type { Host } from "../../../test/support/agent/host.ts";
+import { MemberWatch, type Said } from "../../../test/support/fleet/member-watch.ts";
 import { until } from "../../../test/support/until.ts";
 import type { Run } from "./run.ts";
 

@@ -8,7 +8,7 @@ import { type TestContext, test } from "node:test";
 import { chooseConfig } from "../../../agent/cli/doctor/config-file.ts";
 import { checkInodes, checkSpace } from "../../../agent/cli/doctor/disk.ts";
 import { checkOpenFiles, openFilesLimit } from "../../../agent/cli/doctor/limits.ts";
-import { startNats } from "../../support/nats-server.ts";
+import { startNats } from "../../support/nats/server.ts";
 import { startFakeAgent } from "./support/fake-agent.ts";
 import { startPlainNats } from "./support/plain-nats.ts";
 import { scratch } from "./support/scratch.ts";

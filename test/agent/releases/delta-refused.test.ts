@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { chmod, cp, lstat, mkdir, readFile, rename, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { DeltaFailed, type ReleaseStore } from "../../../agent/releases/store.ts";
+import { DeltaFailed, type ReleaseStore } from "../../../agent/releases/store/store.ts";
 import type { Manifest } from "../../../protocol/manifest.ts";
 import type { Release } from "../../../protocol/release.ts";
 import { failsWith, install, openStore, quietly, releaseInFile } from "./support/installing.ts";

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import type { ReleaseStore } from "../../../agent/releases/store.ts";
+import type { ReleaseStore } from "../../../agent/releases/store/store.ts";
 import { serve } from "./support/archive-server.ts";
 import { failsWith, install, openStore, quietly, releaseInFile, releaseOf } from "./support/installing.ts";
 import { ballast, packTree, type Tree } from "./support/packing.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { decide, type View } from "../../../agent/slots/decide.ts";
+import { decide, type SlotView } from "../../../agent/slots/decide.ts";
 import { slotStates } from "../../../protocol/index.ts";
 import { installs, orders, releases } from "../../support/arbitrary.ts";
 import { type Luck, ModelSlot } from "./model.ts";
@@ -65,9 +65,9 @@ describe("deciding on the next step", () => {
         assert.equal(slot.view.pending, null);
         assert(["empty", "serving", "draining", "failed"].includes(slot.view.state), slot.view.state);
         assert.equal(slot.view.running, slot.view.state === "serving" || slot.view.state === "draining");
-        const { state, held, condemned } = slot.view;
+        const { state, held, crashLooped } = slot.view;
         // What was given up while it was held stays held, for when it is tried again.
-        assert.equal(state === "draining" || (condemned && held), held, "only what is held stays drained");
+        assert.equal(state === "draining" || (crashLooped && held), held, "only what is held stays drained");
       }),
       { numRuns: 3_000 },
     );
@@ -139,7 +139,7 @@ describe("deciding on the next step", () => {
   });
 
   it("is the same for the same view, and leaves the view as it was", () => {
-    const views: fc.Arbitrary<View> = fc.record({
+    const views: fc.Arbitrary<SlotView> = fc.record({
       state: fc.constantFrom(...slotStates),
       resident: fc.option(fc.record({ release: releases, proven: fc.boolean() })),
       pending: fc.option(orders),
@@ -147,7 +147,7 @@ describe("deciding on the next step", () => {
       running: fc.boolean(),
       drained: fc.boolean(),
       held: fc.boolean(),
-      condemned: fc.boolean(),
+      crashLooped: fc.boolean(),
       shutdown: fc.boolean(),
       retry: fc.boolean(),
     });

@@ -1,4 +1,4 @@
-import { decide, type Step, type View } from "../../../agent/slots/decide.ts";
+import { decide, type SlotView, type Step } from "../../../agent/slots/decide.ts";
 import { type SlotEvent, transition } from "../../../agent/slots/transitions.ts";
 import type { Order } from "../../../protocol/index.ts";
 
@@ -10,7 +10,7 @@ export type Luck = "succeeds" | "fails" | "is left" | "crashes";
  * what the real steps do. It checks at each step what must hold in every history.
  */
 export class ModelSlot {
-  view: View = {
+  view: SlotView = {
     state: "empty",
     resident: null,
     pending: null,
@@ -18,7 +18,7 @@ export class ModelSlot {
     running: false,
     drained: false,
     held: false,
-    condemned: false,
+    crashLooped: false,
     shutdown: false,
     retry: false,
   };
@@ -32,7 +32,7 @@ export class ModelSlot {
 
   take(order: Order): void {
     this.log(`order ${order.action}`);
-    this.set({ pending: order, staged: false, held: false, condemned: false });
+    this.set({ pending: order, staged: false, held: false, crashLooped: false });
     this.retryLater = false;
   }
 
@@ -52,14 +52,14 @@ export class ModelSlot {
 
   restart(): void {
     const { state, resident } = this.view;
-    if (resident && (state === "serving" || state === "failed")) this.set({ retry: true, condemned: false });
+    if (resident && (state === "serving" || state === "failed")) this.set({ retry: true, crashLooped: false });
   }
 
   /** Its workers crash in a loop. */
   loop(): void {
     const { state, pending, resident } = this.view;
     const stays = !pending || (pending.action === "install" && pending.release.version === resident?.release.version);
-    if (stays && (state === "serving" || state === "draining")) this.set({ condemned: true, pending: null });
+    if (stays && (state === "serving" || state === "draining")) this.set({ crashLooped: true, pending: null });
   }
 
   /** The agent's end and the next one's beginning: what is in memory is lost, the workers are found again. */
@@ -76,7 +76,7 @@ export class ModelSlot {
       running: running && resident !== null,
     });
     if (this.view.running) this.send(resident?.proven ? "adopt" : "start");
-    else this.send(this.view.condemned && resident ? "fail" : "clear");
+    else this.send(this.view.crashLooped && resident ? "fail" : "clear");
   }
 
   /** Takes the next step; false where there is none. */
@@ -104,7 +104,7 @@ export class ModelSlot {
     if (step === "drain" && !goes && !held) throw this.violation("drains what is to stay");
     if (step === "stop" && (state === "serving" || (state === "draining" && !this.view.drained)))
       throw this.violation("stops without having drained");
-    if (step === "fail" && !this.view.condemned) throw this.violation("gives up what is well");
+    if (step === "fail" && !this.view.crashLooped) throw this.violation("gives up what is well");
     if (step === "stop" && !goes && state !== "stopping" && state !== "failed")
       throw this.violation("stops what is to stay");
     const comes = pending?.action === "install" && goal !== resident?.release.version;
@@ -177,7 +177,10 @@ export class ModelSlot {
     if (state !== "serving" && state !== "draining" && transition(state, "fail") !== null) this.send("fail");
     if (pending && step !== "drain" && step !== "roll") this.set({ pending: null });
     this.retryLater =
-      this.view.state === "failed" && this.view.resident?.proven === true && !this.view.pending && !this.view.condemned;
+      this.view.state === "failed" &&
+      this.view.resident?.proven === true &&
+      !this.view.pending &&
+      !this.view.crashLooped;
   }
 
   private leave(step: Step): void {
@@ -191,7 +194,7 @@ export class ModelSlot {
     this.set({ state: next });
   }
 
-  private set(change: Partial<View>): void {
+  private set(change: Partial<SlotView>): void {
     this.view = { ...this.view, ...change };
   }
 

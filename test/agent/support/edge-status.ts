@@ -1,6 +1,6 @@
 import { type KvEntry, Kvm } from "@nats-io/kv";
 import { buckets, type EdgeStatus, keys, type Routes } from "../../../protocol/index.ts";
-import type { Host } from "../../support/host.ts";
+import type { Host } from "../../support/agent/host.ts";
 
 /** What an edge reports that has applied everything up to a revision of the serverset bucket. */
 export function edgeStatus(edge: string, over: Partial<EdgeStatus> = {}): EdgeStatus {

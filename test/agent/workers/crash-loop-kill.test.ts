@@ -3,8 +3,8 @@ import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { leftProcesses } from "../../support/host.ts";
-import { useHosts } from "../../support/hosts.ts";
+import { leftProcesses } from "../../support/agent/host.ts";
+import { useHosts } from "../../support/agent/hosts.ts";
 import { until } from "../../support/until.ts";
 import { OrderedHost } from "./ordered-host.ts";
 
@@ -15,7 +15,7 @@ describe("a version whose workers crash again and again", () => {
   const hosts = useHosts();
 
   it("is given up where the agent is killed at any write of its journal, and the other slot is never touched", async () => {
-    const module = new URL("../../support/crash-at-journal.js", import.meta.url);
+    const module = new URL("../../support/agent/crash-at-journal.js", import.meta.url);
     const plan = join(tmpdir(), `slotd-crash-plan-${process.pid}-${Math.random().toString(36).slice(2)}`);
     hosts.onEnd(() => rmSync(plan, { force: true }));
     module.searchParams.set("plan", plan);

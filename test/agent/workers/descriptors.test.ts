@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { descriptors } from "../../../agent/os/process.ts";
-import { leftProcesses } from "../../support/host.ts";
-import { useHosts } from "../../support/hosts.ts";
+import { leftProcesses } from "../../support/agent/host.ts";
+import { useHosts } from "../../support/agent/hosts.ts";
 import { until } from "../../support/until.ts";
 import { OrderedHost } from "./ordered-host.ts";
 

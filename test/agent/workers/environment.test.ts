@@ -4,8 +4,8 @@ import fc from "fast-check";
 import { parseConfig } from "../../../agent/config/load.ts";
 import { withReleaseConfig } from "../../../agent/config/release-config.ts";
 import type { Config } from "../../../agent/config/schema.ts";
-import { backoffMs } from "../../../agent/workers/backoff.ts";
-import { workerEnvironment } from "../../../agent/workers/spec.ts";
+import { workerEnvironment } from "../../../agent/workers/process/spec.ts";
+import { backoffMs } from "../../../daemon/backoff.ts";
 
 const withoutRelease = (config: Config) => withReleaseConfig(config, "7", { app: {}, health: {}, readiness: {} });
 

@@ -4,7 +4,7 @@ import { createServer, type RequestListener, type Server } from "node:http";
 import { type AddressInfo, connect, createServer as createTcpServer } from "node:net";
 import { afterEach, describe, it } from "node:test";
 import { peerName, tcpConnections } from "../../../agent/os/tcp-connections.ts";
-import { Health, probe } from "../../../agent/workers/health.ts";
+import { Health, probe } from "../../../agent/workers/watch/health.ts";
 import { until } from "../../support/until.ts";
 
 describe("a health probe", () => {

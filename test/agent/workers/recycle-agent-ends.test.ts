@@ -4,10 +4,10 @@ import { Agent } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { leftProcesses } from "../../support/host.ts";
-import { useHosts } from "../../support/hosts.ts";
-import { getOver } from "../../support/kept-connection.ts";
-import { Load } from "../../support/load.ts";
+import { leftProcesses } from "../../support/agent/host.ts";
+import { useHosts } from "../../support/agent/hosts.ts";
+import { getOver } from "../../support/load/kept-connection.ts";
+import { Load } from "../../support/load/load.ts";
 import { until } from "../../support/until.ts";
 import { heldWorkers, recyclingWorkers } from "./recycling.ts";
 
@@ -58,7 +58,7 @@ describe("workers that are being replaced", () => {
   });
 
   it("are one for each seat where the agent is killed at any write of its journal; no request fails", async () => {
-    const module = new URL("../../support/crash-at-journal.js", import.meta.url);
+    const module = new URL("../../support/agent/crash-at-journal.js", import.meta.url);
     const plan = join(tmpdir(), `slotd-crash-plan-${process.pid}-${Math.random().toString(36).slice(2)}`);
     hosts.onEnd(() => rmSync(plan, { force: true }));
     module.searchParams.set("plan", plan);

@@ -1,5 +1,5 @@
-import { leftProcesses } from "../../support/host.ts";
-import type { Hosts } from "../../support/hosts.ts";
+import { leftProcesses } from "../../support/agent/host.ts";
+import type { Hosts } from "../../support/agent/hosts.ts";
 import { until } from "../../support/until.ts";
 import { OrderedHost } from "./ordered-host.ts";
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { afterEach, describe, it, mock } from "node:test";
 import { pino } from "pino";
+import type { Worker } from "../../../agent/workers/process/worker.ts";
 import { type Replaceable, Replacer } from "../../../agent/workers/replacer.ts";
-import { type Seat, Seats } from "../../../agent/workers/seat.ts";
-import type { Worker } from "../../../agent/workers/worker.ts";
+import { type WorkerIndex, WorkerIndexes } from "../../../agent/workers/worker-index.ts";
 
 const MINUTE_MS = 60_000;
 
@@ -19,7 +19,7 @@ describe("replacing workers", () => {
 
   /** A pool without processes, whose next workers come up or do not; it tells what was done to it. */
   const playedPool = (workers: number) => {
-    const seats = new Seats();
+    const seats = new WorkerIndexes();
     const done: string[] = [];
     const luck = { comesUp: true, whole: true };
     let made = 0;
@@ -30,12 +30,12 @@ describe("replacing workers", () => {
       isHealthy: () => true,
       isWhole: () => luck.whole,
       notReady: () => new Error("not ready"),
-      async addRelief(seat: Seat) {
+      async addReplacement(seat: WorkerIndex) {
         if (!luck.comesUp) throw new Error("it does not come up");
         const relief = play(seat.number);
         done.push(`+${relief.name}`);
-        seat.relief = relief as unknown as Worker;
-        return seat.relief;
+        seat.replacement = relief as unknown as Worker;
+        return seat.replacement;
       },
       seated: () => {},
       async retire(worker: Worker) {

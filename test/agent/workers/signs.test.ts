@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, it } from "node:test";
 import { parseConfig } from "../../../agent/config/load.ts";
 import { descriptors } from "../../../agent/os/process.ts";
 import { sendUnixDatagram } from "../../../agent/os/unix-datagram.ts";
-import { Signs, sweepSigns } from "../../../agent/workers/signs.ts";
+import { sweepNotifyFiles, WorkerNotify } from "../../../agent/workers/watch/worker-notify.ts";
 import { until } from "../../support/until.ts";
 
 const config = (tables: string) => parseConfig(`service = "web"\n[app]\ncommand = ["x"]\n${tables}`);
@@ -17,7 +17,7 @@ const ALL = config('[readiness]\nby = "notify"\n[liveness]\npath = "/x"\n[watchd
 
 describe("what a worker shows of itself", () => {
   let directory = "";
-  const open: Signs[] = [];
+  const open: WorkerNotify[] = [];
   beforeEach(() => {
     directory = join(mkdtempSync(join(tmpdir(), "slotd-signs-")), "web.workers");
   });
@@ -27,13 +27,13 @@ describe("what a worker shows of itself", () => {
   });
 
   const prepare = (from = NOTIFY, name = "a-0") => {
-    const signs = Signs.prepare(from, directory, name, null, () => {});
+    const signs = WorkerNotify.prepare(from, directory, name, null, () => {});
     assert(signs);
     open.push(signs);
     return { signs, env: new Map(Object.entries(signs.variables)) };
   };
   const resume = (env: ReadonlyMap<string, string>, from = NOTIFY, name = "a-0") => {
-    const signs = Signs.resume(from, directory, name, env, () => {});
+    const signs = WorkerNotify.resume(from, directory, name, env, () => {});
     if (signs) open.push(signs);
     return signs;
   };
@@ -42,7 +42,7 @@ describe("what a worker shows of itself", () => {
 
   it("is nothing where nothing is asked of it", () => {
     assert.equal(
-      Signs.prepare(config(""), directory, "a-0", null, () => {}),
+      WorkerNotify.prepare(config(""), directory, "a-0", null, () => {}),
       null,
     );
     assert(!existsSync(directory));
@@ -58,7 +58,7 @@ describe("what a worker shows of itself", () => {
     for (const length of [80, 89, 90, 91, 92, 93, 94, 100]) {
       const long = join(directory, "x".repeat(length - directory.length - 1));
       assert.equal(long.length, length);
-      const prepared = () => Signs.prepare(ALL, long, "a-0", null, () => {})?.close();
+      const prepared = () => WorkerNotify.prepare(ALL, long, "a-0", null, () => {})?.close();
       if (length + "/a-0-ffffff.notify".length > 107) assert.throws(prepared, /bind failed: EINVAL/);
       else prepared();
       assert.deepEqual(readdirSync(long), []);
@@ -121,11 +121,11 @@ describe("what a worker shows of itself", () => {
     const gone = prepare(ALL);
     const elsewhere = prepare(ALL, "a-b-0");
     writeFileSync(join(directory, "a-0-note"), "");
-    sweepSigns(directory, "a", [lives.env]);
+    sweepNotifyFiles(directory, "a", [lives.env]);
     const there = ({ env }: typeof lives) => existsSync(env.get("NOTIFY_SOCKET") as string);
     assert.deepEqual([there(lives), there(gone), there(elsewhere)], [true, false, true]);
     assert.equal(readdirSync(directory).length, 7);
-    sweepSigns(join(directory, "none"), "a", []);
+    sweepNotifyFiles(join(directory, "none"), "a", []);
   });
 
   it("comes by the usual program as well, which waits until the descriptor that it passes is closed", async () => {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { leftProcesses } from "../../support/host.ts";
-import { useHosts } from "../../support/hosts.ts";
-import { Load } from "../../support/load.ts";
+import { leftProcesses } from "../../support/agent/host.ts";
+import { useHosts } from "../../support/agent/hosts.ts";
+import { Load } from "../../support/load/load.ts";
 import { until } from "../../support/until.ts";
 import { lasts, OrderedHost } from "./ordered-host.ts";
 

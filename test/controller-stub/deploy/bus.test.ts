@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 import { ensureAll } from "../../../controller-stub/buckets.ts";
-import { startNats } from "../../support/nats-server.ts";
+import { startNats } from "../../support/nats/server.ts";
 import { endAll } from "../cli.ts";
 import { connectTo } from "../fake-host.ts";
 import { startCluster } from "../support/cluster.ts";

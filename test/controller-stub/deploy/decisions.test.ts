@@ -1,19 +1,23 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { type KnownEdge, missingEdges } from "../../../controller-stub/deploy/barrier.ts";
-import { bounded } from "../../../controller-stub/deploy/bounded.ts";
-import { chooseSlots } from "../../../controller-stub/deploy/choose-slots.ts";
-import { lacking } from "../../../controller-stub/deploy/converge.ts";
-import { hostVerdict } from "../../../controller-stub/deploy/host-verdict.ts";
-import { judgeVerb } from "../../../controller-stub/deploy/judge-verb.ts";
-import { isEnded, nextStep } from "../../../controller-stub/deploy/next-step.ts";
-import { draftDeploy } from "../../../controller-stub/deploy/plan.ts";
-import { resumed } from "../../../controller-stub/deploy/resumed.ts";
-import { nextRoutes } from "../../../controller-stub/deploy/routes.ts";
-import { matches, selectHosts } from "../../../controller-stub/deploy/select-hosts.ts";
-import { routesDuring, routesOffered, routesSwitched } from "../../../controller-stub/deploy/wanted-routes.ts";
-import { planWaves, waveSize } from "../../../controller-stub/deploy/waves.ts";
+import { type KnownEdge, missingEdges } from "../../../controller-stub/deploy/decisions/barrier.ts";
+import { chooseSlots } from "../../../controller-stub/deploy/decisions/choose-slots.ts";
+import { hostVerdict } from "../../../controller-stub/deploy/decisions/host-verdict.ts";
+import { judgeVerb } from "../../../controller-stub/deploy/decisions/judge-verb.ts";
+import { isEnded, nextStep } from "../../../controller-stub/deploy/decisions/next-step.ts";
+import { draftDeploy } from "../../../controller-stub/deploy/decisions/plan.ts";
+import { matches, selectHosts } from "../../../controller-stub/deploy/decisions/select-hosts.ts";
+import {
+  routesDuring,
+  routesOffered,
+  routesSwitched,
+} from "../../../controller-stub/deploy/decisions/wanted-routes.ts";
+import { planWaves, waveSize } from "../../../controller-stub/deploy/decisions/waves.ts";
+import { bounded } from "../../../controller-stub/deploy/run/bounded.ts";
+import { lacking } from "../../../controller-stub/deploy/run/converge.ts";
+import { resumed } from "../../../controller-stub/deploy/run/resumed.ts";
+import { nextRoutes } from "../../../controller-stub/deploy/run/routes.ts";
 import { type Deploy, deploySchema, deploySteps, type RunningDeploy } from "../../../protocol/deploy.ts";
 import type { InstallOrder } from "../../../protocol/order.ts";
 import { type EdgeStatus, routesSchema } from "../../../protocol/routes.ts";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 import { openBucket } from "../../../controller-stub/buckets.ts";
-import { Lock } from "../../../controller-stub/deploy/lock.ts";
-import { nextEpoch } from "../../../controller-stub/epochs.ts";
+import { Lock } from "../../../controller-stub/deploy/run/deploy-lock.ts";
+import { nextEpoch } from "../../../controller-stub/orders/epochs.ts";
 import { parseOrder } from "../../../protocol/order.ts";
 import { buckets, keys } from "../../../protocol/subjects.ts";
 import { run } from "../cli.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { Members } from "../../../edge/members/members.ts";
+import { KnownMembers } from "../../../edge/members/members.ts";
 import { memberLeaseMs, toMember } from "../../../protocol/index.ts";
 
 const key = (host: string) => `web.prod.${host}.a`;
@@ -14,15 +14,15 @@ function text(host: string, status: "ALIVE" | "STOPPING" = "ALIVE", version = "A
 }
 
 /** Members of which these hosts are alive. */
-function alive(...hosts: string[]): Members {
-  const members = new Members("web");
+function alive(...hosts: string[]): KnownMembers {
+  const members = new KnownMembers("web");
   members.beginListing(false);
   for (const [i, host] of hosts.entries()) members.take(key(host), i + 1, text(host), 0);
   members.endListing(0);
   return members;
 }
 
-const routed = (members: Members, maxLoss = 0.5) => {
+const routed = (members: KnownMembers, maxLoss = 0.5) => {
   const { members: list, heldBack } = members.judge(() => true, maxLoss);
   return [list.map(({ id }) => id.split(".")[1]), heldBack.length] as const;
 };
@@ -79,14 +79,14 @@ describe("members and their leases", () => {
   it("go on after a restart from what was kept", () => {
     const members = alive("h1", "h2");
     members.take(key("h2"), 3, text("h2", "STOPPING"), 1);
-    const restored = new Members("web");
+    const restored = new KnownMembers("web");
     restored.restore([...members.keep(), { key: "web.x", text: "broken", revision: 1 }], members.revision, 0);
     assert.deepEqual([routed(restored), restored.revision], [[["h1"], 0], 3]);
   });
 });
 
 describe("members that vanish", () => {
-  const remove = (members: Members, host: string, now: number) =>
+  const remove = (members: KnownMembers, host: string, now: number) =>
     members.take(key(host), members.revision + 1, null, now);
 
   it("at once, more than may be lost, are held until they return, withdraw, or their loss is accepted", () => {

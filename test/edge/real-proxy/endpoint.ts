@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Endpoint as TableEndpoint } from "../../../edge/table.ts";
+import type { Endpoint as TableEndpoint } from "../../../edge/table/table.ts";
 
 /** What an endpoint answers: who it is, and what it was asked. */
 export interface Said {

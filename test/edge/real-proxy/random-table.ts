@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import type { Table } from "../../../edge/table.ts";
+import type { Table } from "../../../edge/table/table.ts";
 
 const versions = ["A", "B", "C", "D"];
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { describe, it } from "node:test";
-import type { HaproxyConfig } from "../../../edge/haproxy/index.ts";
-import type { VarnishConfig } from "../../../edge/varnish/index.ts";
+import type { HaproxyConfig } from "../../../edge/proxies/haproxy/index.ts";
+import type { VarnishConfig } from "../../../edge/proxies/varnish/index.ts";
 import { until } from "../../support/until.ts";
 import { ask, useEdgeFleet } from "../fleet.ts";
 import type { Said } from "./endpoint.ts";

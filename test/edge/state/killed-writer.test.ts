@@ -5,8 +5,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import { ensureTableFiles, writeTableFiles } from "../../../edge/haproxy/files.ts";
 import { writeDurably } from "../../../daemon/durable-file.ts";
+import { ensureTableFiles, writeTableFiles } from "../../../edge/proxies/haproxy/files.ts";
 import { until } from "../../support/until.ts";
 
 const ROUNDS = 8;
@@ -61,7 +61,7 @@ describe("files that an edge and its proxy start from, whose writer is killed", 
     assert.deepEqual([read("routes.map"), read("servers.state")], ["", "1\n"]);
     for (let round = 0; round < ROUNDS; round++) {
       const files = "{ routes: String(n).repeat(100_000), state: String(n).repeat(300_000) }";
-      startWriter("edge/haproxy/files", `writeTableFiles(directory, ${files})`);
+      startWriter("edge/proxies/haproxy/files", `writeTableFiles(directory, ${files})`);
       await untilWritten(round, () => readlinkSync(join(directory, "current")));
       await end();
       const [routes, state] = [read("routes.map"), read("servers.state")];

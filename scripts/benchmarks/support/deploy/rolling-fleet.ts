@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ServiceProcess } from "../../../../test/support/agent/service-process.ts";
 import { freePorts } from "../../../../test/support/ports.ts";
-import { ServiceProcess } from "../../../../test/support/service-process.ts";
 import { renderRollingHaproxy } from "./rolling-haproxy.ts";
 import { RollingWorker } from "./rolling-worker.ts";
 

@@ -1,9 +1,9 @@
+import { Host } from "../../../../test/support/agent/host.ts";
 import { Edge } from "../../../../test/support/edge.ts";
-import { Haproxy } from "../../../../test/support/haproxy.ts";
-import { Host } from "../../../../test/support/host.ts";
-import { startNats } from "../../../../test/support/nats-server.ts";
+import { startNats } from "../../../../test/support/nats/server.ts";
+import { Haproxy } from "../../../../test/support/proxies/haproxy.ts";
+import { Varnish } from "../../../../test/support/proxies/varnish.ts";
 import { until } from "../../../../test/support/until.ts";
-import { Varnish } from "../../../../test/support/varnish.ts";
 import type { Run } from "../run.ts";
 import { BusRecord } from "./bus-record.ts";
 import { Controller, type VerbResult } from "./controller.ts";

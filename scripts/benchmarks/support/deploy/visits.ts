@@ -1,4 +1,4 @@
-import { type PhaseReport, Users, type UsersReport } from "../../../../test/support/users.ts";
+import { type PhaseReport, Users, type UsersReport } from "../../../../test/support/users/users.ts";
 import type { Run } from "../run.ts";
 import { median } from "../statistics.ts";
 

@@ -3,7 +3,7 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { extract } from "tar";
-import type { ReleaseStore } from "../../../../agent/releases/store.ts";
+import type { ReleaseStore } from "../../../../agent/releases/store/store.ts";
 import type { ArchiveFormat } from "../../../../protocol/package.ts";
 import type { Release } from "../../../../protocol/release.ts";
 import { start } from "../processes.ts";

@@ -1,11 +1,11 @@
 import { readdirSync, readlinkSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { audit } from "../../../../agent/releases/audit.ts";
-import { CleanUp } from "../../../../agent/releases/clean-up.ts";
-import { installedReleases } from "../../../../agent/releases/inventory.ts";
 import { manifestName } from "../../../../agent/releases/manifest-file.ts";
-import type { ReleaseStore } from "../../../../agent/releases/store.ts";
+import { audit } from "../../../../agent/releases/store/audit.ts";
+import { CleanUp } from "../../../../agent/releases/store/clean-up.ts";
+import { installedReleases } from "../../../../agent/releases/store/inventory.ts";
+import type { ReleaseStore } from "../../../../agent/releases/store/store.ts";
 import type { Release } from "../../../../protocol/release.ts";
 import { seededRandom } from "../random.ts";
 import type { Run } from "../run.ts";

@@ -3,7 +3,7 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Release } from "../../../../protocol/release.ts";
-import type { Host } from "../../../../test/support/host.ts";
+import type { Host } from "../../../../test/support/agent/host.ts";
 import { until } from "../../../../test/support/until.ts";
 import { LogTail } from "../log-tail.ts";
 import { readIfThere, start } from "../processes.ts";

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { pack } from "../../../../agent/pack/pack.ts";
-import { type ReleaseBounds, ReleaseStore } from "../../../../agent/releases/store.ts";
+import { type ReleaseBounds, ReleaseStore } from "../../../../agent/releases/store/store.ts";
 import type { Manifest } from "../../../../protocol/manifest.ts";
 import { type ArchiveFormat, toRelease } from "../../../../protocol/package.ts";
 import type { Release } from "../../../../protocol/release.ts";

@@ -1,5 +1,5 @@
 import { isAlive, type ProcessIdentity } from "../../../../agent/os/process.ts";
-import type { Host } from "../../../../test/support/host.ts";
+import type { Host } from "../../../../test/support/agent/host.ts";
 import { until } from "../../../../test/support/until.ts";
 import { identifyAll } from "../processes.ts";
 import type { Run } from "../run.ts";

@@ -1,5 +1,5 @@
 import { keys, type Release } from "../../../../protocol/index.ts";
-import type { Host } from "../../../../test/support/host.ts";
+import type { Host } from "../../../../test/support/agent/host.ts";
 import { releaseOfApp } from "../app.ts";
 import { Load } from "../load/load.ts";
 import { Registrations } from "../registrations.ts";

@@ -1,5 +1,5 @@
 import type { Release } from "../../../../protocol/index.ts";
-import type { Host } from "../../../../test/support/host.ts";
+import type { Host } from "../../../../test/support/agent/host.ts";
 import { LogTail } from "../log-tail.ts";
 
 /** A part of an install in a slot where something serves, in ms after its order. */

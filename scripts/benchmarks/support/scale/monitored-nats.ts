@@ -1,4 +1,4 @@
-import { startNatsWith } from "../../../../test/support/nats-with.ts";
+import { startNatsWith } from "../../../../test/support/nats/with-config.ts";
 import { freePorts } from "../../../../test/support/ports.ts";
 import type { Run } from "../run.ts";
 

@@ -1,4 +1,4 @@
-import { PretendFleet, type PretendOptions } from "../../../../test/support/pretend-fleet.ts";
+import { PretendFleet, type PretendOptions } from "../../../../test/support/pretend/fleet.ts";
 import type { FromPretend, ToPretend } from "./pretend-process.ts";
 
 // Hosts, or edges, that pretend, in a process of their own: what is measured does not wait for their turn.

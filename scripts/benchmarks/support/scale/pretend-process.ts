@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import type { PretendOptions } from "../../../../test/support/pretend-fleet.ts";
+import type { PretendOptions } from "../../../../test/support/pretend/fleet.ts";
 import { end } from "../processes.ts";
 import type { Run } from "../run.ts";
 

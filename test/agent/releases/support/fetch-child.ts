@@ -4,8 +4,8 @@
  */
 import { jetstream } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
-import { objectSource } from "../../../../agent/bus/object-source.ts";
-import { fetchArchive } from "../../../../agent/releases/fetch.ts";
+import { fetchArchive } from "../../../../agent/releases/fetch/fetch.ts";
+import { objectSource } from "../../../../agent/releases/fetch/object-source.ts";
 import { noObjects } from "./installing.ts";
 
 const [path, release, bounds, bus] = process.argv.slice(2) as [string, string, string, string | undefined];

@@ -8,7 +8,7 @@ import {
   type ObjectSource,
   type ReleaseBounds,
   ReleaseStore,
-} from "../../../../agent/releases/store.ts";
+} from "../../../../agent/releases/store/store.ts";
 import type { ErrorCode } from "../../../../protocol/error-codes.ts";
 import { SlotdError } from "../../../../protocol/errors.ts";
 import type { Release } from "../../../../protocol/release.ts";

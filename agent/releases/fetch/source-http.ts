@@ -1,0 +1,55 @@
+import { readHeaders } from "./headers.ts";
+import type { Asked, Opened } from "./source.ts";
+import { otherSize, SourceFault } from "./source-fault.ts";
+import { requireRange, validatorOf } from "./source-range.ts";
+import { follow } from "./source-redirects.ts";
+
+/** An archive from a server, resumed where the server can. @throws SourceFault; anything else may pass. */
+export async function openHttp(url: string, asked: Asked): Promise<Opened> {
+  const response = await follow(url, await readHeaders(asked.headersFile), wayOf(asked), asked.signal);
+  switch (response.status) {
+    case 200:
+      return whole(response, asked);
+    case 206:
+      return rest(response, asked);
+    case 404:
+    case 410:
+      throw new SourceFault("absent", `status ${response.status}`);
+    case 416:
+      throw new SourceFault("ranges", `the server has nothing from byte ${asked.from} on (status 416)`);
+    default:
+      throw new SourceFault("passing", `the server answered with status ${response.status}`);
+  }
+}
+
+/** The headers that say what is wanted. */
+function wayOf({ from, validator }: Asked): Record<string, string> {
+  return {
+    // The bytes are what the digest is of: no encoding for the way.
+    "accept-encoding": "identity",
+    ...(from > 0 && { range: `bytes=${from}-` }),
+    ...(from > 0 && validator !== null && { "if-range": validator }),
+  };
+}
+
+function whole(response: Response, { sizeBytes }: Asked): Opened {
+  const stream = plainBody(response);
+  const length = response.headers.get("content-length");
+  if (length !== null && Number(length) !== sizeBytes) throw otherSize(Number(length));
+  return { stream, from: 0, to: length === null ? null : sizeBytes, validator: validatorOf(response.headers) };
+}
+
+function rest(response: Response, asked: Asked): Opened {
+  const stream = plainBody(response);
+  const to = requireRange(response.headers, asked);
+  return { stream, from: asked.from, to, validator: validatorOf(response.headers) };
+}
+
+function plainBody(response: Response): ReadableStream<Uint8Array> {
+  const encoding = response.headers.get("content-encoding") ?? "identity";
+  if (encoding !== "identity") {
+    throw new SourceFault("unfit", `the server sends it with content-encoding ${encoding}`);
+  }
+  if (!response.body) throw new SourceFault("passing", "the server answered without a body");
+  return response.body;
+}

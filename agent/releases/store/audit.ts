@@ -1,0 +1,42 @@
+import { Worker } from "node:worker_threads";
+import { InternalError } from "../../../protocol/errors.ts";
+import type { Difference } from "../../../protocol/release-status.ts";
+
+/** What the thread is told: a release's tree, and the file of its manifest. */
+export interface AuditJob {
+  tree: string;
+  manifest: string;
+  /** Whether contents are read and hashed; else only what the directories say. */
+  contents: boolean;
+}
+
+/** What the thread says, once. */
+export type AuditReport =
+  | { kind: "done"; bytes: number; sharedBytes: number; differences: Difference[] }
+  | { kind: "failed"; message: string };
+
+/**
+ * Looks through a release's tree in a thread of its own, at low priority.
+ * @returns how many bytes its files have, how many of them are shared with other releases, and where it is not what its manifest says.
+ * @throws InternalError where it can't be looked at; the signal's reason.
+ */
+export async function audit(job: AuditJob, signal: AbortSignal): Promise<Extract<AuditReport, { kind: "done" }>> {
+  signal.throwIfAborted();
+  const thread = new Worker(new URL("./audit-thread.js", import.meta.url), { workerData: job, execArgv: [] });
+  try {
+    const report = await new Promise<AuditReport>((resolve, reject) => {
+      const onAbort = () => reject(signal.reason);
+      signal.addEventListener("abort", onAbort, { once: true });
+      thread.once("message", resolve);
+      thread.once("error", reject);
+      thread.once("exit", () => {
+        signal.removeEventListener("abort", onAbort);
+        reject(new InternalError("the auditing thread ended and said nothing"));
+      });
+    });
+    if (report.kind === "failed") throw new InternalError(`${job.tree} can't be looked through: ${report.message}`);
+    return report;
+  } finally {
+    await thread.terminate();
+  }
+}

@@ -1,0 +1,65 @@
+import { dirname, join } from "node:path";
+import { ReleaseNotInstalledError, type ReleaseStatus, type Verification } from "../../../protocol/index.ts";
+import { manifestName } from "../manifest-file.ts";
+import { audit } from "./audit.ts";
+import { readRecord } from "./record.ts";
+import type { Roles } from "./role-links.ts";
+import type { InstalledRelease, ReleaseStore } from "./store.ts";
+import type { KeptRelease } from "./surplus.ts";
+
+/** Whose a version is on this host. */
+export interface Holders {
+  /** The slots that hold it, or are about to. */
+  slots(version: string): string[];
+  roles(): Roles;
+}
+
+/** What releases this host has, for people. */
+export class Inventory {
+  constructor(
+    private readonly store: ReleaseStore,
+    private readonly holders: Holders,
+  ) {}
+
+  /** All of them, the newest first. */
+  async list(signal: AbortSignal): Promise<ReleaseStatus[]> {
+    const roles = this.holders.roles();
+    const found: ReleaseStatus[] = [];
+    for (const { version, sha256, tree, treeDigest, installedAt, bytes } of await installedReleases(this.store)) {
+      // One that an earlier version of slotd installed has no manifest to look by.
+      const seen = treeDigest === null ? null : await this.look(tree, false, signal).catch(() => null);
+      const role = roles.current === version ? "current" : roles.previous === version ? "previous" : null;
+      const slots = this.holders.slots(version);
+      const sharedBytes = seen?.sharedBytes ?? null;
+      found.push({ version, sha256, tree: treeDigest, installedAt, bytes, sharedBytes, slots, role });
+    }
+    return found.sort((x, y) => y.installedAt.localeCompare(x.installedAt));
+  }
+
+  /** Reads and hashes all of a release's files again. @throws ReleaseNotInstalledError */
+  async verify(version: string, signal: AbortSignal): Promise<Verification> {
+    const release = await this.store.find(version);
+    if (!release) throw new ReleaseNotInstalledError(version, "it is not installed");
+    if (release.treeDigest === null)
+      throw new ReleaseNotInstalledError(version, "it was installed by a version of slotd that kept no manifest");
+    const { bytes, differences } = await this.look(release.tree, true, signal);
+    return { version, tree: release.treeDigest, bytes, good: differences.length === 0, differences };
+  }
+
+  private look(tree: string, contents: boolean, signal: AbortSignal) {
+    return audit({ tree, manifest: join(dirname(tree), manifestName), contents }, signal);
+  }
+}
+
+/** The installed releases, with what their records say of them. */
+export async function installedReleases(
+  store: Pick<ReleaseStore, "list">,
+): Promise<(InstalledRelease & KeptRelease)[]> {
+  const found = await Promise.all(
+    (await store.list()).map(async (release) => {
+      const record = await readRecord(dirname(release.tree));
+      return record && { ...release, installedAt: record.installedAt, bytes: record.unpackedBytes };
+    }),
+  );
+  return found.filter((release) => release !== null);
+}

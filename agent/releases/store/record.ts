@@ -1,0 +1,50 @@
+import { open, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { sha256Schema } from "../../../protocol/names.ts";
+import { releaseSchema } from "../../../protocol/release.ts";
+
+const count = z.int().nonnegative();
+
+/** `release.json`: what was ordered, what it came to, and when. Unknown keys are kept readable for later versions. */
+const recordSchema = z.object({
+  release: releaseSchema,
+  /** Digest of the tree; releases of earlier versions of slotd have none. */
+  tree: sha256Schema.optional(),
+  entries: count,
+  /** Directories and symbolic links: what a delta against this tree makes anew, even where nothing changed. */
+  ownNodes: count.optional(),
+  unpackedBytes: count,
+  installedAt: z.iso.datetime(),
+});
+export type ReleaseRecord = z.infer<typeof recordSchema>;
+
+const NAME = "release.json";
+
+/** Writes `release.json` into `dir` and syncs it. The directory itself is synced by whoever renames it. */
+export async function writeRecord(dir: string, record: ReleaseRecord): Promise<void> {
+  const file = await open(join(dir, NAME), "wx", 0o644);
+  try {
+    await file.writeFile(`${JSON.stringify(record, null, 2)}\n`);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** The record in `dir`, or null if there is none that makes sense. Throws when the disk can't be read (EIO, EACCES). */
+export async function readRecord(dir: string): Promise<ReleaseRecord | null> {
+  let text: string;
+  try {
+    text = await readFile(join(dir, NAME), "utf8");
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR" || code === "EISDIR") return null;
+    throw error;
+  }
+  try {
+    return recordSchema.parse(JSON.parse(text));
+  } catch {
+    return null;
+  }
+}

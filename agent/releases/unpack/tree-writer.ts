@@ -1,0 +1,206 @@
+import { createHash, type Hash } from "node:crypto";
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fchmodSync,
+  futimesSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  symlinkSync,
+  writeSync,
+} from "node:fs";
+import { join } from "node:path";
+import type { ManifestEntry } from "../../../protocol/manifest.ts";
+import { syncFileSystem } from "../../os/libc.ts";
+import type { ReleaseBounds } from "../bounds.ts";
+import { isDiskFull } from "../disk.ts";
+import type { BaseTree } from "./base-tree.ts";
+import { checkEntry, fold, type NodeKind } from "./check-entry.ts";
+import { UnpackFailure } from "./failure.ts";
+import type { TarEntry, TarHandler } from "./tar-reader.ts";
+
+/** Nobody but the owner may change an installed release, and everybody may run it, if the archive says so. */
+const MODE_MASK = 0o755;
+/** The owner has to be able to read every file, to sync it, and to enter every directory, to remove it. */
+const FILE_FLOOR = 0o400;
+const DIRECTORY_FLOOR = 0o700;
+/** Beyond the year 2242 file systems differ. */
+const MAX_SECONDS = 2 ** 33;
+/** Never follows and never replaces: whatever is there already, is not the archive's. */
+const CREATE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+
+/**
+ * Writes the entries of an archive below `root`, each after it was checked. Its calls block, which is fine in a thread of their own.
+ * Throws UnpackFailure.
+ */
+export class TreeWriter implements TarHandler {
+  readonly #known = new Map<string, { path: string; kind: NodeKind }>();
+  /** What is there, by path, for the manifest. */
+  readonly #written = new Map<string, ManifestEntry>();
+  #file: { fd: number; path: string; hash: Hash; entry: TarEntry } | null = null;
+  #current = "";
+  /** Entries of the archive, for progress. */
+  entries = 0;
+  bytes = 0;
+
+  constructor(
+    readonly root: string,
+    readonly bounds: Pick<ReleaseBounds, "maxEntries" | "maxUnpackedBytes">,
+    readonly onEntry: (entries: number) => void,
+  ) {}
+
+  /** How many files, links and directories there are now. */
+  get nodes(): number {
+    return this.#known.size;
+  }
+
+  /** All that was written, for the manifest. */
+  get manifest(): ManifestEntry[] {
+    return [...this.#written.values()];
+  }
+
+  entry(entry: TarEntry): void {
+    this.#current = entry.path;
+    const { path, kind, target } = this.#admit(entry);
+    const full = join(this.root, path);
+    this.#guard(() => {
+      if (kind === "file") this.#file = { fd: openSync(full, CREATE, 0o600), path, hash: createHash("sha256"), entry };
+      else if (kind === "symlink") this.#symlink(path, target);
+      // Not for the root, whose mode is an accident of the directory that somebody packed.
+      else if (kind === "directory" && path !== "") this.#setDirectoryMode(path, entry.mode);
+      else if (kind === "hardlink") this.#link(path, target);
+    });
+  }
+
+  data(chunk: Uint8Array): void {
+    const file = this.#file;
+    if (file === null) return;
+    file.hash.update(chunk);
+    this.#guard(() => {
+      for (let at = 0; at < chunk.length; ) at += writeSync(file.fd, chunk, at);
+    });
+  }
+
+  entryEnd(): void {
+    this.#guard(() => this.#closeFile());
+    this.onEntry(this.entries);
+  }
+
+  /** Takes an entry over from another tree of this file system: a file is the same file under another name. */
+  adopt(entry: ManifestEntry, base: BaseTree): void {
+    this.#current = entry.path;
+    const sizeBytes = entry.type === "file" ? entry.sizeBytes : 0;
+    const linkpath = entry.type === "symlink" ? entry.target : "";
+    const mode = entry.type === "symlink" ? 0o777 : entry.mode;
+    const { path } = this.#admit({ path: entry.path, type: entry.type, linkpath, mode, sizeBytes, mtime: undefined });
+    this.#guard(() => {
+      if (entry.type === "directory") return this.#setDirectoryMode(path, mode);
+      if (entry.type === "symlink") return this.#symlink(path, entry.target);
+      linkSync(base.locate(entry), join(this.root, path));
+      this.#written.set(path, entry);
+    });
+    this.onEntry(this.entries);
+  }
+
+  /** Ends what an error left open. */
+  close(): void {
+    if (this.#file !== null) closeSync(this.#file.fd);
+    this.#file = null;
+  }
+
+  /** Makes all of it durable: one call for the whole file system, rather than one for each of thousands of files. */
+  sync(): void {
+    this.#guard(() => {
+      const fd = openSync(this.root, constants.O_RDONLY | constants.O_DIRECTORY);
+      try {
+        syncFileSystem(fd);
+      } finally {
+        closeSync(fd);
+      }
+    });
+  }
+
+  /** Checks an entry against what is there and against the bounds, and makes the directories that it implies. */
+  #admit(entry: TarEntry) {
+    const verdict = checkEntry(entry, this.#known);
+    if ("rule" in verdict)
+      throw new UnpackFailure({ kind: "unsafe", entry: entry.path.slice(0, 512), rule: verdict.rule });
+    const { maxEntries, maxUnpackedBytes } = this.bounds;
+    if (this.entries + 1 > maxEntries || this.nodes + verdict.adds.length > maxEntries) {
+      throw tooLarge("the number of the archive's entries", "max_entries", maxEntries);
+    }
+    this.bytes += entry.sizeBytes;
+    if (this.bytes > maxUnpackedBytes) {
+      throw tooLarge("what the archive unpacks to", "max_unpacked_bytes", maxUnpackedBytes);
+    }
+    this.entries++;
+    for (const add of verdict.adds) {
+      this.#known.set(fold(add.path), add);
+      if (add.kind === "directory") this.#guard(() => this.#makeDirectory(add.path));
+    }
+    return verdict;
+  }
+
+  #makeDirectory(path: string): void {
+    mkdirSync(join(this.root, path));
+    this.#setDirectoryMode(path, MODE_MASK);
+  }
+
+  #setDirectoryMode(path: string, wanted: number): void {
+    const mode = (wanted & MODE_MASK) | DIRECTORY_FLOOR;
+    chmodSync(join(this.root, path), mode);
+    this.#written.set(path, { type: "directory", path, mode });
+  }
+
+  #symlink(path: string, target: string): void {
+    symlinkSync(target, join(this.root, path));
+    this.#written.set(path, { type: "symlink", path, target });
+  }
+
+  #link(path: string, target: string): void {
+    linkSync(join(this.root, target), join(this.root, path));
+    this.#written.set(path, { ...(this.#written.get(target) as ManifestEntry), path });
+  }
+
+  #closeFile(): void {
+    const file = this.#file;
+    if (file === null) return;
+    const { fd, path, hash, entry } = file;
+    const mode = (entry.mode & MODE_MASK) | FILE_FLOOR;
+    fchmodSync(fd, mode);
+    const seconds = entry.mtime ? entry.mtime.getTime() / 1000 : Number.NaN;
+    if (seconds >= 0 && seconds < MAX_SECONDS) futimesSync(fd, seconds, seconds);
+    this.#file = null;
+    closeSync(fd);
+    this.#written.set(path, { type: "file", path, mode, sizeBytes: entry.sizeBytes, sha256: hash.digest("hex") });
+  }
+
+  #guard(write: () => void): void {
+    try {
+      write();
+    } catch (error) {
+      throw explain(error, this.#current);
+    }
+  }
+}
+
+/** A failed write in the words of the failure it means. */
+function explain(error: unknown, entry: string): unknown {
+  if (error instanceof UnpackFailure) return error;
+  if (isDiskFull(error)) {
+    return new UnpackFailure({
+      kind: "diskFull",
+      message: `unpacking ${JSON.stringify(entry.slice(0, 512))} found it full`,
+    });
+  }
+  if ((error as NodeJS.ErrnoException).code === "ENAMETOOLONG") {
+    return new UnpackFailure({ kind: "unsafe", entry: entry.slice(0, 512), rule: "has a name too long for this disk" });
+  }
+  return error;
+}
+
+function tooLarge(what: string, bound: string, limit: number): UnpackFailure {
+  return new UnpackFailure({ kind: "tooLarge", what, bound, limit });
+}

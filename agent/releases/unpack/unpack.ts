@@ -1,0 +1,86 @@
+import { Worker } from "node:worker_threads";
+import { InternalError } from "../../../protocol/errors.ts";
+import type { ReleaseBounds, StepOptions } from "../bounds.ts";
+import { type Failure, toError } from "./failure.ts";
+
+/** What the thread is told. `tree` is an empty directory. */
+export interface UnpackJob {
+  version: string;
+  archive: string;
+  tree: string;
+  /** Where the manifest goes. */
+  manifest: string;
+  /** What a delta is against: the tree, its manifest's file, and when it had been installed. */
+  base: { tree: string; manifest: string; installedAt: Date } | null;
+  bounds: Pick<ReleaseBounds, "maxEntries" | "maxUnpackedBytes">;
+}
+
+/** What an archive came to. */
+export interface Unpacked {
+  entries: number;
+  /** Of its files. */
+  bytes: number;
+  /** The tree's digest. */
+  tree: string;
+  /** Directories and links in it. */
+  ownNodes: number;
+}
+
+/** What the thread says: any number of `progress`, then one of the others. */
+export type UnpackReport =
+  | { kind: "progress"; entries: number }
+  | ({ kind: "done" } & Unpacked)
+  | { kind: "failed"; failure: Failure };
+
+/** How long a thread that is not wanted any more may take to end what it has begun. */
+const STOP_MS = 2_000;
+/** The map of names is what grows: an archive that makes it outgrow this ends its thread, not the agent. */
+const MAX_HEAP_MB = 1024;
+
+/**
+ * Unpacks an archive in a thread of its own. When this returns or throws, the thread is gone and writes no more.
+ * @throws ArchiveUnsafeError, ArchiveCorruptError, ReleaseTooLargeError, DiskFullError, InternalError; the signal's reason.
+ */
+export async function unpackInThread(job: UnpackJob, { signal, onProgress }: StepOptions): Promise<Unpacked> {
+  signal.throwIfAborted();
+  const thread = new Worker(new URL("./unpack-thread.js", import.meta.url), {
+    workerData: job,
+    execArgv: [],
+    resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MB },
+  });
+  const exited = new Promise((resolve) => thread.once("exit", resolve));
+  try {
+    const end = await endOf(thread, signal, onProgress);
+    if (end.kind === "failed") throw await toError(end.failure, job.tree);
+    onProgress({ done: end.entries, total: end.entries });
+    return end;
+  } finally {
+    // It ends by itself, with what it started, unless one call takes long.
+    thread.postMessage("stop");
+    const timer = setTimeout(() => void thread.terminate(), STOP_MS);
+    await exited;
+    clearTimeout(timer);
+  }
+}
+
+function endOf(
+  thread: Worker,
+  signal: AbortSignal,
+  onProgress: StepOptions["onProgress"],
+): Promise<Exclude<UnpackReport, { kind: "progress" }>> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener("abort", onAbort);
+    const ended = () => signal.removeEventListener("abort", onAbort);
+    thread.on("message", (report: UnpackReport) => {
+      if (report.kind !== "progress") resolve(report);
+      // What was under way when it was aborted is of no interest, and must not be told after the end.
+      else if (!signal.aborted) onProgress({ done: report.entries, total: 0 });
+    });
+    thread.on("error", (cause) => reject(new InternalError(`unpacking failed: ${cause.message}`, { cause })));
+    thread.on("exit", (code) => {
+      ended();
+      reject(new InternalError(`the unpacking thread ended with code ${code} and said nothing`));
+    });
+  });
+}

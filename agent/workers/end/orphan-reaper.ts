@@ -1,0 +1,56 @@
+import type { Logger } from "pino";
+import type { ProcessIdentity } from "../../os/process.ts";
+import type { WorkerSpec } from "../process/spec.ts";
+import type { Worker } from "../process/worker.ts";
+import { endTree } from "./end-tree.ts";
+import { orphansOf } from "./find-orphans.ts";
+
+/** Ends what workers that ended by themselves, or one by one, left of their trees. */
+export class OrphanReaper {
+  /** Workers that ended, of whose trees it is not known yet that nothing is left. */
+  private readonly departed = new Set<Worker>();
+  private soon: NodeJS.Immediate | undefined;
+  private stopped = false;
+
+  constructor(
+    private readonly spec: WorkerSpec,
+    private readonly living: ReadonlySet<Worker>,
+    private readonly log: Logger,
+  ) {}
+
+  /** Takes a worker that has ended; all that ended together cost one look. */
+  add(worker: Worker): void {
+    this.departed.add(worker);
+    if (this.stopped) return;
+    this.soon ??= setImmediate(() => void this.sweep());
+  }
+
+  /** Ends no more. @returns the workers whose trees may still be there. */
+  stop(): ProcessIdentity[] {
+    this.stopped = true;
+    clearImmediate(this.soon);
+    return [...this.departed].map((worker) => worker.identity);
+  }
+
+  private async sweep(): Promise<void> {
+    this.soon = undefined;
+    const gone = [...this.departed];
+    const { slot, token, config } = this.spec;
+    const only = orphansOf(
+      token,
+      gone,
+      [...this.living].map((worker) => worker.pid),
+    );
+    if (only.length > 0)
+      this.log.warn({ pids: only.map(({ pid }) => pid) }, "processes that a worker left are being ended");
+    try {
+      const signal = config.app.stop_signal as NodeJS.Signals;
+      await endTree({ slot, token, leaders: [], cgroup: null, only, signal }, config.app.stop_grace_ms);
+      // What was started meanwhile is in its group, where it has one.
+      await Promise.all(gone.map((worker) => worker.cgroup?.end()));
+      for (const worker of gone) this.departed.delete(worker);
+    } catch (error) {
+      this.log.error({ err: error }, "processes that a worker left could not be ended");
+    }
+  }
+}

@@ -1,0 +1,218 @@
+import type { Logger } from "pino";
+import type { Config } from "../../config/schema.ts";
+import { Cgroup } from "../../os/cgroup.ts";
+import { commandLine, environment, identify, type ProcessIdentity } from "../../os/process.ts";
+import { endTree } from "../end/end-tree.ts";
+import { treeOf } from "../end/find-orphans.ts";
+import { TOKEN_VARIABLE } from "./spec.ts";
+
+/** The controllers that the limits of slots and workers need. */
+const CONTROLLERS = ["cpu", "memory", "pids"];
+/** For what is found of workers that ended while no agent was there. */
+const ORPHANS_GRACE_MS = 10_000;
+
+/**
+ * The control groups of a host's slots, below the one that systemd has handed to the agent:
+ *
+ *     slotd@web.service/agent
+ *     slotd@web.service/slot-a/worker-0
+ *
+ * A group holds a worker with all that it ever starts, whatever that does to its session or its environment.
+ */
+export class HostCgroups {
+  private readonly slots: SlotCgroup[] = [];
+
+  private constructor(
+    private readonly top: Cgroup,
+    private readonly limits: Config["limits"],
+    private readonly log: Logger,
+  ) {}
+
+  /** Moves the agent into a group of its own. Null, and why in the log, where it has no part of the hierarchy to itself. */
+  static open(limits: Config["limits"], log: Logger): HostCgroups | null {
+    const top = Cgroup.delegated();
+    if (!top) {
+      log.info(
+        "no delegated cgroup v2 (Delegate=yes of slotd@.service): processes are told by session, group and token",
+      );
+      return null;
+    }
+    try {
+      top.child("agent").make().take(process.pid);
+      return new HostCgroups(top, limits, log);
+    } catch (err) {
+      log.warn({ err, cgroup: top.path }, "the delegated cgroup can't be used");
+      return null;
+    }
+  }
+
+  slot(name: string, cpuWeight: number): SlotCgroup {
+    const group = this.top.child(`slot-${name}`);
+    // The empty ones of an earlier agent.
+    group.remove();
+    const slot = new SlotCgroup(group, this.limits, cpuWeight, this.log.child({ slot: name }));
+    this.slots.push(slot);
+    return slot;
+  }
+
+  /**
+   * Gives the controllers to the slots and sets all limits, also those of workers that run. Done at each start, when what an earlier
+   * agent left has its place: before systemd 254 the limits are lifted while no agent is there, see systemd/after-agent.
+   * @returns the controllers that hold now
+   */
+  enforce(): string[] {
+    const { top, log } = this;
+    const there = CONTROLLERS.filter((controller) => top.controllers.includes(controller));
+    try {
+      top.enable(there);
+    } catch (err) {
+      const inTheWay = top.read("cgroup.procs").split("\n").filter(Boolean);
+      const processes = inTheWay.map((pid) => `${pid} (${commandLine(Number(pid))})`);
+      log.warn(
+        { err, processes, cgroup: top.path },
+        "limits can't be enforced: processes are in the unit's own cgroup",
+      );
+    }
+    for (const slot of this.slots) slot.enforce();
+    return top.enabled;
+  }
+}
+
+/**
+ * A slot's control group, with one for each worker in it. No group is given to a second worker while it is there: what a worker left in
+ * its group is not to be mixed up with the next one.
+ */
+export class SlotCgroup {
+  /** Those of the workers that this agent has started or taken over. */
+  private readonly given = new Set<string>();
+
+  constructor(
+    private readonly group: Cgroup,
+    private readonly limits: Config["limits"],
+    private readonly cpuWeight: number,
+    private readonly log: Logger,
+  ) {}
+
+  /** A new group for a worker. Two of a seat may run at a time. */
+  place(worker: number): Cgroup {
+    if (!this.group.exists) this.open();
+    for (let n = 0; ; n++) {
+      const group = this.group.child(n === 0 ? `worker-${worker}` : `worker-${worker}.${n}`);
+      if (group.exists) continue;
+      group.make();
+      this.given.add(group.path);
+      this.limit(group);
+      return group;
+    }
+  }
+
+  /** The group of a worker that was found running; it is given one, with all that it has started, where it has none. */
+  placeOf(identity: ProcessIdentity, worker: number): Cgroup {
+    const now = Cgroup.of(identity.pid)?.below(this.group);
+    if (now) {
+      this.given.add(now.path);
+      return now;
+    }
+    const group = this.place(worker);
+    try {
+      group.take(identity.pid);
+    } catch (error) {
+      group.remove();
+      throw error;
+    }
+    // What is started from here on is born there; what was being started meanwhile is found by another look.
+    for (let looks = 0, rest = [0]; rest.length > 0 && looks < 5; looks++) {
+      const moved = new Set(group.pids());
+      rest = treeOf(identity).filter((pid) => !moved.has(pid));
+      for (const pid of rest) group.tryToTake(pid);
+    }
+    return group;
+  }
+
+  /** Sets the slot's weight and the limits of all of its workers, and ends what belongs to none. */
+  enforce(): void {
+    if (!this.group.exists) return;
+    this.open();
+    for (const group of this.group.children()) {
+      if (this.given.has(group.path) || !isOrphaned(group)) this.limit(group);
+      else void this.clear(group);
+    }
+  }
+
+  /** The processes in the slot's groups. */
+  processes(): ProcessIdentity[] {
+    return processesOf(this.group);
+  }
+
+  kill(): boolean {
+    return this.group.kill();
+  }
+
+  remove(): void {
+    this.group.remove();
+  }
+
+  /** Makes the slot's group, with what those of its workers need of it. */
+  private open(): void {
+    const { group, log } = this;
+    group.make();
+    try {
+      if (group.has("cpu.weight")) group.write("cpu.weight", String(this.cpuWeight));
+      group.enable(CONTROLLERS.filter((controller) => group.controllers.includes(controller)));
+    } catch (err) {
+      log.warn({ err, cgroup: group.path }, "limits can't be enforced");
+    }
+  }
+
+  /** Ends what a worker left that ended while no agent was there. */
+  private async clear(group: Cgroup): Promise<void> {
+    const { log } = this;
+    const only = processesOf(group);
+    try {
+      if (only.length > 0)
+        log.warn({ pids: only.map(({ pid }) => pid) }, "processes that a worker left are being ended");
+      await endTree(
+        { slot: group.path, token: "", leaders: [], cgroup: null, only, signal: "SIGTERM" },
+        ORPHANS_GRACE_MS,
+      );
+      await group.end();
+    } catch (err) {
+      log.error({ err, cgroup: group.path }, "processes that a worker left could not be ended");
+    }
+  }
+
+  private limit(group: Cgroup): void {
+    for (const [file, value] of Object.entries(limitFiles(this.limits))) {
+      if (!group.has(file)) continue;
+      // Lowering it below what is in use would kill at once; the worker's next process gets it.
+      const used = file === "memory.max" ? Number(group.read("memory.current")) : 0;
+      if (used > Number(value)) {
+        this.log.warn({ file, value, used, cgroup: group.path }, "worker uses more than its new limit: not set yet");
+        continue;
+      }
+      try {
+        group.write(file, value);
+      } catch (err) {
+        this.log.warn({ err, file, cgroup: group.path }, "a limit could not be set");
+      }
+    }
+  }
+}
+
+/** What is written into a worker's group. An earlier agent may have set a limit that is not wanted any more. */
+function limitFiles({ memory_max_bytes, pids_max }: Config["limits"]): Record<string, string> {
+  return {
+    "memory.max": String(memory_max_bytes ?? "max"),
+    "memory.oom.group": "1",
+    "pids.max": String(pids_max ?? "max"),
+  };
+}
+
+function processesOf(group: Cgroup): ProcessIdentity[] {
+  return group.pids().flatMap((pid) => identify(pid) ?? []);
+}
+
+/** No process in it says whose it is: its worker has ended, and that one's children have made themselves unknown. */
+function isOrphaned(group: Cgroup): boolean {
+  return !group.pids().some((pid) => environment(pid)?.has(TOKEN_VARIABLE));
+}

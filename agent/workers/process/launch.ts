@@ -1,0 +1,109 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, fstatSync } from "node:fs";
+import { CommandNotFoundError, toSlotdError } from "../../../protocol/index.ts";
+import type { Account } from "../../os/account.ts";
+import type { Cgroup } from "../../os/cgroup.ts";
+import { type WorkerSpec, workerEnvironment, workingDirectory, writer } from "./spec.ts";
+
+/** By their paths: what the app's PATH leads to is not run with the agent's rights. */
+const PRLIMIT = "/usr/bin/prlimit";
+const SETPRIV = "/usr/bin/setpriv";
+
+/**
+ * What is done by the process itself, before it becomes the worker: only it knows its own pid, and only while it has the agent's rights
+ * can it enter its control group. An agent that is spared when memory runs out does not hand that on. Each command after it becomes the next.
+ */
+const LAUNCHER = [
+  // Its one variable has a name that no app's can have.
+  'read -r SLOTD_ADJUST </proc/$$/oom_score_adj && [ "$SLOTD_ADJUST" -ge 0 ] || echo 0 >/proc/$$/oom_score_adj',
+  "unset SLOTD_ADJUST",
+  '[ -z "$1" ] || echo 0 >"$1/cgroup.procs" || exit 125',
+  '[ -z "$2" ] || umask "$2"',
+  "shift 2",
+  '[ -z "$WATCHDOG_USEC" ] || export WATCHDOG_PID=$$',
+  'export LISTEN_PID=$$; exec "$@"',
+].join("\n");
+
+export interface Launch {
+  number: number;
+  account: Account | null;
+  cgroup: Cgroup | null;
+  /** Variables of this worker alone. */
+  variables: Record<string, string>;
+  /** Descriptors that it inherits, from 3 on; the slot's socket is the first. */
+  descriptors: readonly number[];
+}
+
+export interface Exit {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+}
+
+/**
+ * Starts a worker's process, as the leader of a session of its own.
+ * @throws CommandNotFoundError, SecretUnreadableError, or the spawn's error, for example EAGAIN.
+ */
+export async function launch(
+  spec: WorkerSpec,
+  { number, account, cgroup, variables, descriptors }: Launch,
+): Promise<{ pid: number; exited: Promise<Exit> }> {
+  const { app } = spec.config;
+  const secrets = spec.secrets.read();
+  const output = spec.output.open(writer(spec, number));
+  let child: ChildProcess;
+  try {
+    const own = [cgroup?.path ?? "", app.umask ?? "", ...limited(spec), ...privileged(spec, account)];
+    child = spawn("/bin/sh", ["-c", LAUNCHER, "sh", ...own, ...app.command], {
+      cwd: workingDirectory(spec),
+      env: workerEnvironment(spec, number, process.env, {
+        account,
+        secrets,
+        variables: { ...variables, ...journalStream(output) },
+      }),
+      detached: true,
+      stdio: ["ignore", output, output, ...descriptors],
+    });
+  } finally {
+    closeSync(output);
+  }
+  const exited = new Promise<Exit>((resolve) => child.once("exit", (code, signal) => resolve({ code, signal })));
+  await new Promise((resolve, reject) => {
+    child.once("spawn", resolve);
+    child.once("error", (error) => reject(spawnError(spec, error)));
+  });
+  // The agent's end must not wait for its workers.
+  child.unref();
+  return { pid: child.pid as number, exited };
+}
+
+/** By this a program knows that it writes to the journal, and may prefix its lines with their priority: systemd.exec(5). */
+function journalStream(output: number): Record<string, string> {
+  const stats = fstatSync(output, { bigint: true });
+  return stats.isSocket() ? { JOURNAL_STREAM: `${stats.dev}:${stats.ino}` } : {};
+}
+
+/** prlimit(1), where limits are configured. */
+function limited({ config: { limits } }: WorkerSpec): string[] {
+  const options = [
+    ...(limits.nofile === undefined ? [] : [`--nofile=${limits.nofile}:${limits.nofile}`]),
+    ...(limits.core_bytes === undefined ? [] : [`--core=${limits.core_bytes}:${limits.core_bytes}`]),
+  ];
+  return options.length > 0 ? [PRLIMIT, ...options] : [];
+}
+
+/** setpriv(1): the configured user, with no capability left, and no way to more. */
+function privileged({ config: { app } }: WorkerSpec, account: Account | null): string[] {
+  const user = account && [
+    `--reuid=${account.uid}`,
+    `--regid=${account.gid}`,
+    account.groups.length > 0 ? `--groups=${account.groups.join(",")}` : "--clear-groups",
+    "--inh-caps=-all",
+  ];
+  const options = [...(user ?? []), ...(app.no_new_privileges ? ["--no-new-privs"] : [])];
+  return options.length > 0 ? [SETPRIV, ...options, "--"] : [];
+}
+
+function spawnError(spec: WorkerSpec, error: NodeJS.ErrnoException) {
+  if (!["ENOENT", "EACCES", "ENOTDIR"].includes(error.code ?? "")) return toSlotdError(error);
+  return new CommandNotFoundError(spec.config.app.command[0] ?? "", `working directory or shell: ${error.code}`);
+}

@@ -1,0 +1,11 @@
+/**
+ * The NATS client and what is made of it, in one module that is loaded when the bus is first turned to: that takes a tenth of the time in
+ * which an agent takes over, and what serves is looked at before.
+ */
+export { jetstream } from "@nats-io/jetstream";
+export { Kvm } from "@nats-io/kv";
+export { Objm } from "@nats-io/obj";
+export { Svcm } from "@nats-io/services";
+export { connect } from "@nats-io/transport-node";
+export { createMissing } from "./create-missing.ts";
+export { loginOptions } from "./login.ts";

@@ -1,0 +1,113 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Logger } from "pino";
+import type { Bus } from "./connection.ts";
+
+const RETRY_MS = 250;
+
+/**
+ * Keeps one key of a bucket at the value that it should have: writes on change and as a heartbeat, again and again while the bus is
+ * away or does not take it, and only the newest value.
+ */
+export class KeyPublisher {
+  /** Undefined: nothing was decided yet, and what stands there is left alone. Null: no such key. */
+  private desired: string | null | undefined;
+  private generation = 0;
+  private storedGeneration = 0;
+  /** KV revision of the last value, or deletion, that was stored; 0 before the first. */
+  revision = 0;
+  private waiters: { generation: number; resolve(): void }[] = [];
+  private writing = false;
+  private heartbeat: NodeJS.Timeout | undefined;
+  private readonly stopped = new AbortController();
+
+  constructor(
+    private readonly bus: Bus,
+    private readonly bucket: string,
+    readonly key: string,
+    private readonly log: Logger,
+    /** Write an unchanged value again this often; by default the caller changes it often enough. */
+    heartbeatMs?: number,
+  ) {
+    if (heartbeatMs !== undefined) {
+      this.heartbeat = setInterval(() => {
+        if (typeof this.desired === "string") this.touch();
+      }, heartbeatMs);
+    }
+    bus.on("up", this.touch);
+  }
+
+  /** Sets the value. Writing it goes on in the background. */
+  set(value: string | null): void {
+    if (value === this.desired) return;
+    this.desired = value;
+    this.touch();
+  }
+
+  /** Resolves with the KV revision when the value of now, or a later one, is stored. */
+  async stored(signal: AbortSignal): Promise<number> {
+    const generation = this.generation;
+    while (this.storedGeneration < generation) {
+      signal.throwIfAborted();
+      await new Promise<void>((resolve, reject) => {
+        const onAbort = () => reject(signal.reason);
+        signal.addEventListener("abort", onAbort, { once: true });
+        this.waiters.push({
+          generation,
+          resolve: () => {
+            signal.removeEventListener("abort", onAbort);
+            resolve();
+          },
+        });
+      });
+    }
+    return this.revision;
+  }
+
+  stop(): void {
+    this.stopped.abort();
+    clearInterval(this.heartbeat);
+    this.bus.off("up", this.touch);
+  }
+
+  private readonly touch = (): void => {
+    if (this.desired === undefined) return;
+    this.generation++;
+    void this.write();
+  };
+
+  private async write(): Promise<void> {
+    if (this.writing) return;
+    this.writing = true;
+    try {
+      while (this.storedGeneration < this.generation && !this.stopped.signal.aborted) {
+        if (!this.bus.connected) return; // "up" comes back here.
+        const generation = this.generation;
+        try {
+          this.revision = await this.bus.whileUp(this.store(this.desired ?? null));
+          this.storedGeneration = generation;
+          this.release();
+        } catch (error) {
+          this.log.debug({ err: error, key: this.key }, "bus did not take a value; trying again");
+          await sleep(RETRY_MS, undefined, { signal: this.stopped.signal, ref: false }).catch(() => {});
+        }
+      }
+    } finally {
+      this.writing = false;
+    }
+  }
+
+  /** Returns the revision with which readers of the bucket know of it: a deletion has one as well. */
+  private async store(value: string | null): Promise<number> {
+    const kv = await this.bus.kv(this.bucket);
+    if (value !== null) return kv.put(this.key, value);
+    const there = await kv.get(this.key);
+    if (there?.operation === "PUT") await kv.delete(this.key);
+    return (await kv.get(this.key))?.revision ?? this.revision;
+  }
+
+  private release(): void {
+    const due = this.waiters.filter((waiter) => waiter.generation <= this.storedGeneration);
+    this.waiters = this.waiters.filter((waiter) => waiter.generation > this.storedGeneration);
+    for (const waiter of due) waiter.resolve();
+  }
+}

@@ -1,0 +1,38 @@
+/** A slot as far as a plan has to know it. */
+export interface SlotOnHost {
+  slot: string;
+  version: string | null;
+}
+
+export interface Choice {
+  /** The slot for the new version, and what it holds. */
+  slot: string;
+  was: string | null;
+  /** The slot that gets the default version first, on a host that lacks it, and what that one holds. */
+  base: { slot: string; was: string | null } | null;
+}
+
+/**
+ * Where a version goes on a host: never into the slot that holds the default one. A slot that holds the version already is taken
+ * first, then an empty one, then one whose version is not served, then by name.
+ * @param current the default version; null in a fleet that has none yet
+ * @returns undefined where the host has too few slots, or all of them hold the default version: an agent refuses to remove that
+ */
+export function chooseSlots(
+  slots: readonly SlotOnHost[],
+  { version, current, serving }: { version: string; current: string | null; serving: readonly string[] },
+): Choice | undefined {
+  const rank = ({ version: held }: SlotOnHost) =>
+    held === null ? 0 : held === current ? 3 : serving.includes(held) ? 2 : 1;
+  const byRank = slots.toSorted((x, y) => rank(x) - rank(y) || (x.slot < y.slot ? -1 : 1));
+  const there = byRank.find((slot) => slot.version === version);
+  const holder = current === null ? undefined : byRank.find((slot) => slot.version === current);
+  if (current === null || holder !== undefined) {
+    const target = there ?? byRank.find((slot) => slot.version === null || slot.version !== current);
+    return target && { slot: target.slot, was: target.version, base: null };
+  }
+  const base = byRank.find((slot) => slot !== there);
+  const target = there ?? byRank.find((slot) => slot !== base);
+  if (base === undefined || target === undefined) return undefined;
+  return { slot: target.slot, was: target.version, base: { slot: base.slot, was: base.version } };
+}

@@ -1,0 +1,36 @@
+import type { Release } from "../../../protocol/release.ts";
+import { type KnownMember, memberId } from "../run/views.ts";
+import { isOf } from "./host-verdict.ts";
+
+/** A slot of a host that edges have to be able to send requests to. */
+export interface Expected {
+  host: string;
+  slot: string;
+  release: Pick<Release, "version" | "sha256" | "digests">;
+}
+
+export interface MissingMember {
+  host: string;
+  why: string;
+}
+
+/** The slots that no edge could send requests for the version to, and why. */
+export function missingMembers(
+  members: ReadonlyMap<string, KnownMember>,
+  expected: readonly Expected[],
+): MissingMember[] {
+  return expected.flatMap(({ host, slot, release }) => {
+    const why = lack(members.get(memberId(host, slot)), release);
+    return why === null ? [] : [{ host, why }];
+  });
+}
+
+function lack(known: KnownMember | undefined, release: Expected["release"]): string | null {
+  if (known === undefined) return "is not in the serverset";
+  if (known.member === null) return `its member can't be read: ${known.problem}`;
+  const { status, metadata } = known.member;
+  if (metadata.version !== release.version) return `its member is of version ${metadata.version}`;
+  if (status !== "ALIVE") return `its member is ${status}`;
+  if (!isOf(release as Release, metadata.sha256 ?? "")) return `its member has another digest: ${metadata.sha256}`;
+  return Number(metadata.capacity) >= 1 ? null : `its member has capacity ${metadata.capacity}`;
+}

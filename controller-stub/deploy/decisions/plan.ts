@@ -1,0 +1,96 @@
+import type { DeployPlan, HostProgress } from "../../../protocol/deploy.ts";
+import type { HostStatus } from "../../../protocol/host-status.ts";
+import type { Routes } from "../../../protocol/routes.ts";
+import { isStale } from "../../hosts.ts";
+import { PlanError } from "../deploy-errors.ts";
+import { type Choice, chooseSlots, type SlotOnHost } from "./choose-slots.ts";
+import { planWaves } from "./waves.ts";
+
+export interface PlannedHost extends Choice {
+  host: string;
+  wave: number;
+  /** It does not report. */
+  absent: boolean;
+}
+
+export interface Draft {
+  hosts: PlannedHost[];
+  waves: string[][];
+  /** The versions that leave the routes before anything is replaced. */
+  withdrawn: string[];
+}
+
+/** Slots of a host that has never said which it has. */
+const USUAL_SLOTS = ["a", "b"];
+
+/** What each slot of a host holds, as it last said. */
+export function slotViews(status: HostStatus): SlotOnHost[] {
+  const slots = Object.values(status.slots).map(({ slot, version }) => ({ slot, version }));
+  return slots.length > 0 ? slots : USUAL_SLOTS.map((slot) => ({ slot, version: null }));
+}
+
+/**
+ * Which slot of which host gets the version, in which wave, and which versions have to leave the routes for that.
+ * @param fleet all hosts of the service; `statuses` are those that take part
+ * @throws PlanError where a host has no slot to give
+ */
+export function draftDeploy(input: {
+  version: string;
+  routes: Pick<Routes, "default" | "serving"> | null;
+  statuses: readonly HostStatus[];
+  fleet: readonly HostStatus[];
+  plan: Pick<DeployPlan, "wave" | "canaryStage">;
+  now: number;
+}): Draft {
+  const { version, routes, statuses, fleet, plan, now } = input;
+  const current = routes?.default ?? null;
+  const serving = routes?.serving ?? [];
+  const facts = statuses.map((status) => ({ host: status.host, stage: status.stage, absent: isStale(status, now) }));
+  const waves = planWaves(facts, plan);
+  const waveOf = new Map(waves.flatMap((wave, number) => wave.map((host) => [host, number] as const)));
+  const hosts = statuses.map((status, at): PlannedHost => {
+    const choice = chooseSlots(slotViews(status), { version, current, serving });
+    if (choice === undefined) throw noSlot(status, current);
+    return { host: status.host, wave: waveOf.get(status.host) ?? 0, absent: facts[at]?.absent ?? false, ...choice };
+  });
+  return { hosts, waves, withdrawn: withdrawnBy(hosts, { version, current, serving, fleet }) };
+}
+
+function noSlot(status: HostStatus, current: string | null): PlanError {
+  const { host, service } = status;
+  const slots = slotViews(status).map(({ slot }) => slot);
+  if (slots.length < 2) return new PlanError(`${host} has no slot beside the one for ${current}: a deploy needs two`);
+  return new PlanError(
+    `${host} holds ${current}, the default, in all of its slots (${slots.join(", ")}), and no agent gives that away: there, ` +
+      `\`slotctl drain ${slots[0]}\`, then \`uninstall ${service} ${current} --slot ${slots[0]} --host ${host} --force --reason TEXT\`; ` +
+      `or leave it out with \`--exclude ${host}\``,
+  );
+}
+
+/** What is replaced somewhere, or held by nobody, is no longer served; the default and the new version always are. */
+function withdrawnBy(
+  hosts: readonly PlannedHost[],
+  {
+    version,
+    current,
+    serving,
+    fleet,
+  }: { version: string; current: string | null; serving: readonly string[]; fleet: readonly HostStatus[] },
+): string[] {
+  const replaced = new Set(hosts.flatMap(({ was, base }) => [was, base?.was ?? null]));
+  const held = new Set(fleet.flatMap((status) => slotViews(status).map((slot) => slot.version)));
+  return serving.filter((each) => each !== current && each !== version && (replaced.has(each) || !held.has(each)));
+}
+
+/** The progress that a deploy begins with. */
+export function initialProgress(
+  { hosts }: Draft,
+  { excludeAbsent }: Pick<DeployPlan, "excludeAbsent">,
+): Record<string, HostProgress> {
+  return Object.fromEntries(
+    hosts.map(({ host, slot, wave, was, absent }) => [
+      host,
+      { step: absent && excludeAbsent ? ("excluded" as const) : ("waiting" as const), slot, wave, was },
+    ]),
+  );
+}

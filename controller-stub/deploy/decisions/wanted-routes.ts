@@ -1,0 +1,38 @@
+import type { RunningDeploy } from "../../../protocol/deploy.ts";
+import type { WantedRoutes } from "../run/routes.ts";
+
+type Facts = Pick<RunningDeploy, "from" | "withdrawn" | "version" | "release">;
+
+/** What is served while hosts are changed: what was served, less what makes room. Null in a fleet that served nothing. */
+export function routesDuring({ from, withdrawn, ...rest }: Facts): WantedRoutes | null {
+  if (from.default === null) return null;
+  const serving = from.serving.filter((each) => !withdrawn.includes(each));
+  return { default: from.default, serving, ...digests({ from, withdrawn, ...rest }) };
+}
+
+/** The new version joins. Null in a fleet that served nothing: the switch is the first that edges hear. */
+export function routesOffered(deploy: Facts): WantedRoutes | null {
+  const during = routesDuring(deploy);
+  return during && { ...during, serving: withVersion(during.serving, deploy.version) };
+}
+
+/** The new version is the default. */
+export function routesSwitched(deploy: Facts): WantedRoutes {
+  const serving = withVersion(routesDuring(deploy)?.serving ?? [], deploy.version);
+  return { default: deploy.version, serving, ...digests(deploy) };
+}
+
+/** As it was before the deploy. Null in a fleet that served nothing. */
+export function routesBefore(deploy: Facts): WantedRoutes | null {
+  const { from } = deploy;
+  return from.default === null ? null : { default: from.default, serving: from.serving, ...digests(deploy) };
+}
+
+function withVersion(serving: readonly string[], version: string): string[] {
+  return serving.includes(version) ? [...serving] : [...serving, version];
+}
+
+/** Digests of versions that may come back are kept until the deploy is forgotten. */
+function digests({ from, version, release }: Facts) {
+  return { digests: { [version]: release.sha256 }, keep: [...from.serving, version] };
+}

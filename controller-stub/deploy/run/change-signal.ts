@@ -1,0 +1,54 @@
+/** Says that something changed. */
+export class ChangeSignal<T = void> {
+  readonly #listeners = new Set<(what: T) => void>();
+
+  /** @returns what ends it */
+  onChange(listener: (what: T) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  emit(what: T): void {
+    for (const listener of this.#listeners) listener(what);
+  }
+}
+
+export interface Patience {
+  /** Milliseconds on the monotonic clock. */
+  timeoutMs: number;
+  signal: AbortSignal;
+}
+
+/**
+ * Looks now, and again after each change, until something is found.
+ * @returns undefined when the time is over
+ * @throws the signal's reason, or what `look` throws
+ */
+export function untilChange<T, C>(
+  changes: ChangeSignal<C>,
+  look: () => T | undefined,
+  { timeoutMs, signal }: Patience,
+): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    const end = (settle: () => void) => {
+      clearTimeout(timer);
+      stop();
+      signal.removeEventListener("abort", interrupt);
+      settle();
+    };
+    const interrupt = () => end(() => reject(signal.reason));
+    const again = () => {
+      try {
+        const found = look();
+        if (found !== undefined) end(() => resolve(found));
+      } catch (error) {
+        end(() => reject(error));
+      }
+    };
+    const timer = setTimeout(() => end(() => resolve(undefined)), timeoutMs);
+    const stop = changes.onChange(again);
+    signal.addEventListener("abort", interrupt, { once: true });
+    if (signal.aborted) interrupt();
+    else again();
+  });
+}

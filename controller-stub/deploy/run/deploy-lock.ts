@@ -1,0 +1,179 @@
+import { randomUUID } from "node:crypto";
+import type { KV, KvEntry } from "@nats-io/kv";
+import { isConflict } from "../../../bus/retry.ts";
+import type { Deploy } from "../../../protocol/deploy.ts";
+import { buckets, keys } from "../../../protocol/subjects.ts";
+import { openBucket } from "../../buckets.ts";
+import type { Bus } from "../../bus.ts";
+import { readDeploy, writeDeploy } from "../../orders/epochs.ts";
+import { HeldByError, LockLostError } from "../deploy-errors.ts";
+import { bounded } from "./bounded.ts";
+
+/** Notes are gathered for this long, so that a wave of a hundred hosts is not a hundred writes. */
+const GATHER_MS = 500;
+
+export interface LockOptions {
+  holder: string;
+  leaseMs: number;
+  /** How long a bus that is away is waited for before a run gives up. The lock may be gone by then; a compare-and-set tells. */
+  patienceMs: number;
+  /** The new epoch is higher than this one, and than any that the record knows. */
+  floor: number;
+}
+
+export interface LockRecord {
+  deploy: Deploy;
+  entry: KvEntry | null;
+}
+
+export async function readRecord(bus: Bus, service: string): Promise<LockRecord> {
+  const kv = await openBucket(bus, buckets.deploys);
+  const entry = await bus.persist(() => kv.get(keys.deploy(service)));
+  return { deploy: readDeploy(service, entry), entry };
+}
+
+/**
+ * The right to change a service: a record in the bucket, changed by compare-and-set alone. It is renewed three times per lease, for
+ * others to see that its holder lives. `lost` is aborted as soon as a write shows that another has it.
+ */
+export class Lock {
+  readonly #lost = new AbortController();
+  #timer: NodeJS.Timeout | undefined;
+  #gathering: NodeJS.Timeout | undefined;
+  #writing: Promise<void> = Promise.resolve();
+  #released = false;
+
+  private constructor(
+    private readonly bus: Bus,
+    private readonly kv: KV,
+    private readonly leaseMs: number,
+    private readonly token: string,
+    readonly epoch: number,
+    private record: Deploy,
+    private revision: number,
+  ) {
+    this.renewLater();
+  }
+
+  /** @throws HeldByError where somebody has it; with `over`, only where that is not the lock which was seen to stand still */
+  static async take(
+    bus: Bus,
+    service: string,
+    { holder, leaseMs, patienceMs, floor }: LockOptions,
+    over: Deploy["lock"] = null,
+  ): Promise<Lock> {
+    // What is begun here is finished: whoever interrupts a run still wants its lock released.
+    const own = bus.under(new AbortController().signal, patienceMs);
+    const kv = await openBucket(own, buckets.deploys);
+    const token = randomUUID();
+    for (;;) {
+      bus.signal.throwIfAborted();
+      const { deploy, entry } = await readRecord(own, service);
+      const { lock } = deploy;
+      if (lock?.token === token && entry) return new Lock(own, kv, leaseMs, token, lock.epoch, deploy, entry.revision);
+      if (lock !== null && (lock.token !== over?.token || lock.renewals !== over.renewals))
+        throw new HeldByError(service, lock, { renewed: lock.token === over?.token });
+      const epoch = Math.max(deploy.epoch, floor) + 1;
+      const since = new Date().toISOString();
+      const next = { ...deploy, epoch, lock: { holder, token, epoch, since, leaseMs, renewals: 0 } };
+      try {
+        const revision = await own.persist(() => writeDeploy(kv, keys.deploy(service), next, entry));
+        return new Lock(own, kv, leaseMs, token, epoch, next, revision);
+      } catch (error) {
+        // The next round tells whether another one came first, or the answer was lost.
+        if (!isConflict(error)) throw error;
+      }
+    }
+  }
+
+  /** The record as this run wants it; written within half a second. */
+  get deploy(): Deploy {
+    return this.record;
+  }
+
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  /** Changes the record, and writes it soon. */
+  note(change: (record: Deploy) => Deploy): void {
+    this.record = change(this.record);
+    this.#gathering ??= setTimeout(() => {
+      this.#gathering = undefined;
+      this.writeInBackground();
+    }, GATHER_MS);
+  }
+
+  /** Changes the record; it is in the bucket when this returns. @throws LockLostError */
+  async write(change: (record: Deploy) => Deploy = (record) => record): Promise<void> {
+    this.record = change(this.record);
+    await this.enqueue();
+  }
+
+  /** Gives the lock back, with a last change. @throws LockLostError */
+  async release(change: (record: Deploy) => Deploy = (record) => record): Promise<void> {
+    this.stop();
+    this.#released = true;
+    await this.write(change);
+  }
+
+  /** Stops renewing, and leaves the lock as it is. */
+  stop(): void {
+    clearTimeout(this.#timer);
+    clearTimeout(this.#gathering);
+    this.#gathering = undefined;
+  }
+
+  private enqueue(): Promise<void> {
+    clearTimeout(this.#gathering);
+    this.#gathering = undefined;
+    const writing = this.#writing.then(() => this.put());
+    this.#writing = writing.catch(() => {});
+    return writing;
+  }
+
+  private writeInBackground(): void {
+    this.enqueue().catch((error) => {
+      this.stop();
+      this.#lost.abort(error);
+    });
+  }
+
+  private renewLater(): void {
+    this.#timer = setTimeout(() => {
+      this.writeInBackground();
+      this.renewLater();
+    }, this.leaseMs / 3);
+  }
+
+  private async put(): Promise<void> {
+    this.#lost.signal.throwIfAborted();
+    const { service } = this.record;
+    for (;;) {
+      const held = this.record.lock;
+      const lock = this.#released || held === null ? null : { ...held, renewals: held.renewals + 1 };
+      // The record may be changed while it is written: the lock of what is written goes on in it.
+      this.record = { ...this.record, lock: lock ?? held };
+      const next = bounded({ ...this.record, lock }, this.bus.nc.info?.max_payload);
+      try {
+        const value = JSON.stringify(next);
+        this.revision = await this.bus.persist(() => this.kv.update(keys.deploy(service), value, this.revision));
+        return;
+      } catch (error) {
+        if (!isConflict(error)) throw error;
+      }
+      const { deploy, entry } = await readRecord(this.bus, service);
+      // Our release, whose answer was lost.
+      if (this.#released && deploy.lock === null && entry?.string() === JSON.stringify(next)) return;
+      if (deploy.lock?.token !== this.token || !entry) {
+        const lost = new LockLostError(service, deploy.lock);
+        this.stop();
+        this.#lost.abort(lost);
+        throw lost;
+      }
+      // An epoch was taken by `install`, or the answer to our own write was lost.
+      this.record = { ...this.record, epoch: Math.max(this.record.epoch, deploy.epoch) };
+      this.revision = entry.revision;
+    }
+  }
+}

@@ -1,0 +1,44 @@
+import type { Deploy } from "../../../protocol/deploy.ts";
+import { buckets, keys } from "../../../protocol/subjects.ts";
+import type { Bus } from "../../bus.ts";
+import { HeldByError } from "../deploy-errors.ts";
+import { ChangeSignal, untilChange } from "./change-signal.ts";
+import { readRecord } from "./deploy-lock.ts";
+
+type Held = NonNullable<Deploy["lock"]>;
+
+/**
+ * Watches a lock for its lease, by this machine's monotonic clock.
+ * @returns the lock, if it stood still and may be taken over; null if nobody has it
+ * @throws HeldByError as soon as it is renewed
+ */
+export async function watchLock(bus: Bus, service: string, onWait: (lock: Held) => void): Promise<Deploy["lock"]> {
+  const changes = new ChangeSignal();
+  const subject = `$KV.${buckets.deploys}.${keys.deploy(service)}`;
+  const subscription = bus.nc.subscribe(subject, { callback: () => changes.emit() });
+  try {
+    await bus.persist(() => bus.nc.flush());
+    const { lock } = (await readRecord(bus, service)).deploy;
+    if (lock === null) return null;
+    onWait(lock);
+    let seen: Deploy["lock"] = lock;
+    let reading = Promise.resolve();
+    const read = async () => {
+      seen = (await readRecord(bus, service)).deploy.lock;
+      verdict.emit();
+    };
+    const verdict = new ChangeSignal();
+    // A put is a hint only: one that the stream refused is heard as well.
+    changes.onChange(() => {
+      reading = reading.then(read, read);
+    });
+    const isMoved = () => seen === null || seen.token !== lock.token || seen.renewals !== lock.renewals;
+    await untilChange(verdict, () => isMoved() || undefined, { timeoutMs: lock.leaseMs, signal: bus.signal });
+    await reading.catch(() => {});
+    await read();
+    if (isMoved() && seen !== null) throw new HeldByError(service, seen, { renewed: true });
+    return seen;
+  } finally {
+    subscription.unsubscribe();
+  }
+}

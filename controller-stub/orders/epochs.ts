@@ -1,0 +1,62 @@
+import type { KV, KvEntry } from "@nats-io/kv";
+import { isConflict } from "../../bus/retry.ts";
+import { type Deploy, deploySchema } from "../../protocol/deploy.ts";
+import { InternalError } from "../../protocol/errors.ts";
+import type { HostStatus } from "../../protocol/host-status.ts";
+import type { Order } from "../../protocol/order.ts";
+import { buckets, keys } from "../../protocol/subjects.ts";
+import { openBucket } from "../buckets.ts";
+import type { Bus } from "../bus.ts";
+
+/** The highest epoch that orders and hosts of a service know of. */
+export function highestEpoch(orders: readonly Order[], statuses: readonly HostStatus[]): number {
+  const onHosts = statuses.flatMap((status) => Object.values(status.slots).map((slot) => slot.epoch));
+  return [...orders.map((order) => order.epoch), ...onHosts].reduce((a, b) => Math.max(a, b), 0);
+}
+
+/** Takes the next epoch of a service: higher than any taken before, and than `floor`. Two controllers never get the same. */
+export function nextEpoch(bus: Bus, service: string, floor: number): Promise<number> {
+  return advance(bus, service, (last) => Math.max(last, floor) + 1);
+}
+
+/** Notes an epoch that was chosen by hand, so that the next one is higher. */
+export async function noteEpoch(bus: Bus, service: string, epoch: number): Promise<void> {
+  await advance(bus, service, (last) => Math.max(last, epoch));
+}
+
+async function advance(bus: Bus, service: string, choose: (last: number) => number): Promise<number> {
+  const kv = await openBucket(bus, buckets.deploys);
+  const key = keys.deploy(service);
+  for (;;) {
+    const entry = await bus.persist(() => kv.get(key));
+    const deploy = readDeploy(service, entry);
+    const epoch = choose(deploy.epoch);
+    if (epoch === deploy.epoch) return epoch;
+    // A write whose answer was lost shows as a conflict: then the next round takes another epoch, and one stays unused.
+    try {
+      await bus.persist(() => writeDeploy(kv, key, { ...deploy, epoch }, entry));
+      return epoch;
+    } catch (error) {
+      if (!isConflict(error)) throw error;
+    }
+  }
+}
+
+/** @throws what `isConflict` knows, where another wrote since `over` was read */
+export function writeDeploy(kv: KV, key: string, deploy: Deploy, over: KvEntry | null): Promise<number> {
+  const value = JSON.stringify(deploy);
+  return over === null ? kv.create(key, value) : kv.update(key, value, over.revision);
+}
+
+/** @throws InternalError where it is not a record */
+export function readDeploy(service: string, entry: KvEntry | null): Deploy {
+  if (entry === null || entry.operation !== "PUT") {
+    return { service, epoch: 0, lock: null, deploy: null, revisions: [] };
+  }
+  try {
+    return deploySchema.parse(entry.json());
+  } catch (cause) {
+    const why = `the record of ${service} in ${buckets.deploys} can't be read; mend it, or delete it to start anew`;
+    throw new InternalError(why, { cause });
+  }
+}

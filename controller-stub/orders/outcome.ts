@@ -1,0 +1,40 @@
+import { SlotUnknownError } from "../../protocol/errors.ts";
+import type { HostStatus, WireError } from "../../protocol/host-status.ts";
+import type { OrderOutcome } from "../../protocol/states.ts";
+
+export interface AwaitedOrder {
+  id: string;
+  epoch: number;
+  slot: string;
+}
+
+export interface Verdict {
+  outcome: Exclude<OrderOutcome, "pending">;
+  error?: Pick<WireError, "code" | "message">;
+}
+
+/**
+ * What became of an order on a host, as far as its status tells; undefined while it does not.
+ * @param before the order that the slot had before this one was issued: that one can't have superseded it.
+ */
+export function outcomeOf(order: AwaitedOrder, status: HostStatus, before: string | undefined): Verdict | undefined {
+  const slot = status.slots[order.slot];
+  if (slot === undefined) {
+    if (status.lastError?.orderId === order.id) return { outcome: "refused", error: status.lastError };
+    const known = Object.keys(status.slots);
+    return known.length === 0 ? undefined : { outcome: "refused", error: new SlotUnknownError(order.slot, known) };
+  }
+  const held = slot.order;
+  if (held?.id === order.id) return held.outcome === "pending" ? undefined : verdict(held.outcome, held.error);
+  if (slot.refused?.orderId === order.id) return { outcome: "refused", error: slot.refused };
+  if (status.lastError?.orderId === order.id) return { outcome: "refused", error: status.lastError };
+  if (held && held.id !== before && held.epoch > order.epoch) {
+    const message = `order ${held.id} (epoch ${held.epoch}) came first`;
+    return { outcome: "superseded", error: { code: "SUPERSEDED", message } };
+  }
+  return undefined;
+}
+
+function verdict(outcome: Verdict["outcome"], error: WireError | undefined): Verdict {
+  return error === undefined ? { outcome } : { outcome, error };
+}

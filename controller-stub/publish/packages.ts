@@ -1,0 +1,135 @@
+import { readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { PackageInvalidError } from "../../protocol/errors.ts";
+import {
+  type ArchiveFormat,
+  type PackedFile,
+  packageFiles,
+  parsePackage,
+  type ReleasePackage,
+  toRelease,
+} from "../../protocol/package.ts";
+import type { Release } from "../../protocol/release.ts";
+import { keys } from "../../protocol/subjects.ts";
+import { UsageError, VersionTakenError } from "../errors.ts";
+import { LocalFile } from "./local-file.ts";
+import { describe, type OnProgress, type Published, putOnce, readRelease } from "./releases.ts";
+import type { Target } from "./targets/target.ts";
+
+export interface PackageToPublish {
+  service: string;
+  version: string;
+  /** NAME-V.release.json, with the files that it is of beside it. */
+  file: string;
+  /** Of the archive that is ordered; by default the first that was packed. */
+  format?: ArchiveFormat | undefined;
+  /** The address of a name, in every other place that has the same files. */
+  mirrorsOf?: (name: string) => string[];
+}
+
+/**
+ * Publishes all that was packed, and last what is ordered: a version that can be ordered is there as a whole. Signatures, deltas and
+ * mirrors may come later; the tree of a version, and the bytes of a file, never change.
+ * @throws VersionTakenError, PackageInvalidError, UsageError, PublishFailedError
+ */
+export async function publishPackage(
+  target: Target,
+  { service, version, file, format, mirrorsOf = () => [] }: PackageToPublish,
+  onProgress: OnProgress = () => {},
+): Promise<Published> {
+  const description = await readPackage(file);
+  if (description.version !== version)
+    throw new UsageError("VERSION", `must be ${description.version}, as ${file} says`);
+  const nameOf = (each: string) => `${service}/${version}/${each}`;
+  const addressOf = (each: string) => ({ url: target.addressOf(nameOf(each)), mirrors: mirrorsOf(nameOf(each)) });
+  const release = toRelease(description, format, addressOf);
+  if (release === undefined) throw new UsageError("--format", `${format} is not among what ${file} describes`);
+  const next = (there: Release | null) => succeed(service, description, release, there);
+
+  const files = await openAll(dirname(file), description);
+  try {
+    // Before anything is sent: is the version free, or the same?
+    await requireSame(target, service, description, next);
+    const total = [...files.values()].reduce((sum, local) => sum + local.sizeBytes, 0);
+    let before = 0;
+    let fresh = false;
+    for (const [name, local] of files) {
+      const upload = { service, version, name: nameOf(name), local };
+      fresh = (await putOnce(target, upload, (done) => onProgress(before + done, total))) || fresh;
+      before += local.sizeBytes;
+      onProgress(before, total);
+    }
+    let published = release;
+    const described = await describe(target, service, release, (there) => {
+      published = next(there);
+      return published;
+    });
+    return { ...published, already: !fresh && !described };
+  } finally {
+    for (const local of files.values()) await local.close();
+  }
+}
+
+/** What is ordered from now on. What was added to the same content before stays: signatures by other keys, and mirrors. */
+function succeed(service: string, { archives }: ReleasePackage, release: Release, there: Release | null): Release {
+  if (there === null) return release;
+  const { version, tree = "" } = release;
+  const sameBytes = archives.some(({ sha256 }) => sha256 === there.sha256);
+  if (there.tree === undefined ? !sameBytes : there.tree !== tree)
+    throw new VersionTakenError(service, version, there.tree ?? there.sha256, there.tree ? tree : release.sha256);
+  const sameDigests = [...(there.digests ?? [])].sort().join() === [...(release.digests ?? [])].sort().join();
+  const own = release.signatures ?? [];
+  const others = (sameDigests ? (there.signatures ?? []) : []).filter(({ key }) =>
+    own.every((each) => each.key !== key),
+  );
+  const signatures = [...own, ...others].sort((x, y) => (x.key < y.key ? -1 : 1)).slice(0, 8);
+  const known = new Map([there, ...(there.deltas ?? [])].map(({ sha256, mirrors }) => [sha256, mirrors]));
+  const mirrored = <T extends Pick<Release, "sha256" | "mirrors">>(archive: T): T => {
+    const mirrors = archive.mirrors ?? known.get(archive.sha256);
+    return { ...archive, ...(mirrors && { mirrors }) };
+  };
+  return {
+    ...mirrored(release),
+    ...(release.deltas && { deltas: release.deltas.map(mirrored) }),
+    ...(signatures.length > 0 && { signatures }),
+  };
+}
+
+async function requireSame(
+  target: Target,
+  service: string,
+  { version, archives }: ReleasePackage,
+  next: (there: Release | null) => Release,
+): Promise<void> {
+  next((await readRelease(target, service, version))?.release ?? null);
+  const plain = await target.digestOf(keys.archive(service, version));
+  if (plain !== null && archives.every(({ sha256 }) => sha256 !== plain))
+    throw new VersionTakenError(service, version, plain, (archives[0] as PackedFile).sha256);
+}
+
+async function readPackage(file: string): Promise<ReleasePackage> {
+  let text: string;
+  try {
+    text = await readFile(file, "utf8");
+  } catch (cause) {
+    throw new UsageError("ARCHIVE", `can't be read: ${(cause as Error).message}`, { cause });
+  }
+  return parsePackage(text, file);
+}
+
+/** The files by name, each of which must be what the description says. Deltas and archives first, as hosts need no manifest. */
+async function openAll(directory: string, description: ReleasePackage): Promise<Map<string, LocalFile>> {
+  const files = new Map<string, LocalFile>();
+  try {
+    for (const { file, sha256, sizeBytes } of packageFiles(description)) {
+      const local = await LocalFile.open(join(directory, file));
+      files.set(file, local);
+      if (local.sha256 !== sha256 || local.sizeBytes !== sizeBytes)
+        throw new PackageInvalidError(local.path, `has sha256 ${local.sha256}, but ${sha256} was packed`);
+    }
+  } catch (error) {
+    for (const local of files.values()) await local.close();
+    throw error;
+  }
+  return files;
+}

@@ -1,0 +1,71 @@
+import picocolors from "picocolors";
+import type { Change } from "./host-changes.ts";
+import { type Colours, changeLine } from "./render.ts";
+
+export interface Stream {
+  write(text: string): unknown;
+  isTTY?: boolean;
+}
+
+export interface OutputOptions {
+  stdout: Stream;
+  stderr: Stream;
+  /** Only JSON on stdout. */
+  json: boolean;
+  /** NO_COLOR is set. */
+  plain: boolean;
+}
+
+/** Results on stdout, for people or as JSON; everything else on stderr. */
+export class Output {
+  readonly json: boolean;
+  readonly colours: Colours;
+  readonly #stdout: Stream;
+  readonly #stderr: Stream;
+  readonly #errColours: Colours;
+
+  constructor({ stdout, stderr, json, plain }: OutputOptions) {
+    this.json = json;
+    this.#stdout = stdout;
+    this.#stderr = stderr;
+    this.colours = picocolors.createColors(stdout.isTTY === true && !plain && !json);
+    this.#errColours = picocolors.createColors(stderr.isTTY === true && !plain);
+  }
+
+  get isTerminal(): boolean {
+    return this.#stdout.isTTY === true;
+  }
+
+  /** For people; nothing with `--json`. */
+  line(text: string): void {
+    if (!this.json) this.#stdout.write(`${text}\n`);
+  }
+
+  /** For programs; nothing without `--json`. */
+  object(value: unknown): void {
+    if (this.json) this.#stdout.write(`${JSON.stringify(value)}\n`);
+  }
+
+  change(change: Change): void {
+    if (this.json) this.object(change);
+    else this.line(changeLine(change, this.colours));
+  }
+
+  /** A picture that takes the place of the last one, on a terminal. */
+  redraw(text: string): void {
+    this.#stdout.write(`${this.isTerminal ? "\x1b[H\x1b[2J" : ""}${text}\n`);
+  }
+
+  /** How far something is, on one line that is written over; only on a terminal. */
+  progress(text: string): void {
+    if (this.#stderr.isTTY) this.#stderr.write(`\r\x1b[K${text}`);
+  }
+
+  warn(text: string): void {
+    this.#stderr.write(`${this.#errColours.yellow("warning")}: ${text}\n`);
+  }
+
+  error(code: string, message: string): void {
+    this.#stderr.write(`${this.#errColours.red("error")} ${code}: ${message}\n`);
+  }
+}

@@ -1,0 +1,60 @@
+import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { syncDirectory, writeSynced } from "../../../daemon/durable-file.ts";
+
+/** What HAProxy starts from: the map of the versions, and its servers' state. */
+export interface TableFiles {
+  routes: string;
+  state: string;
+}
+
+const GENERATION = /^table-[0-9a-z]+$/;
+const ROUTES = "routes.map";
+const STATE = "servers.state";
+
+/**
+ * Replaces the files, for good when it resolves. They belong together, so that they are replaced together: both are written into a directory
+ * of their own, a generation, and the link `current` is renamed to it.
+ */
+export async function writeTableFiles(directory: string, { routes, state }: TableFiles): Promise<void> {
+  const { name, others } = makeGeneration(directory);
+  const into = join(directory, name);
+  try {
+    // Both at once: the file system commits them together.
+    await Promise.all([writeSynced(join(into, ROUTES), routes, 0o644), writeSynced(join(into, STATE), state, 0o644)]);
+    await syncDirectory(into);
+    linkCurrent(directory, name);
+  } catch (error) {
+    rmSync(into, { recursive: true, force: true });
+    throw error;
+  }
+  await syncDirectory(directory);
+  for (const other of others) rmSync(join(directory, other), { recursive: true, force: true });
+}
+
+/** Without files HAProxy does not start with the base configuration. An empty table is one where every request is answered with 503. */
+export function ensureTableFiles(directory: string): void {
+  if (existsSync(join(directory, "current")) && lstatSync(join(directory, "current")).isSymbolicLink()) return;
+  const { name } = makeGeneration(directory);
+  writeFileSync(join(directory, name, ROUTES), "", { flush: true });
+  writeFileSync(join(directory, name, STATE), "1\n", { flush: true });
+  linkCurrent(directory, name);
+}
+
+/** @returns its name, and those of all the others that there are */
+function makeGeneration(directory: string): { name: string; others: string[] } {
+  mkdirSync(directory, { recursive: true, mode: 0o755 });
+  const others = readdirSync(directory).filter((name) => GENERATION.test(name));
+  let number = Date.now();
+  while (others.includes(`table-${number.toString(36)}`)) number++;
+  const name = `table-${number.toString(36)}`;
+  mkdirSync(join(directory, name), { mode: 0o755 });
+  return { name, others };
+}
+
+function linkCurrent(directory: string, name: string): void {
+  const link = join(directory, "current.tmp");
+  rmSync(link, { force: true });
+  symlinkSync(name, link);
+  renameSync(link, join(directory, "current"));
+}

@@ -1,0 +1,93 @@
+import type { Logger } from "pino";
+import type { Table } from "../../table/table.ts";
+import { ProxyRejectedError, type ManagedProxy as TableProxy } from "../contract.ts";
+import { assertRenderable } from "../renderable.ts";
+import { mapFile } from "./base.ts";
+import type { HaproxyConfig } from "./config.ts";
+import { ensureTableFiles, type TableFiles, writeTableFiles } from "./files.ts";
+import { isDone, type Plan, planTable } from "./plan.ts";
+import { renderRoutes } from "./routes-map.ts";
+import { observeCommands, readRunning } from "./running.ts";
+import { runCommands } from "./runtime.ts";
+
+/** An HAProxy that runs as a service of its own, with the base configuration. It is changed by its runtime API, and never reloaded. */
+export class Haproxy implements TableProxy {
+  readonly kind = "haproxy";
+  private applied: { table: Table; pid: number } | null = null;
+  /** What was applied, until HAProxy would start with it. */
+  private unkept: TableFiles | null = null;
+  private readonly map: string;
+  private readonly observing: readonly string[];
+
+  constructor(
+    private readonly config: HaproxyConfig,
+    private readonly log: Logger,
+  ) {
+    this.map = mapFile(config.directory);
+    this.observing = observeCommands(config.directory);
+    ensureTableFiles(config.directory);
+  }
+
+  async apply(table: Table, signal: AbortSignal): Promise<void> {
+    assertRenderable(table);
+    // A map that is prepared and not needed is nothing; one that is, is ready a round trip earlier.
+    const [prepared = "", ...answers] = await this.run([`prepare map ${this.map}`, ...this.observing], signal);
+    const before = readRunning(answers);
+    const plan = planTable(before, table);
+    const { running, said } = isDone(plan)
+      ? { running: before, said: [] }
+      : await this.perform(plan, preparedVersion(prepared), signal);
+    if (!isDone(planTable(running, table)))
+      throw new ProxyRejectedError(`HAProxy did not do what it was told: ${said.join("; ").slice(0, 600)}`);
+    this.applied = { table, pid: running.pid };
+    this.unkept = { routes: renderRoutes(running.routes), state: running.state };
+    if (plan.routes) this.log.info({ routes: Object.fromEntries(plan.routes) }, "switched the map of versions");
+  }
+
+  async keep(): Promise<void> {
+    if (this.unkept === null) return;
+    await writeTableFiles(this.config.directory, this.unkept);
+    this.unkept = null;
+  }
+
+  async isCurrent(signal: AbortSignal): Promise<boolean> {
+    const running = readRunning(await this.run(this.observing, signal));
+    if (this.applied === null || running.pid !== this.applied.pid) return false;
+    return isDone(planTable(running, this.applied.table));
+  }
+
+  async close(): Promise<void> {}
+
+  /**
+   * Few round trips, and the last of them tells what HAProxy runs with now.
+   * @param version of the map that was prepared
+   * @returns that, and what HAProxy said where it said something
+   */
+  private async perform({ fill, routes, withdraw, refill }: Plan, version: string, signal: AbortSignal) {
+    const said: string[] = [];
+    const last = [...withdraw, ...refill];
+    if (routes === null) last.unshift(...fill);
+    else {
+      const entries = [...routes].map(([key, route]) => `add map @${version} ${this.map} ${key} ${route}`);
+      const answers = await this.run([...entries, ...fill], signal);
+      const refused = answers.slice(0, entries.length).find((answer) => answer !== "");
+      if (refused !== undefined) throw new ProxyRejectedError(`HAProxy did not take the map: ${refused.slice(0, 200)}`);
+      said.push(...answers);
+      last.unshift(`commit map @${version} ${this.map}`);
+    }
+    const answers = await this.run([...last, ...this.observing], signal);
+    said.push(...answers.slice(0, last.length));
+    return { running: readRunning(answers.slice(last.length)), said: said.filter((answer) => answer !== "") };
+  }
+
+  private run(commands: readonly string[], signal: AbortSignal): Promise<string[]> {
+    return runCommands(this.config.socket, commands, this.config.timeout_ms, signal);
+  }
+}
+
+/** @param answer to `prepare map` */
+function preparedVersion(answer: string): string {
+  const [, version] = /^New version created: (\d+)$/.exec(answer) ?? [];
+  if (version === undefined) throw new ProxyRejectedError(`HAProxy did not prepare a map: ${answer.slice(0, 200)}`);
+  return version;
+}

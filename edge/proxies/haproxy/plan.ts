@@ -1,0 +1,101 @@
+import type { Endpoint, Table, VersionEndpoints } from "../../table/table.ts";
+import { ProxyRejectedError } from "../contract.ts";
+import { choosePlaces } from "./places.ts";
+import { makeRoutes, sameRoutes } from "./routes-map.ts";
+import type { Running, Server } from "./running.ts";
+
+/** What to do, in this order. A step that is empty is left out. */
+export interface Plan {
+  /** Servers get their endpoints, before anything is sent to a place that had none. */
+  fill: string[];
+  /** The map, whole, which is switched in one moment; null where it is as it should be. */
+  routes: Map<string, string> | null;
+  /** Servers that get no requests from now on; those under way end. */
+  withdraw: string[];
+  /** Endpoints for which a server had to be withdrawn first. */
+  refill: string[];
+}
+
+/** HAProxy's highest. */
+const MAX_WEIGHT = 256;
+
+/**
+ * From what HAProxy runs with to a table. Nothing is remembered from one time to the next, so that whatever happened in between is mended.
+ * @throws ProxyRejectedError where there is too little place, naming the key of the configuration to raise
+ */
+export function planTable(running: Running, table: Table): Plan {
+  const wanted = table.versions.filter(({ endpoints }) => endpoints.length > 0);
+  for (const { version, endpoints } of wanted) assertRoom(running, version, endpoints.length);
+  const chosen = choosePlaces(running, wanted);
+  const plan: Plan = { fill: [], routes: null, withdraw: [], refill: [] };
+  for (const entry of wanted) {
+    const place = chosen.places.get(entry.version) as string;
+    planPlace(plan, place, running.places.get(place) ?? [], entry, !chosen.used.has(place));
+  }
+  const kept = new Set(chosen.places.values());
+  for (const [place, servers] of running.places)
+    if (!kept.has(place)) plan.withdraw.push(...servers.filter(({ ready }) => ready).map((s) => maintain(place, s)));
+  const routes = makeRoutes(table, chosen.places);
+  if (!sameRoutes(routes, running.routes)) plan.routes = routes;
+  return plan;
+}
+
+export function isDone({ fill, routes, withdraw, refill }: Plan): boolean {
+  return fill.length + withdraw.length + refill.length === 0 && routes === null;
+}
+
+/** @param empty nothing is sent there yet, so that its servers can be changed in any order */
+function planPlace(plan: Plan, place: string, servers: readonly Server[], entry: VersionEndpoints, empty: boolean) {
+  const ready = new Map<string, Server>();
+  const surplus: Server[] = [];
+  const goals = new Map(entry.endpoints.map((endpoint) => [addressOf(endpoint), endpoint]));
+  for (const server of servers.filter((s) => s.ready)) {
+    const address = addressOf(server);
+    if (goals.has(address) && !ready.has(address)) ready.set(address, server);
+    else surplus.push(server);
+  }
+  const weight = weigher(entry.endpoints);
+  for (const [address, server] of ready) {
+    const w = weight(goals.get(address) as Endpoint);
+    if (w !== server.weight) plan.fill.push(`set server ${place}/${server.name} weight ${w}`);
+  }
+  // Who has been out for longest has the fewest requests left.
+  const free = servers.filter((s) => !s.ready).sort((a, b) => b.unchangedS - a.unchangedS);
+  const withdrawn = surplus.map((server) => maintain(place, server));
+  if (empty) plan.fill.push(...withdrawn);
+  else plan.withdraw.push(...withdrawn);
+  const spare = [...free, ...surplus];
+  for (const [address, endpoint] of goals) {
+    if (ready.has(address)) continue;
+    const server = spare.shift() as Server;
+    const commands = [
+      `set server ${place}/${server.name} addr ${endpoint.address} port ${endpoint.port}`,
+      `set server ${place}/${server.name} weight ${weight(endpoint)}`,
+      `set server ${place}/${server.name} state ready`,
+    ];
+    if (server.ready && !empty) plan.refill.push(...commands);
+    else plan.fill.push(...commands);
+  }
+}
+
+function maintain(place: string, { name }: Server): string {
+  return `set server ${place}/${name} state maint`;
+}
+
+/** Shares stay as they are; the heaviest has at most HAProxy's highest. */
+function weigher(endpoints: readonly Endpoint[]): (endpoint: Endpoint) => number {
+  const heaviest = endpoints.reduce((most, { weight }) => Math.max(most, weight), 1);
+  if (heaviest <= MAX_WEIGHT) return ({ weight }) => weight;
+  return ({ weight }) => Math.max(1, Math.round((weight * MAX_WEIGHT) / heaviest));
+}
+
+function assertRoom(running: Running, version: string, count: number): void {
+  const room = Math.min(...[...running.places.values()].map((servers) => servers.length));
+  if (count <= room) return;
+  throw new ProxyRejectedError(
+    `version ${version} has ${count} endpoints, and HAProxy has ${Number.isFinite(room) ? room : 0} servers per place: ` +
+      "raise proxy.servers_per_place, render the base configuration again and reload HAProxy",
+  );
+}
+
+const addressOf = ({ address, port }: { address: string; port: number }) => `${address} ${port}`;

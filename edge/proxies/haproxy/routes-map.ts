@@ -1,0 +1,42 @@
+import type { Table } from "../../table/table.ts";
+
+/** Keys that no version can have. */
+export const defaultKey = ":default";
+/** There are routes, so that a request without an answer has another reason than that. */
+export const routedKey = ":routed";
+
+const ROUTE = /^(v\d+)\/(.+)$/;
+
+/**
+ * The map from what a request names to its route, `PLACE/VERSION`. Who names nothing that is in it gets that of the default's key.
+ * @param places version → place, for each version that has endpoints
+ */
+export function makeRoutes(table: Table, places: ReadonlyMap<string, string>): Map<string, string> {
+  const routes = new Map([...places].map(([version, place]) => [version, `${place}/${version}`]));
+  const byDefault = [table.default, table.fallback].find((version) => version !== null && places.has(version));
+  if (byDefault) routes.set(defaultKey, `${places.get(byDefault)}/${byDefault}`);
+  if (table.default !== null) routes.set(routedKey, "yes");
+  return routes;
+}
+
+/** Version → place, as a map says it; and every place that it mentions. */
+export function readRoutes(routes: ReadonlyMap<string, string>): { places: Map<string, string>; used: Set<string> } {
+  const places = new Map<string, string>();
+  const used = new Set<string>();
+  for (const [key, route] of routes) {
+    const [, place, version] = ROUTE.exec(route) ?? [];
+    if (place === undefined || version === undefined) continue;
+    used.add(place);
+    if (key === version) places.set(version, place);
+  }
+  return { places, used };
+}
+
+export function sameRoutes(one: ReadonlyMap<string, string>, other: ReadonlyMap<string, string>): boolean {
+  return one.size === other.size && [...one].every(([key, route]) => other.get(key) === route);
+}
+
+/** As HAProxy reads it from a file. */
+export function renderRoutes(routes: ReadonlyMap<string, string>): string {
+  return [...routes].map(([key, route]) => `${key} ${route}\n`).join("");
+}

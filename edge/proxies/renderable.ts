@@ -1,0 +1,53 @@
+import { isIP } from "node:net";
+import { versionSchema } from "../../protocol/index.ts";
+import type { Table, VersionNaming } from "../table/table.ts";
+import { ProxyRejectedError } from "./contract.ts";
+
+const ID = /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/;
+const TOKEN = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
+/** No configuration of a proxy would be loadable with more. */
+const MAX_ENDPOINTS = 65_536;
+
+/**
+ * Holds a table against the alphabets that it may be written in, before a byte of it gets into a proxy's configuration. Whoever made
+ * the table has looked already; but a configuration language that is fed with a quote or a newline runs what follows it.
+ * @throws ProxyRejectedError that names the field, and never repeats more than a little of what is in it
+ */
+export function assertRenderable(table: Table): void {
+  const names = new Set<string>();
+  let endpoints = 0;
+  for (const [i, { version, endpoints: list }] of table.versions.entries()) {
+    const at = `versions[${i}]`;
+    check(`${at}.version`, version, versionSchema.safeParse(version).success && !names.has(version));
+    names.add(version);
+    const ids = new Set<string>();
+    for (const [j, { id, address, port, weight }] of list.entries()) {
+      const where = `${at}.endpoints[${j}]`;
+      check(`${where}.id`, id, typeof id === "string" && id.length <= 512 && ID.test(id) && !ids.has(id));
+      check(`${where}.address`, address, typeof address === "string" && isIP(address) !== 0 && !address.includes("%"));
+      check(`${where}.port`, port, Number.isInteger(port) && port >= 1 && port <= 65_535);
+      check(`${where}.weight`, weight, Number.isInteger(weight) && weight >= 1 && weight <= 1_000_000);
+      ids.add(id);
+      endpoints++;
+    }
+  }
+  for (const key of ["default", "fallback"] as const)
+    check(key, table[key], table[key] === null || versionSchema.safeParse(table[key]).success);
+  check("versions", `${endpoints} endpoints`, endpoints <= MAX_ENDPOINTS);
+}
+
+/** The same for what comes from the edge's own configuration. */
+export function assertNaming(naming: VersionNaming): void {
+  check("header", naming.header, TOKEN.test(naming.header));
+  check("cookie", naming.cookie, naming.cookie === null || TOKEN.test(naming.cookie));
+  check("query", naming.query, naming.query === null || TOKEN.test(naming.query));
+}
+
+function check(field: string, value: unknown, holds: boolean): void {
+  if (holds) return;
+  throw new ProxyRejectedError(`${field} can't be written into a configuration: ${shown(value)}`);
+}
+
+function shown(value: unknown): string {
+  return String(JSON.stringify(value)).slice(0, 80);
+}

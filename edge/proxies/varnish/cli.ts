@@ -1,0 +1,154 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { connect, type Socket } from "node:net";
+import { ProxyDownError } from "../contract.ts";
+
+export interface Answer {
+  /** 200 is good; 106 a command that was not carried out. */
+  status: number;
+  text: string;
+}
+
+interface Waiting {
+  resolve(answer: Answer): void;
+  reject(error: Error): void;
+}
+
+/** `SSS LLLLLLLL\n`: status, and the length of what follows, which ends with a newline of its own. */
+const HEADER_BYTES = 13;
+const CHALLENGE = 107;
+const MAX_ANSWER_BYTES = 64 * 1024 ** 2;
+
+/**
+ * varnishd's command line over TCP: one connection that is kept, and opened anew when it was lost. Commands that are sent together
+ * are answered in their order. See varnish-cli(7).
+ */
+export class VarnishCli {
+  /** The connection of now, greeted or not. What comes on another one is not heard. */
+  private connection: Socket | null = null;
+  /** The same, when it may be given commands. */
+  private ready: Promise<Socket> | null = null;
+  private received: Buffer = Buffer.alloc(0);
+  private waiting: Waiting[] = [];
+
+  constructor(
+    private readonly at: { host: string; port: number; secretFile?: string | undefined; timeoutMs: number },
+  ) {}
+
+  /**
+   * @param commands words, quoted here
+   * @param timeoutMs for all of them together
+   * @throws ProxyDownError where varnishd does not answer, or not in time
+   */
+  async ask(commands: readonly (readonly string[])[], signal: AbortSignal, timeoutMs = this.at.timeoutMs) {
+    if (commands.length === 0) return [];
+    signal.throwIfAborted();
+    const late = AbortSignal.timeout(timeoutMs);
+    const onEnd = () =>
+      this.drop(signal.aborted ? (signal.reason as Error) : this.down(`no answer in ${timeoutMs} ms`));
+    const both = AbortSignal.any([signal, late]);
+    both.addEventListener("abort", onEnd);
+    try {
+      const socket = await this.connected();
+      return await Promise.all(this.send(socket, commands));
+    } finally {
+      both.removeEventListener("abort", onEnd);
+    }
+  }
+
+  close(): void {
+    this.drop(this.down("the connection was closed"));
+  }
+
+  private send(socket: Socket, commands: readonly (readonly string[])[]): Promise<Answer>[] {
+    const answers = commands.map(
+      () => new Promise<Answer>((resolve, reject) => this.waiting.push({ resolve, reject })),
+    );
+    socket.write(commands.map((words) => `${words.map(quoted).join(" ")}\n`).join(""));
+    return answers;
+  }
+
+  private connected(): Promise<Socket> {
+    this.ready ??= this.open();
+    return this.ready;
+  }
+
+  private async open(): Promise<Socket> {
+    const { host, port, secretFile } = this.at;
+    this.received = Buffer.alloc(0);
+    const socket = connect({ host, port, noDelay: true });
+    socket.on("data", (bytes) => this.take(bytes, socket));
+    socket.on("error", (cause) => this.drop(this.down(cause.message, cause), socket));
+    socket.on("close", () => this.drop(this.down("it closed the connection"), socket));
+    const greeted = new Promise<Answer>((resolve, reject) => this.waiting.push({ resolve, reject }));
+    this.connection = socket;
+    const greeting = await greeted;
+    if (greeting.status !== CHALLENGE) return socket;
+    if (secretFile === undefined) throw this.refuse("it asks for a secret, and proxy.secret_file is not set");
+    const [authorized] = await Promise.all(
+      this.send(socket, [["auth", response(greeting.text.slice(0, 32), this.secret(secretFile))]]),
+    );
+    if (authorized?.status !== 200) throw this.refuse("it does not take the secret in proxy.secret_file");
+    return socket;
+  }
+
+  private secret(path: string): Buffer {
+    try {
+      return readFileSync(path);
+    } catch (cause) {
+      throw this.refuse(`proxy.secret_file can't be read (${(cause as Error).message})`);
+    }
+  }
+
+  private refuse(why: string): Error {
+    const error = this.down(why);
+    this.drop(error);
+    return error;
+  }
+
+  private take(bytes: Buffer, socket: Socket): void {
+    if (socket !== this.connection) return;
+    this.received = this.received.length === 0 ? bytes : Buffer.concat([this.received, bytes]);
+    for (;;) {
+      if (this.received.length < HEADER_BYTES) return;
+      const [, status, length] = /^(\d{3}) (\d+) *\n$/.exec(this.received.toString("latin1", 0, HEADER_BYTES)) ?? [];
+      if (status === undefined || Number(length) > MAX_ANSWER_BYTES) break;
+      const end = HEADER_BYTES + Number(length);
+      if (this.received.length < end + 1) return;
+      const text = this.received.toString("utf8", HEADER_BYTES, end);
+      this.received = this.received.subarray(end + 1);
+      this.waiting.shift()?.resolve({ status: Number(status), text });
+    }
+    this.drop(this.down("what answers does not speak its protocol"));
+  }
+
+  /** The connection is of no use any more: whoever waits for an answer on it hears why. */
+  private drop(error: Error, of: Socket | null = this.connection): void {
+    if (of !== this.connection) return;
+    this.connection = null;
+    this.ready = null;
+    of?.destroy();
+    const waiting = this.waiting;
+    this.waiting = [];
+    for (const { reject } of waiting) reject(error);
+  }
+
+  private down(why: string, cause?: Error): ProxyDownError {
+    return new ProxyDownError(`varnishd at ${this.at.host}:${this.at.port}: ${why}`, { cause });
+  }
+}
+
+function response(challenge: string, secret: Buffer): string {
+  return createHash("sha256").update(`${challenge}\n`).update(secret).update(`${challenge}\n`).digest("hex");
+}
+
+/** A word as varnishd's command line reads it: whatever is in it, it is one word of one line. */
+export function quoted(word: string): string {
+  if (/^[\w./:*-]+$/.test(word)) return word;
+  const bytes = [...Buffer.from(word)].map((byte) =>
+    byte < 0x20 || byte > 0x7e || byte === 0x22 || byte === 0x5c
+      ? `\\x${byte.toString(16).padStart(2, "0")}`
+      : String.fromCharCode(byte),
+  );
+  return `"${bytes.join("")}"`;
+}

@@ -1,0 +1,33 @@
+import type { Logger } from "pino";
+import type { Table, VersionNaming } from "../../table/table.ts";
+import type { ManagedProxy as TableProxy } from "../contract.ts";
+import { assertNaming } from "../renderable.ts";
+import type { VarnishConfig } from "./config.ts";
+import { VclFiles } from "./files.ts";
+import { Varnish } from "./varnish.ts";
+import { renderVcl } from "./vcl.ts";
+
+export { type VarnishConfig, varnishConfigSchema } from "./config.ts";
+
+/** @throws ProxyRejectedError where a name of the configuration can't be written into VCL */
+export function createVarnish(config: VarnishConfig, naming: VersionNaming, log: Logger): TableProxy {
+  assertNaming(naming);
+  return new Varnish(config, naming, log.child({ proxy: "varnish" }));
+}
+
+const nothing: Table = {
+  service: "none",
+  epoch: 0,
+  routesRevision: 0,
+  serversetsRevision: 0,
+  default: null,
+  fallback: null,
+  versions: [],
+};
+
+/** The VCL that varnishd is to be started with, as text. Its file is made, where it is not there yet, for an empty table. */
+export function prepareVarnish(config: VarnishConfig, naming: VersionNaming): string {
+  const text = renderVcl(nothing, naming, config);
+  new VclFiles(config.directory).ensureCurrent(text);
+  return text;
+}

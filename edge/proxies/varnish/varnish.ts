@@ -1,0 +1,200 @@
+import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Logger } from "pino";
+import type { Table, VersionNaming } from "../../table/table.ts";
+import { ProxyRejectedError, type ManagedProxy as TableProxy } from "../contract.ts";
+import { VarnishCli } from "./cli.ts";
+import type { VarnishConfig } from "./config.ts";
+import { VclFiles } from "./files.ts";
+import { type Health, isSettled, nearest, planHealth } from "./plan.ts";
+import { observe } from "./running.ts";
+import { renderVcl } from "./vcl.ts";
+
+/** Names of VCLs that an edge made, whichever process of it. */
+const PREFIX = "slotd_";
+
+/**
+ * A varnishd that runs as a service of its own. A table that the loaded VCL can be brought to by its backends' health is applied in
+ * milliseconds, and compiled in later, when nothing has changed for a while; another one is compiled at once, though not more often
+ * than configured.
+ */
+export class Varnish implements TableProxy {
+  readonly kind = "varnish";
+  private readonly cli: VarnishCli;
+  private readonly files: VclFiles;
+  /** What varnishd was made to run by this process. */
+  private compiled: { name: string; table: Table } | null = null;
+  private applied: Table | null = null;
+  /** The VCL that says what was applied, until varnishd would start with it. */
+  private unkept: string | null = null;
+  private lastLoadAt = Number.NEGATIVE_INFINITY;
+  private readonly run = `${PREFIX}${Date.now().toString(36)}_${randomBytes(4).toString("hex")}`;
+  private loads = 0;
+  private settling: NodeJS.Timeout | null = null;
+  /** Changes come one after the other. */
+  private turn: Promise<unknown> = Promise.resolve();
+  private readonly closed = new AbortController();
+
+  constructor(
+    private readonly config: VarnishConfig,
+    private readonly naming: VersionNaming,
+    private readonly log: Logger,
+  ) {
+    const { host, port, secret_file, timeout_ms } = config;
+    this.cli = new VarnishCli({ host, port, secretFile: secret_file, timeoutMs: timeout_ms });
+    this.files = new VclFiles(config.directory);
+  }
+
+  apply(table: Table, signal: AbortSignal): Promise<void> {
+    this.stopSettling();
+    return this.inTurn(() => this.route(table, signal));
+  }
+
+  async keep(): Promise<void> {
+    if (this.unkept === null) return;
+    await this.files.writeCurrent(this.unkept);
+    this.unkept = null;
+  }
+
+  isCurrent(signal: AbortSignal): Promise<boolean> {
+    return this.inTurn(async () => {
+      const { compiled, applied } = this;
+      const running = await observe(this.cli, compiled?.name ?? null, signal);
+      if (!compiled || !applied || running.active !== compiled.name) return false;
+      const target = nearest(compiled.table, applied, applied);
+      return target.exact && planHealth(compiled.table, running.sick, target.table).length === 0;
+    });
+  }
+
+  async close(): Promise<void> {
+    this.stopSettling();
+    this.closed.abort(new Error("the edge ends"));
+    await this.turn.catch(() => {});
+    this.cli.close();
+  }
+
+  private async route(table: Table, signal: AbortSignal): Promise<void> {
+    const text = renderVcl(table, this.naming, this.config);
+    const running = await observe(this.cli, this.compiled?.name ?? null, signal);
+    if (this.compiled?.name !== running.active) this.compiled = null;
+    if (this.compiled) {
+      const target = nearest(this.compiled.table, this.applied ?? this.compiled.table, table);
+      const changes = planHealth(this.compiled.table, running.sick, target.table);
+      await this.setHealth(this.compiled.name, changes, signal);
+      if (target.exact) {
+        this.applied = table;
+        this.unkept = text;
+        if (!isSettled(this.compiled.table, table)) this.settleLater();
+        return;
+      }
+    }
+    try {
+      await this.load(table, text, signal);
+      this.unkept = text;
+    } catch (error) {
+      if (error instanceof ProxyRejectedError) await this.goBack(signal);
+      throw error;
+    }
+  }
+
+  private async load(table: Table, text: string, signal: AbortSignal): Promise<void> {
+    await sleep(Math.max(0, this.lastLoadAt + this.config.min_load_interval_ms - performance.now()), undefined, {
+      signal,
+    });
+    this.lastLoadAt = performance.now();
+    this.files.writeCandidate(text);
+    const name = `${this.run}_${++this.loads}`;
+    try {
+      await this.command(["vcl.load", name, this.files.candidate], signal, this.config.load_timeout_ms);
+      await this.command(["vcl.use", name], signal);
+    } finally {
+      this.files.discardCandidate();
+    }
+    const before = this.compiled;
+    this.compiled = { name, table };
+    this.applied = table;
+    this.log.info({ vcl: name, ms: Math.round(performance.now() - this.lastLoadAt) }, "loaded a VCL");
+    // A request that began before may yet be tried again by what it began with.
+    if (before) {
+      const { sick } = await observe(this.cli, before.name, signal);
+      const gone = planHealth(before.table, sick, table).filter(
+        ({ healthy, backend }) => !healthy && backend[0] === "b",
+      );
+      await this.setHealth(before.name, gone, signal);
+    }
+    await this.discardOthers(name, signal);
+  }
+
+  /** What was withdrawn on the way to a table that was then refused serves again. */
+  private async goBack(signal: AbortSignal): Promise<void> {
+    const { compiled, applied } = this;
+    if (!compiled || !applied) return;
+    const { sick } = await observe(this.cli, compiled.name, signal);
+    await this.setHealth(
+      compiled.name,
+      planHealth(compiled.table, sick, nearest(compiled.table, applied, applied).table),
+      signal,
+    );
+  }
+
+  private async setHealth(vcl: string, changes: readonly Health[], signal: AbortSignal): Promise<void> {
+    const commands = changes.map((to) => ["backend.set_health", `${vcl}.${to.backend}`, to.healthy ? "auto" : "sick"]);
+    for (const { status, text } of await this.cli.ask(commands, signal))
+      if (status !== 200) throw new ProxyRejectedError(`varnishd did not set a backend's health: ${shown(text)}`);
+  }
+
+  /** A VCL that still has requests goes when they have ended: varnishd sees to that. */
+  private async discardOthers(name: string, signal: AbortSignal): Promise<void> {
+    const { idle } = await observe(this.cli, null, signal);
+    const old = idle.filter((other) => other.startsWith(PREFIX) && other !== name);
+    const answers = await this.cli.ask(
+      old.map((other) => ["vcl.discard", other]),
+      signal,
+    );
+    for (const { status, text } of answers)
+      if (status !== 200) this.log.warn({ answer: shown(text) }, "an old VCL was not discarded");
+  }
+
+  private async command(words: readonly string[], signal: AbortSignal, timeoutMs?: number): Promise<void> {
+    const [answer] = await this.cli.ask([words], signal, timeoutMs);
+    if (answer?.status !== 200)
+      throw new ProxyRejectedError(`varnishd refused ${words[0]}: ${shown(answer?.text ?? "")}`);
+  }
+
+  private settleLater(): void {
+    this.stopSettling();
+    this.settling = setTimeout(() => {
+      this.settling = null;
+      this.inTurn(() => this.settle()).catch((error: unknown) => {
+        if (this.closed.signal.aborted) return;
+        this.log.warn(
+          { err: error },
+          "a VCL that says the table by itself could not be loaded; the one before goes on",
+        );
+        if (this.settling === null) this.settleLater();
+      });
+    }, this.config.settle_ms);
+    this.settling.unref();
+  }
+
+  private async settle(): Promise<void> {
+    const { applied, compiled } = this;
+    if (!applied || !compiled || this.settling !== null || isSettled(compiled.table, applied)) return;
+    await this.load(applied, renderVcl(applied, this.naming, this.config), this.closed.signal);
+  }
+
+  private stopSettling(): void {
+    if (this.settling) clearTimeout(this.settling);
+    this.settling = null;
+  }
+
+  private inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const mine = this.turn.then(act, act);
+    this.turn = mine.catch(() => {});
+    return mine;
+  }
+}
+
+function shown(text: string): string {
+  return text.trim().slice(0, 600);
+}

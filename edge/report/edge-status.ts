@@ -1,0 +1,82 @@
+import {
+  EdgeStateError,
+  type EdgeStatus,
+  EndpointsHeldBackError,
+  edgeLeaseMs,
+  MemberDigestError,
+  MemberMalformedError,
+  type SlotdError,
+} from "../../protocol/index.ts";
+import type { ReadMember } from "../members/read-member.ts";
+import type { RoutesBook } from "../routes/routes-book.ts";
+import { isOfRelease } from "../table/make-table.ts";
+import type { Table } from "../table/table.ts";
+
+type Problem = EdgeStatus["problems"][number];
+
+const MAX_PROBLEMS = 16;
+const MAX_MESSAGE = 400;
+
+/** What is wrong. */
+export interface Faults {
+  /** Why the proxy does not run with the newest table. */
+  proxy: SlotdError | null;
+  routes: SlotdError | null;
+  /** The ids of endpoints that are held back. */
+  heldBack: readonly string[];
+  /** Members' keys → the rule that each of them breaks. */
+  malformed: ReadonlyMap<string, string>;
+  /** Members that say that they serve a version, and serve another release. */
+  digestMismatches: readonly ReadMember[];
+  /** Why the last good table could not be read from disk, or written. */
+  state: string | null;
+}
+
+/** The faults as they stand in the status, the gravest first. */
+export function problemsOf(service: string, faults: Faults): Problem[] {
+  const { proxy, routes, heldBack, malformed, digestMismatches, state } = faults;
+  const errors: (SlotdError & { key?: string })[] = [];
+  if (proxy) errors.push(proxy);
+  if (routes) errors.push(routes);
+  if (heldBack.length > 0) errors.push(new EndpointsHeldBackError(heldBack));
+  if (state !== null) errors.push(new EdgeStateError(state));
+  for (const { id, version } of digestMismatches) errors.push(new MemberDigestError(`${service}.${id}`, version));
+  for (const [key, rule] of malformed) errors.push(new MemberMalformedError(key, rule));
+  return errors.slice(0, MAX_PROBLEMS).map((error) => {
+    const { code, message, field } = error.toWire();
+    const { key } = error;
+    return {
+      ...{ code, message: message.slice(0, MAX_MESSAGE) },
+      ...(field !== undefined && { field }),
+      ...(key !== undefined && { key: key.slice(0, MAX_MESSAGE) }),
+    };
+  });
+}
+
+/** The members of served versions that are not of the release that the routes mean. */
+export function findDigestMismatches(members: readonly ReadMember[], routes: RoutesBook["routes"]): ReadMember[] {
+  return members.filter((member) => routes?.serving.includes(member.version) && !isOfRelease(member, routes));
+}
+
+/** What the edge says of itself: of the table that the proxy runs with, never of one that it is about to. */
+export function edgeStatus(
+  who: { service: string; edge: string; proxy: string },
+  applied: Table | null,
+  heldBack: number,
+  problems: Problem[],
+  at: Date,
+): EdgeStatus {
+  return {
+    ...who,
+    appliedRoutes: applied?.routesRevision ?? 0,
+    appliedServersets: applied?.serversetsRevision ?? 0,
+    epoch: applied?.epoch ?? 0,
+    serving: applied?.versions.map(({ version }) => version) ?? [],
+    default: applied?.default ?? null,
+    at: at.toISOString(),
+    leaseMs: edgeLeaseMs,
+    endpoints: applied?.versions.reduce((sum, { endpoints }) => sum + endpoints.length, 0) ?? 0,
+    heldBack,
+    problems,
+  };
+}

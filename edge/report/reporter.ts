@@ -1,0 +1,114 @@
+import type { Logger } from "pino";
+import { EventPublisher } from "../../bus/event-publisher.ts";
+import { buckets, type EdgeStatus, type Event, keys } from "../../protocol/index.ts";
+import type { Bus } from "../bus/bus.ts";
+import { KeyPublisher } from "../bus/key-publisher.ts";
+import type { Table } from "../table/table.ts";
+import { edgeStatus, type Faults, problemsOf } from "./edge-status.ts";
+
+/** What the edge knows of itself. */
+export interface EdgeView {
+  /** What the proxy runs with; null where that is not known. */
+  applied: Table | null;
+  faults: Faults;
+  /** Whether both buckets were read. Before that it is not known whether the revisions on disk are theirs. */
+  isRead: boolean;
+}
+
+/** Says on the bus what the edge knows of itself: its status, and as events what is wrong with the edge as a whole. */
+export class Reporter {
+  private readonly status: KeyPublisher;
+  private readonly events: EventPublisher;
+  /** Revisions that somebody may wait for to be acknowledged, in their order. */
+  private awaited: number[] = [];
+  /** The status that was published last, less what changes all the time. */
+  private said = "";
+  /** Codes of what was wrong when that was last told. */
+  private told = "";
+
+  constructor(
+    bus: Bus,
+    private readonly who: { service: string; edge: string; proxy: string },
+    private readonly look: () => EdgeView,
+    log: Logger,
+  ) {
+    this.status = new KeyPublisher(bus, buckets.edges, keys.edge(who.service, who.edge), log);
+    this.events = new EventPublisher(bus, log);
+  }
+
+  /** When a status was last stored, on the monotonic clock. */
+  get storedAt(): number {
+    return this.status.storedAt;
+  }
+
+  stop(): void {
+    this.status.stop();
+  }
+
+  /** Somebody may wait for this revision of the serverset to be acknowledged. */
+  expect(revision: number): void {
+    this.awaited.push(revision);
+  }
+
+  /** The bucket is another: its revisions begin anew. */
+  forgetAwaited(): void {
+    this.awaited = [];
+  }
+
+  /** Publishes the status where it says something that somebody may wait for, and tells of problems that are new. */
+  reportNews(): void {
+    const view = this.look();
+    const status = this.statusOf(view);
+    this.tellOfProblems(status.problems);
+    const upTo = view.applied?.serversetsRevision ?? 0;
+    const acknowledged = this.awaited.filter((revision) => revision <= upTo).length;
+    if (acknowledged > 0) this.awaited = this.awaited.slice(acknowledged);
+    if (view.isRead && (acknowledged > 0 || lasting(status) !== this.said)) this.publish(status);
+  }
+
+  /** Says that the edge is there. */
+  heartbeat(): void {
+    const view = this.look();
+    if (view.isRead) this.publish(this.statusOf(view));
+  }
+
+  tell(message: string, code?: string): void {
+    const { service, edge, proxy } = this.who;
+    const event: Event = {
+      at: new Date().toISOString(),
+      service,
+      host: "edge",
+      slot: "-",
+      kind: "edge",
+      message: `edge ${edge}: ${message}`,
+      ...(code !== undefined && { code }),
+      facts: { edge, proxy },
+    };
+    this.events.publish(event);
+  }
+
+  private statusOf({ applied, faults }: EdgeView): EdgeStatus {
+    const problems = problemsOf(this.who.service, faults);
+    return edgeStatus(this.who, applied, faults.heldBack.length, problems, new Date());
+  }
+
+  private publish(status: EdgeStatus): void {
+    this.said = lasting(status);
+    this.status.set(JSON.stringify(status));
+  }
+
+  /** Says what began to be wrong with this edge as a whole, and when it ended. */
+  private tellOfProblems(problems: EdgeStatus["problems"]): void {
+    const grave = problems.filter(({ key }) => key === undefined);
+    const codes = grave.map(({ code }) => code).join(" ");
+    if (codes === this.told) return;
+    this.told = codes;
+    const [first] = grave;
+    if (first) this.tell(first.message, first.code);
+    else this.tell("nothing is wrong any more");
+  }
+}
+
+function lasting({ at, appliedServersets, ...rest }: EdgeStatus): string {
+  return JSON.stringify(rest);
+}

@@ -1,0 +1,92 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { after, before, describe, it } from "node:test";
+import { type KV, Kvm } from "@nats-io/kv";
+import { connect, type NatsConnection } from "@nats-io/transport-node";
+import { pino } from "pino";
+import { BucketWatch } from "../../bus/watch-bucket.ts";
+import { Bus } from "../../edge/bus/bus.ts";
+import { parseConfig } from "../../edge/config/load.ts";
+import { buckets } from "../../protocol/index.ts";
+import { type NatsServer, startNats } from "../support/nats/server.ts";
+import { until } from "../support/until.ts";
+
+const KEYS = Array.from({ length: 24 }, (_, number) => `web.prod.h${number}.a`);
+const VALUE = "x".repeat(600);
+
+describe("a watch of a bucket", () => {
+  let nats: NatsServer;
+  let nc: NatsConnection;
+  let bus: Bus;
+  const log = pino({ level: "silent" });
+  before(async () => {
+    nats = await startNats();
+    nc = await connect({ servers: nats.url });
+    const text = `service = "web"\nproxy = { kind = "builtin", port = 1 }\nnats = { servers = ["${nats.url}"] }`;
+    bus = new Bus(parseConfig(text).nats, "edge", log);
+    bus.start();
+    if (!bus.connected) await once(bus, "up");
+  });
+  after(async () => {
+    await bus?.stop();
+    await nc?.close();
+    await nats?.stop();
+  });
+
+  it("knows when its listing is whole where another service has written last", async () => {
+    const kv: KV = await new Kvm(nc).open(buckets.serversets);
+    await Promise.all(KEYS.map((key) => kv.put(key, VALUE)));
+    await kv.put("other.prod.h0.a", VALUE);
+    const seen: string[] = [];
+    let whole = false;
+    const reader = {
+      begin: () => {},
+      take: ({ key }: { key: string }) => seen.push(key),
+      listed: () => {
+        whole = true;
+      },
+      present: () => {},
+    };
+    const watch = new BucketWatch(bus, buckets.serversets, "web.*.*.*", reader, 60_000, log);
+    watch.start();
+    try {
+      await until("the listing is whole", () => whole, { timeoutMs: 4_000 });
+      assert.deepEqual(seen.sort(), KEYS.toSorted());
+    } finally {
+      await watch.stop();
+    }
+  });
+
+  it("knows when its listing is whole, also where every key is written over meanwhile", {
+    timeout: 60_000,
+  }, async () => {
+    const kv: KV = await new Kvm(nc).open(buckets.serversets);
+    const writeAll = () => Promise.all(KEYS.map((key) => kv.put(key, VALUE)));
+    await writeAll();
+    await kv.put("other.prod.h0.a", VALUE);
+    for (let round = 0; round < 20; round++) {
+      const seen = new Set<string>();
+      let whole: number | null = null;
+      const reader = {
+        begin: () => seen.clear(),
+        take: ({ key }: { key: string }) => seen.add(key),
+        listed: () => {
+          whole ??= seen.size;
+        },
+        present: () => {},
+      };
+      const watch = new BucketWatch(bus, buckets.serversets, "web.*.*.*", reader, 60_000, log);
+      const burst = (async () => {
+        for (let times = 0; times < 6; times++) await writeAll();
+      })();
+      watch.start();
+      try {
+        await burst;
+        await until("the listing is whole", () => whole !== null, { timeoutMs: 5_000 });
+        assert.equal(whole, KEYS.length);
+      } finally {
+        await watch.stop();
+      }
+    }
+  });
+});

@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { pino } from "pino";
+import { ProxyRejectedError } from "../../../../edge/proxies/contract.ts";
+import { createHaproxy } from "../../../../edge/proxies/haproxy/index.ts";
+import { runCommands } from "../../../../edge/proxies/haproxy/runtime.ts";
+import type { Table } from "../../../../edge/table/table.ts";
+import { Haproxy } from "../../../support/proxies/haproxy.ts";
+import { ask } from "../../real-proxy/ask.ts";
+import { Endpoint } from "../../real-proxy/endpoint.ts";
+import { naming, proxyRules, signal, tableOf } from "../../real-proxy/rules.ts";
+
+const log = pino({ level: "silent" });
+
+proxyRules(
+  "HAProxy",
+  () => Haproxy.start({ naming }),
+  (server) => createHaproxy(server.config, naming, log),
+);
+
+describe("HAProxy with few places", () => {
+  let server: Haproxy;
+  let b: Endpoint;
+  before(async () => {
+    server = await Haproxy.start({ naming, config: { places: 3, servers_per_place: 2 } });
+    b = await Endpoint.start("B", "b");
+  });
+  after(async () => {
+    await server.stop();
+    await b.stop();
+  });
+
+  /** Endpoints where nobody has to listen: b's own port, under many addresses. */
+  const many = (count: number): Table["versions"][number]["endpoints"] =>
+    Array.from({ length: count }, (_, i) => ({ ...b.inTable(), id: `prod.b${i}.a`, address: `127.0.0.${i + 1}` }));
+
+  test("more endpoints, or versions, than there is place for are refused, and the key to raise is named", async () => {
+    const proxy = createHaproxy(server.config, naming, log);
+    const table = tableOf({ B: [b] }, "B");
+    await proxy.apply(table, signal);
+    const refused = (rest: Table["versions"], what: RegExp) =>
+      assert.rejects(
+        proxy.apply({ ...table, versions: [...table.versions, ...rest] }, signal),
+        (error) => error instanceof ProxyRejectedError && what.test(error.message),
+      );
+    await refused([{ version: "C", endpoints: many(3) }], /raise proxy\.servers_per_place/);
+    await refused(
+      ["C", "D", "E"].map((version) => ({ version, endpoints: many(1) })),
+      /raise proxy\.places to at least 4/,
+    );
+    assert.equal((await ask(server.url)).named, "B");
+    assert.equal(await proxy.isCurrent(signal), true, "the table that was applied stays");
+  });
+
+  test("a place that is full changes its endpoints without being empty for a moment", async () => {
+    const proxy = createHaproxy(server.config, naming, log);
+    const of = (endpoints: Table["versions"][number]["endpoints"]): Table => ({
+      ...tableOf({}, "B"),
+      versions: [{ version: "B", endpoints }],
+    });
+    const all = many(6);
+    let asked = 0;
+    let ending = false;
+    const statuses = new Set<number>();
+    const user = (async () => {
+      for (; !ending; asked++) statuses.add((await ask(server.url)).status);
+    })();
+    // The endpoint listens on 127.0.0.1 only, so that it is in every table.
+    const here = all[0] as (typeof all)[number];
+    await proxy.apply(of([here]), signal);
+    statuses.clear();
+    for (let i = 1; i < 6; i++) {
+      await proxy.apply(of([here, all[i] as (typeof all)[number]]), signal);
+      await proxy.apply(of([here]), signal);
+    }
+    ending = true;
+    await user;
+    assert.deepEqual([...statuses], [200]);
+    assert.ok(asked > 0);
+  });
+
+  test("what was changed by others is noticed, and mended by applying again", async () => {
+    const proxy = createHaproxy(server.config, naming, log);
+    const table = tableOf({ B: [b] }, "B");
+    await proxy.apply(table, signal);
+    const [state = ""] = await runCommands(server.config.socket, ["show servers state"], 2_000, signal);
+    const [, place, name] = new RegExp(` (v\\d) \\d+ (s\\d) 127\\.0\\.0\\.1 2 .* ${b.port} `).exec(state) ?? [];
+    await runCommands(server.config.socket, [`set server ${place}/${name} state maint`], 2_000, signal);
+    assert.equal(await proxy.isCurrent(signal), false);
+    await proxy.apply(table, signal);
+    assert.equal(await proxy.isCurrent(signal), true);
+    assert.equal((await ask(server.url)).status, 200);
+  });
+
+  test("an HAProxy that does not run with the base configuration refuses every table", async () => {
+    const elsewhere = { ...server.config, directory: `${server.config.directory}-other` };
+    await assert.rejects(
+      createHaproxy(elsewhere, naming, log).apply(tableOf({ B: [b] }, "B"), signal),
+      (error) => error instanceof ProxyRejectedError && /base configuration/.test(error.message),
+    );
+  });
+});

@@ -1,0 +1,168 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import fc from "fast-check";
+import { ProxyRejectedError } from "../../../../edge/proxies/contract.ts";
+import { type Plan, planTable } from "../../../../edge/proxies/haproxy/plan.ts";
+import { defaultKey } from "../../../../edge/proxies/haproxy/routes-map.ts";
+import type { Running, Server } from "../../../../edge/proxies/haproxy/running.ts";
+import { answerOf, everyName, portsOf, randomTable } from "../../real-proxy/random-table.ts";
+
+function empty(places: number, servers: number): Running {
+  const server = (i: number): Server => ({
+    name: `s${i + 1}`,
+    address: "127.0.0.1",
+    port: 1,
+    weight: 1,
+    ready: false,
+    unchangedS: 9,
+  });
+  return {
+    pid: 1,
+    places: new Map(
+      Array.from({ length: places }, (_, p) => [`v${p}`, Array.from({ length: servers }, (_, i) => server(i))]),
+    ),
+    routes: new Map(),
+    state: "",
+  };
+}
+
+/** Does what HAProxy would do, one command at a time. */
+function perform(running: Running, { fill, routes, withdraw, refill }: Plan, look: () => void): void {
+  const run = (command: string) => {
+    const [, place = "", name, what, value = "", , port] =
+      /^set server (v\d+)\/(s\d+) (\w+) (\S+)( port (\d+))?$/.exec(command) ?? [];
+    const server = running.places.get(place)?.find((s) => s.name === name);
+    assert.ok(server, command);
+    if (what === "weight") server.weight = Number(value);
+    else if (what === "state") server.ready = value === "ready";
+    else {
+      assert.equal(
+        server.ready && running.routes.size > 0 && isUsed(running, place),
+        false,
+        "a server in use keeps its address",
+      );
+      server.port = Number(port);
+    }
+    look();
+  };
+  fill.forEach(run);
+  if (routes) {
+    running.routes = routes;
+    look();
+  }
+  withdraw.forEach(run);
+  refill.forEach(run);
+}
+
+const isUsed = (running: Running, place: string) =>
+  [...running.routes.values()].some((route) => route.startsWith(`${place}/`));
+
+function haproxyAnswers(running: Running, named: string | null) {
+  const route = (named === null ? undefined : running.routes.get(named)) ?? running.routes.get(defaultKey);
+  if (route === undefined) return null;
+  const [place = "", version = ""] = route.split("/");
+  return {
+    version,
+    ports: (running.places.get(place) ?? [])
+      .filter((s) => s.ready)
+      .map((s) => s.port)
+      .sort(),
+  };
+}
+
+describe("the plan of a table", () => {
+  test("HAProxy then answers as the table says, and nothing is left to do", () => {
+    fc.assert(
+      fc.property(fc.array(randomTable, { minLength: 1, maxLength: 6 }), (tables) => {
+        const running = empty(8, 5);
+        for (const table of tables) {
+          perform(running, planTable(running, table), () => {});
+          const { fill, routes, withdraw, refill } = planTable(running, table);
+          assert.deepEqual([fill, routes, withdraw, refill], [[], null, [], []]);
+          for (const name of everyName) {
+            const answer = haproxyAnswers(running, name);
+            assert.equal(answer?.version ?? null, answerOf(table, name));
+            if (answer) assert.deepEqual(answer.ports, portsOf(table, answer.version));
+          }
+        }
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  test("at every command every request is answered as before or as it will be, and by a place that has a server", () => {
+    fc.assert(
+      fc.property(randomTable, randomTable, fc.integer({ min: 4, max: 6 }), (first, wanted, servers) => {
+        const running = empty(8, servers);
+        perform(running, planTable(running, first), () => {});
+        perform(running, planTable(running, wanted), () => {
+          for (const name of everyName) {
+            const answer = haproxyAnswers(running, name);
+            const may = [answerOf(first, name), answerOf(wanted, name)];
+            assert.ok(may.includes(answer?.version ?? null), `${name}: ${answer?.version} is none of ${may}`);
+            if (!answer) continue;
+            assert.ok(answer.ports.length > 0, `${name} is sent to a place without a server`);
+            const known = new Set([...portsOf(first, answer.version), ...portsOf(wanted, answer.version)]);
+            assert.ok(
+              answer.ports.every((port) => known.has(port)),
+              "no endpoint of another version",
+            );
+          }
+        });
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  test("a version gets the place that has been out of use for longest", () => {
+    const running = empty(4, 1);
+    for (const [p, age] of [3, 50, 7, 9].entries())
+      for (const server of running.places.get(`v${p}`) ?? []) server.unchangedS = age;
+    const endpoint = { id: "prod.h.a", address: "10.0.0.1", port: 80, weight: 1 };
+    const table = { ...tableOfNothing, default: "A", versions: [{ version: "A", endpoints: [endpoint] }] };
+    assert.equal(planTable(running, table).routes?.get("A"), "v1/A");
+  });
+
+  test("shares stay as they are where a weight is over HAProxy's highest, and nobody gets none", () => {
+    const endpoints = [512, 256, 1].map((weight, i) => ({
+      id: `prod.h${i}.a`,
+      address: "10.0.0.1",
+      port: 80 + i,
+      weight,
+    }));
+    const { fill } = planTable(empty(2, 3), {
+      ...tableOfNothing,
+      default: "A",
+      versions: [{ version: "A", endpoints }],
+    });
+    assert.deepEqual(
+      fill.filter((command) => command.includes("weight")).map((command) => Number(command.split(" ").at(-1))),
+      [256, 128, 1],
+    );
+  });
+
+  test("too few places are refused with the number that would do", () => {
+    const running = empty(2, 1);
+    const endpoints = [{ id: "prod.h.a", address: "10.0.0.1", port: 80, weight: 1 }];
+    const of = (...versions: string[]) => ({
+      ...tableOfNothing,
+      default: "A",
+      versions: versions.map((version) => ({ version, endpoints })),
+    });
+    perform(running, planTable(running, of("A", "B")), () => {});
+    assert.throws(
+      () => planTable(running, of("B", "C")),
+      (error) => error instanceof ProxyRejectedError && /raise proxy\.places to at least 3/.test(error.message),
+    );
+  });
+});
+
+const tableOfNothing = {
+  service: "web",
+  epoch: 1,
+  routesRevision: 1,
+  serversetsRevision: 1,
+  default: null,
+  fallback: null,
+  versions: [],
+};

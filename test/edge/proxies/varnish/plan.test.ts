@@ -1,0 +1,118 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import fc from "fast-check";
+import { isSettled, nearest, planHealth } from "../../../../edge/proxies/varnish/plan.ts";
+import {
+  backendName,
+  compiledFlag,
+  defaultFlag,
+  fallbackFlag,
+  offeredFlag,
+  served,
+} from "../../../../edge/proxies/varnish/vcl.ts";
+import type { Table } from "../../../../edge/table/table.ts";
+import { answerOf, everyName, portsOf, randomTable } from "../../real-proxy/random-table.ts";
+
+/** What the VCL of a table answers, with some of its backends sick: the version, and the ports that may be asked. */
+function vclAnswers(compiled: Table, sick: ReadonlySet<string>, named: string | null) {
+  const versions = served(compiled).map(({ version, endpoints }, v) => ({
+    version,
+    ports: endpoints.filter((_, e) => !sick.has(backendName(v, e))).map(({ port }) => port),
+    byDefault: sick.has(compiledFlag) ? !sick.has(defaultFlag(v)) : version === compiled.default,
+    fallback: sick.has(compiledFlag) ? !sick.has(fallbackFlag(v)) : version === compiled.fallback,
+  }));
+  const alive = versions.filter(({ ports }, v) => ports.length > 0 && !sick.has(offeredFlag(v)));
+  const found =
+    alive.find(({ version }) => version === named) ??
+    alive.find(({ byDefault }) => byDefault) ??
+    alive.find(({ fallback }) => fallback);
+  return found ? { version: found.version, ports: found.ports.sort() } : null;
+}
+
+function settle(sick: Set<string>, changes: ReturnType<typeof planHealth>, look: (sick: Set<string>) => void) {
+  for (const { backend, healthy } of changes) {
+    if (healthy) sick.delete(backend);
+    else sick.add(backend);
+    look(sick);
+  }
+}
+
+describe("a change by health alone", () => {
+  test("where it is exact, the VCL answers as the table says, through any number of tables", () => {
+    fc.assert(
+      fc.property(fc.array(randomTable, { minLength: 2, maxLength: 6 }), ([compiled, ...tables]) => {
+        if (!compiled) return;
+        const sick = new Set<string>();
+        let before = compiled;
+        for (const table of tables) {
+          const target = nearest(compiled, before, table);
+          settle(sick, planHealth(compiled, sick, target.table), () => {});
+          assert.deepEqual(planHealth(compiled, sick, target.table), [], "nothing is left to do");
+          before = target.table;
+          if (!target.exact) continue;
+          for (const name of everyName) {
+            const version = answerOf(table, name);
+            assert.equal(vclAnswers(compiled, sick, name)?.version ?? null, version);
+            if (version) assert.deepEqual(vclAnswers(compiled, sick, name)?.ports, portsOf(table, version));
+          }
+        }
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  test("on the way every request is answered as it was before or as it will be, and nobody loses what both tables have", () => {
+    fc.assert(
+      fc.property(randomTable, randomTable, randomTable, (compiled, first, wanted) => {
+        const sick = new Set<string>();
+        if (!nearest(compiled, compiled, first).exact) return;
+        settle(sick, planHealth(compiled, sick, first), () => {});
+        const target = nearest(compiled, first, wanted);
+        settle(sick, planHealth(compiled, sick, target.table), () => {
+          for (const name of everyName) {
+            const answer = vclAnswers(compiled, sick, name)?.version ?? null;
+            const [before, after] = [answerOf(first, name), answerOf(wanted, name)];
+            // A default that moves while the version of before is withdrawn can pass by the fallback of either table.
+            const may = [before, after, first.default, wanted.default, first.fallback, wanted.fallback];
+            assert.ok(may.includes(answer), `${name}: ${answer} is neither ${before} nor ${after}`);
+            if (before !== null && after !== null) assert.notEqual(answer, null, `${name} was answered, and will be`);
+            if (before === name && after === name && name !== null) assert.equal(answer, name);
+          }
+        });
+      }),
+      { numRuns: 4_000 },
+    );
+  });
+
+  test("a version that goes keeps its endpoints: a request that it was chosen for a moment before is still served", () => {
+    fc.assert(
+      fc.property(randomTable, randomTable, (compiled, wanted) => {
+        const stays = new Set(served(wanted).map(({ version }) => version));
+        const changed = planHealth(compiled, new Set(), nearest(compiled, compiled, wanted).table).map(
+          (to) => to.backend,
+        );
+        for (const [v, { version, endpoints }] of served(compiled).entries()) {
+          if (stays.has(version)) continue;
+          for (const e of endpoints.keys()) assert.ok(!changed.includes(backendName(v, e)), backendName(v, e));
+        }
+      }),
+    );
+  });
+
+  test("a table that the VCL was made from is settled; one with another weight is exact, and not settled", () => {
+    fc.assert(
+      fc.property(randomTable, (table) => {
+        assert.ok(isSettled(table, table));
+        const heavier = {
+          ...table,
+          versions: table.versions.map((v) => ({
+            ...v,
+            endpoints: v.endpoints.map((e) => ({ ...e, weight: e.weight + 1 })),
+          })),
+        };
+        assert.ok(nearest(table, table, heavier).exact);
+        assert.equal(isSettled(table, heavier), served(table).length === 0);
+      }),
+    );
+  });
+});

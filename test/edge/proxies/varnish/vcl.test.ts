@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { isIP } from "node:net";
+import { describe, test } from "node:test";
+import fc from "fast-check";
+import { ProxyRejectedError } from "../../../../edge/proxies/contract.ts";
+import { quoted } from "../../../../edge/proxies/varnish/cli.ts";
+import { renderVcl } from "../../../../edge/proxies/varnish/vcl.ts";
+import type { Table, VersionNaming } from "../../../../edge/table/table.ts";
+import { versionSchema } from "../../../../protocol/index.ts";
+
+const settings = {
+  cache: true,
+  connect_timeout_ms: 1_000,
+  first_byte_timeout_ms: 60_000,
+  between_bytes_timeout_ms: 60_000,
+};
+const naming: VersionNaming = { header: "X-App-Version", query: "v", cookie: "app_version" };
+
+const table = (
+  change: { version?: string; address?: string; id?: string; port?: number; weight?: number } = {},
+): Table => {
+  const { version = "A", address = "127.0.0.1", id = "prod.h1.a", port = 8000, weight = 1 } = change;
+  return {
+    service: "web",
+    epoch: 1,
+    routesRevision: 1,
+    serversetsRevision: 1,
+    default: version,
+    fallback: null,
+    versions: [{ version, endpoints: [{ id, address, port, weight }] }],
+  };
+};
+const render = (change: Parameters<typeof table>[0], names: Partial<VersionNaming> = {}) =>
+  renderVcl(table(change), { ...naming, ...names }, settings);
+
+const hostile = [
+  "",
+  '"',
+  'A"; } sub vcl_recv { return (synth(200)); } #',
+  '"}',
+  'A"}',
+  "A\nB",
+  "A\r\nX-Injected: yes",
+  "A\0",
+  "C{ system(); }C",
+  "A;B",
+  "A B",
+  "..",
+  "A..B",
+  "/etc/passwd",
+  "-A",
+  "ä",
+  "\u2028",
+  "A".repeat(129),
+  "A".repeat(1_000_000),
+  ":default",
+  "v0/A",
+];
+
+describe("the VCL of a table", () => {
+  test("hostile versions, ids and addresses are refused by the name of their field", () => {
+    for (const text of hostile) {
+      for (const [field, change] of [
+        ["versions[0].version", { version: text }],
+        ["versions[0].endpoints[0].id", { id: text }],
+        ["versions[0].endpoints[0].address", { address: text }],
+      ] as const)
+        if (field !== "versions[0].endpoints[0].id" || text !== "v0")
+          assert.throws(
+            () => render(change),
+            (error) =>
+              error instanceof ProxyRejectedError && error.message.startsWith(field) && error.message.length < 200,
+            `${field} ${text.slice(0, 20)}`,
+          );
+      for (const name of ["header", "query", "cookie"])
+        if (text !== "..")
+          assert.throws(() => render({}, { [name]: text }), ProxyRejectedError, `${name} ${text.slice(0, 20)}`);
+    }
+    for (const change of [{ port: 0 }, { port: 65_536 }, { port: 1.5 }, { weight: 0 }, { weight: Number.NaN }])
+      assert.throws(() => render(change), ProxyRejectedError);
+    assert.throws(() => renderVcl({ ...table(), default: 'A"' }, naming, settings), ProxyRejectedError);
+    assert.throws(() => renderVcl({ ...table(), fallback: "A\n" }, naming, settings), ProxyRejectedError);
+  });
+
+  test("whatever a version is, either it is refused or it stands between two quotes and nowhere else", () => {
+    const plain = render({ version: "PLAIN" });
+    fc.assert(
+      fc.property(
+        fc.oneof(fc.string({ unit: "binary" }), fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,127}$/)),
+        (version) => {
+          if (versionSchema.safeParse(version).success)
+            assert.equal(render({ version }), plain.replaceAll('"PLAIN"', `"${version}"`));
+          else assert.throws(() => render({ version }), ProxyRejectedError);
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+
+  test("whatever an address is, either it is refused or it is an IP address", () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string({ unit: "binary" }), fc.ipV4(), fc.ipV6()), (address) => {
+        if (isIP(address) !== 0) assert.ok(render({ address }).includes(`.host = "${address}"`));
+        else assert.throws(() => render({ address }), ProxyRejectedError);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("the same table gives the same text, and an endpoint of a version that nobody names is not left out", () => {
+    assert.equal(render({}), render({}));
+    assert.ok(render({}).includes('backend b0_0 { .host = "127.0.0.1"; .port = "8000";'));
+  });
+
+  test("a word of a command is one word of one line, whatever is in it", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "binary" }), (word) => {
+        const text = quoted(word);
+        assert.match(text, /^(?:[\w./:*-]+|"(?:[ !#-[\]-~]|\\x[0-9a-f]{2})*")$/);
+        const read = text.startsWith('"')
+          ? Buffer.from(
+              text.slice(1, -1).replaceAll(/\\x(..)/g, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16))),
+              "latin1",
+            )
+          : Buffer.from(text);
+        assert.deepEqual(read, Buffer.from(word));
+      }),
+    );
+  });
+});

@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import type { ReadMember } from "../../../edge/members/read-member.ts";
+import { chooseVersion } from "../../../edge/table/choose-version.ts";
+import { atRevision, makeTable, routesAlike, type TableSource } from "../../../edge/table/make-table.ts";
+import type { Routes } from "../../../protocol/index.ts";
+
+const member = (host: string, version: string, over: Partial<ReadMember> = {}): ReadMember => ({
+  ...{
+    id: `prod.${host}.a`,
+    address: "127.0.0.1",
+    port: 8000,
+    weight: 1,
+    version,
+    sha256: "a".repeat(64),
+    alive: true,
+  },
+  ...over,
+});
+const routes = (over: Partial<Routes> = {}): Routes => ({
+  ...{ epoch: 4, revision: 9, mode: "atomic", default: "B", serving: ["A", "B"] },
+  ...over,
+});
+const source = (over: Partial<TableSource> = {}): TableSource => ({
+  ...{ service: "web", routes: routes(), routesRevision: 7, serversetsRevision: 8, fallback: "none" },
+  members: [member("h2", "B"), member("h1", "B"), member("h1", "C"), member("h3", "A")],
+  ...over,
+});
+
+describe("a table", () => {
+  it("has the endpoints of each version that is served, sorted, and no others", () => {
+    const table = makeTable(source());
+    assert.deepEqual(
+      table.versions.map(({ version, endpoints }) => [version, endpoints.map(({ id }) => id)]),
+      [
+        ["A", ["prod.h3.a"]],
+        ["B", ["prod.h1.a", "prod.h2.a"]],
+      ],
+    );
+    assert.deepEqual(
+      [table.epoch, table.routesRevision, table.serversetsRevision, table.default, table.fallback],
+      [4, 7, 8, "B", null],
+    );
+  });
+
+  it("routes nothing before there are routes", () => {
+    const table = makeTable(source({ routes: null, routesRevision: 0, fallback: "previous" }));
+    assert.deepEqual([table.versions, table.default, table.fallback, table.epoch], [[], null, null, 0]);
+  });
+
+  it("leaves out who serves another release under the version's name", () => {
+    const digests = { B: "a".repeat(64) };
+    const members = [
+      member("h1", "B"),
+      member("h2", "B", { sha256: "b".repeat(64) }),
+      member("h3", "B", { sha256: null }),
+    ];
+    const table = makeTable(source({ routes: routes({ digests }), members }));
+    assert.deepEqual(
+      table.versions[1]?.endpoints.map(({ id }) => id),
+      ["prod.h1.a"],
+    );
+  });
+
+  it("falls back on the version beside the default that somebody serves", () => {
+    const serving = ["Z", "A", "B"];
+    assert.equal(makeTable(source({ routes: routes({ serving }), fallback: "previous" })).fallback, "A");
+    assert.equal(makeTable(source({ routes: routes({ serving: ["B"] }), fallback: "previous" })).fallback, null);
+  });
+
+  it("is the same whatever the order in which members came", () => {
+    fc.assert(
+      fc.property(fc.shuffledSubarray([...source().members], { minLength: 4 }), (members) => {
+        assert.deepEqual(makeTable(source({ members })), makeTable(source()));
+      }),
+    );
+  });
+
+  it("routes like another of other revisions, and unlike one with another weight", () => {
+    const table = makeTable(source());
+    assert(routesAlike(table, makeTable(source({ routesRevision: 70, serversetsRevision: 80 }))));
+    const heavier = source().members.map((one) => ({ ...one, weight: one.weight + 1 }));
+    assert(!routesAlike(table, makeTable(source({ members: heavier }))));
+    const later = atRevision(table, 90);
+    assert.deepEqual(later, { ...table, serversetsRevision: 90 });
+    assert(routesAlike(later, table));
+  });
+});
+
+describe("the version that answers", () => {
+  const table = makeTable(source({ members: [member("h3", "A")], fallback: "previous" }));
+  const full = makeTable(source());
+  const cases: [string, Parameters<typeof chooseVersion>, string | null][] = [
+    ["is the one that is named", [full, "A"], "A"],
+    ["is the default where none is named", [full, null], "B"],
+    ["is the default where the named one is not served", [full, "C"], "B"],
+    ["is the fallback where nobody serves the default", [table, null], "A"],
+    ["is the named one though nobody serves the default", [{ ...table, fallback: null }, "A"], "A"],
+    ["is none where nobody serves any of them", [{ ...table, fallback: null }, null], null],
+  ];
+  for (const [what, given, wanted] of cases) it(what, () => assert.equal(chooseVersion(...given), wanted));
+});

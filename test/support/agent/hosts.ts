@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, afterEach, before } from "node:test";
+import { type NatsServer, startNats } from "../nats/server.ts";
+import { until } from "../until.ts";
+import { Host, type HostOptions, pidsWithEnvironment, type Settings } from "./host.ts";
+
+/** A bus for a `describe`, and hosts on it that are closed after each test, which must then have left no process behind. */
+export interface Hosts {
+  readonly nats: NatsServer;
+  /** A host whose agent answers, and has the bus. */
+  start(settings?: Settings, options?: Partial<HostOptions>): Promise<Host>;
+  /** A host whose agent is not started yet. */
+  create(settings?: Settings, options?: Partial<HostOptions>): Promise<Host>;
+  /** Something else to undo after the test, before the hosts are closed; the newest first. */
+  onEnd(undo: () => unknown): void;
+}
+
+/** To be called in a `describe`: registers its hooks. */
+export function useHosts(): Hosts {
+  let nats: NatsServer | undefined;
+  const open: Host[] = [];
+  const undoing: (() => unknown)[] = [];
+  before(async () => {
+    nats = await startNats();
+  });
+  after(() => nats?.stop());
+  afterEach(async () => {
+    try {
+      for (const undo of undoing.splice(0).reverse()) await undo();
+    } finally {
+      for (const host of open.splice(0)) {
+        const token = tokenOf(host);
+        await host.close();
+        assert.deepEqual(token === null ? [] : pidsWithEnvironment(`SLOTD_TOKEN=${token}`), [], "no process is left");
+      }
+    }
+  });
+  const bus = () => {
+    assert(nats, "the bus is started before the tests");
+    return nats;
+  };
+  const create = async (settings: Settings = {}, options: Partial<HostOptions> = {}) => {
+    const host = await Host.create({ nats: bus().url, settings, ...options });
+    open.push(host);
+    return host;
+  };
+  return {
+    get nats() {
+      return bus();
+    },
+    create,
+    async start(settings, options) {
+      const host = await create(settings, options);
+      await host.startAgent();
+      if (options?.nats === undefined)
+        await until("the agent has the bus", async () => (await host.status()).bus.connected);
+      return host;
+    },
+    onEnd: (undo) => undoing.push(undo),
+  };
+}
+
+function tokenOf(host: Host): string | null {
+  try {
+    return readFileSync(join(host.state, "token"), "utf8").trim();
+  } catch {
+    return null;
+  }
+}
