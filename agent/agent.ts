@@ -4,18 +4,11 @@ import { Bus } from "../bus/connection.ts";
 import { EventPublisher } from "../bus/event-publisher.ts";
 import { KeyPublisher } from "../bus/key-publisher.ts";
 import { agentVersion } from "../daemon/version.ts";
-import {
-  buckets,
-  type Event,
-  type HostStatus,
-  keys,
-  memberLeaseMs,
-  type SlotdError,
-  type SlotStatus,
-  SlotUnknownError,
-  toSlotdError,
-  type WireError,
-} from "../protocol/index.ts";
+import { type SlotdError, SlotUnknownError, toSlotdError } from "../protocol/errors.ts";
+import type { Event } from "../protocol/event.ts";
+import type { HostStatus, SlotStatus, WireError } from "../protocol/host-status.ts";
+import { memberLeaseMs } from "../protocol/member.ts";
+import { buckets, keys } from "../protocol/subjects.ts";
 import { EdgeWatch } from "./bus/edge-watch.ts";
 import { OrderWatch } from "./bus/order-watch.ts";
 import { RoutesWatch } from "./bus/routes-watch.ts";

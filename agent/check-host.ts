@@ -1,4 +1,4 @@
-import { ConfigInvalidError, toSlotdError } from "../protocol/index.ts";
+import { ConfigInvalidError, toSlotdError } from "../protocol/errors.ts";
 import type { Config } from "./config/schema.ts";
 import { findAccount } from "./os/account.ts";
 import { readHeaders } from "./releases/fetch/headers.ts";

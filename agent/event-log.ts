@@ -1,5 +1,5 @@
 import { EventEmitter } from "node:events";
-import type { Event } from "../protocol/index.ts";
+import type { Event } from "../protocol/event.ts";
 
 const KEPT = 1_000;
 

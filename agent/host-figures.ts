@@ -1,6 +1,6 @@
 import { statfs } from "node:fs/promises";
 import { availableParallelism, loadavg } from "node:os";
-import type { HostStatus } from "../protocol/index.ts";
+import type { HostStatus } from "../protocol/host-status.ts";
 
 /** Early warnings of the host itself. `memoryUsed` and `stateDiskUsed` are shares of 1. */
 export async function hostFigures(stateDirectory: string): Promise<HostStatus["load"]> {

@@ -2,7 +2,7 @@
 import { Command } from "commander";
 import { pino } from "pino";
 import { agentVersion } from "../daemon/version.ts";
-import { type SlotdError, toSlotdError } from "../protocol/index.ts";
+import { type SlotdError, toSlotdError } from "../protocol/errors.ts";
 import { Agent } from "./agent.ts";
 import { checkHost } from "./check-host.ts";
 import { loadConfig } from "./config/load.ts";

@@ -1,6 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { ConfigInvalidError, DiskFullError, SlotdError } from "../protocol/index.ts";
+import { ConfigInvalidError, DiskFullError, SlotdError } from "../protocol/errors.ts";
 import { Journal } from "./journal/journal.ts";
 import { instanceToken } from "./journal/token.ts";
 import { holdLock } from "./os/lock.ts";

@@ -6,7 +6,7 @@ import type { ConnectionOptions, NatsConnection } from "@nats-io/transport-node"
 import type { Logger } from "pino";
 import type { Config } from "../agent/config/schema.ts";
 import { abortable } from "../daemon/abortable.ts";
-import { redact } from "../protocol/index.ts";
+import { redact } from "../protocol/errors.ts";
 
 const RETRY_MS = 1_000;
 /** What serves is looked at first: loading the client keeps the agent busy for a moment. */

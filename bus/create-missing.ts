@@ -4,7 +4,7 @@ import { Objm } from "@nats-io/obj";
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { Logger } from "pino";
 import { bucketSettings, eventStreamSettings, releaseStoreSettings } from "../protocol/bucket-settings.ts";
-import { eventStream, releaseStore } from "../protocol/index.ts";
+import { eventStream, releaseStore } from "../protocol/subjects.ts";
 
 /** Creates the buckets, the object store and the stream that are missing. Those that are there keep their settings. */
 export async function createMissing(

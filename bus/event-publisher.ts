@@ -2,7 +2,8 @@ import { randomUUID } from "node:crypto";
 import type { JetStreamClient } from "@nats-io/jetstream";
 import type { Logger } from "pino";
 import { abortable } from "../daemon/abortable.ts";
-import { type Event, subjects } from "../protocol/index.ts";
+import type { Event } from "../protocol/event.ts";
+import { subjects } from "../protocol/subjects.ts";
 
 const KEPT = 1_000;
 const TRIES = 5;

@@ -1,6 +1,6 @@
 import type { Msg } from "@nats-io/transport-node";
 import type { Logger } from "pino";
-import { subjects } from "../protocol/index.ts";
+import { subjects } from "../protocol/subjects.ts";
 import type { Bus } from "./connection.ts";
 
 /** What is followed is read again this often, whatever was heard; give or take a tenth, so that hosts do not all ask at once. */

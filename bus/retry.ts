@@ -1,4 +1,4 @@
-import { setTimeout as pause } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { JetStreamApiError } from "@nats-io/jetstream";
 import { RequestError, TimeoutError } from "@nats-io/transport-node";
 import { BusUnreachableError } from "../protocol/errors.ts";
@@ -32,7 +32,7 @@ export async function persist<T>(
         throw new BusUnreachableError(where, why, { cause });
       }
     }
-    await pause(pauseMs, undefined, { signal }).catch(() => signal.throwIfAborted());
+    await sleep(pauseMs, undefined, { signal }).catch(() => signal.throwIfAborted());
   }
 }
 

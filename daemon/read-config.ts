@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { parse, TomlError } from "smol-toml";
 import type { z } from "zod";
-import { ConfigInvalidError, redact } from "../protocol/index.ts";
+import { ConfigInvalidError, redact } from "../protocol/errors.ts";
 
 /** What the messages about a configuration have to know of it. */
 export interface ConfigKind {

@@ -1,6 +1,6 @@
 import { EventEmitter } from "node:events";
 import type { Logger } from "pino";
-import { type SlotdError, toSlotdError } from "../protocol/index.ts";
+import { type SlotdError, toSlotdError } from "../protocol/errors.ts";
 import { backoffMs } from "./backoff.ts";
 import { ProxyDownError, type ManagedProxy as TableProxy } from "./proxies/contract.ts";
 import { routesAlike } from "./table/make-table.ts";

@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import { BucketWatch, type Heard } from "../bus/watch-bucket.ts";
-import { buckets, edgeHeartbeatMs, keys } from "../protocol/index.ts";
+import { edgeHeartbeatMs } from "../protocol/routes.ts";
+import { buckets, keys } from "../protocol/subjects.ts";
 import { Applier } from "./applier.ts";
 import { Bus } from "./bus/bus.ts";
 import type { Config } from "./config/schema.ts";

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { Command } from "commander";
 import { pino } from "pino";
-import { type SlotdError, toSlotdError } from "../protocol/index.ts";
+import { type SlotdError, toSlotdError } from "../protocol/errors.ts";
 import { loadConfig } from "./config/load.ts";
 import { Edge } from "./edge.ts";
 import { helpText } from "./help-text.ts";

@@ -1,4 +1,4 @@
-import type { EdgeStatus } from "../../protocol/index.ts";
+import type { EdgeStatus } from "../../protocol/routes.ts";
 
 interface Heard {
   status: EdgeStatus;

@@ -3,7 +3,8 @@ import type { Msg } from "@nats-io/transport-node";
 import type { Logger } from "pino";
 import type { Bus } from "../../bus/connection.ts";
 import { BucketWatch } from "../../bus/follow-keys.ts";
-import { buckets, type EdgeStatus, edgeStatusSchema, keys, subjects } from "../../protocol/index.ts";
+import { type EdgeStatus, edgeStatusSchema } from "../../protocol/routes.ts";
+import { buckets, keys, subjects } from "../../protocol/subjects.ts";
 import { EdgeLeases, type Found } from "./edge-leases.ts";
 
 /** How often leases that are over are looked after. */

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { Bus } from "../../bus/connection.ts";
-import { buckets, keys, subjects } from "../../protocol/index.ts";
+import { buckets, keys, subjects } from "../../protocol/subjects.ts";
 
 /** The last values are read again this often, whatever was heard. */
 const REREAD_MS = 60_000;

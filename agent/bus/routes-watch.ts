@@ -2,7 +2,8 @@ import { EventEmitter } from "node:events";
 import type { Logger } from "pino";
 import type { Bus } from "../../bus/connection.ts";
 import { BucketWatch } from "../../bus/follow-keys.ts";
-import { buckets, keys, type Routes, routesSchema } from "../../protocol/index.ts";
+import { type Routes, routesSchema } from "../../protocol/routes.ts";
+import { buckets, keys } from "../../protocol/subjects.ts";
 
 /** After a hint a replica may still answer with the value before. */
 const LATE_MS = 1_000;

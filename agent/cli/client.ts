@@ -1,23 +1,22 @@
 import { type IncomingMessage, request } from "node:http";
 import { z } from "zod";
+import { AgentUnreachableError, InternalError, SlotdError } from "../../protocol/errors.ts";
+import { type Event, eventSchema } from "../../protocol/event.ts";
 import {
-  AgentUnreachableError,
-  type Event,
-  eventSchema,
   type HostStatus,
   hostStatusSchema,
-  InternalError,
-  type ReleaseStatus,
-  releaseStatusSchema,
-  SlotdError,
   type SlotStatus,
   slotStatusSchema,
-  type Verification,
-  verificationSchema,
   type WorkerStatus,
   wireErrorSchema,
   workerStatusSchema,
-} from "../../protocol/index.ts";
+} from "../../protocol/host-status.ts";
+import {
+  type ReleaseStatus,
+  releaseStatusSchema,
+  type Verification,
+  verificationSchema,
+} from "../../protocol/release-status.ts";
 import { denied } from "./denied.ts";
 import { AgentError } from "./errors.ts";
 import { lines } from "./lines.ts";
@@ -46,15 +45,15 @@ export class ControlClient {
   ) {}
 
   status(): Promise<HostStatus> {
-    return this.#json("GET", "/v1/status", hostStatusSchema);
+    return this.json("GET", "/v1/status", hostStatusSchema);
   }
 
   workers(): Promise<WorkerStatus[]> {
-    return this.#json("GET", "/v1/workers", z.array(workerStatusSchema));
+    return this.json("GET", "/v1/workers", z.array(workerStatusSchema));
   }
 
   events(query: { last: number; follow: boolean }): AsyncGenerator<Event, void> {
-    return this.#stream("/v1/events", query, eventSchema);
+    return this.stream("/v1/events", query, eventSchema);
   }
 
   logs(query: {
@@ -63,43 +62,43 @@ export class ControlClient {
     lines: number;
     follow: boolean;
   }): AsyncGenerator<LogLine, void> {
-    return this.#stream("/v1/logs", query, logLineSchema);
+    return this.stream("/v1/logs", query, logLineSchema);
   }
 
   releases(): Promise<ReleaseStatus[]> {
-    return this.#json("GET", "/v1/releases", z.array(releaseStatusSchema));
+    return this.json("GET", "/v1/releases", z.array(releaseStatusSchema));
   }
 
   verify(version: string): Promise<Verification> {
-    return this.#json("POST", `/v1/releases/${encodeURIComponent(version)}/verify`, verificationSchema, {});
+    return this.json("POST", `/v1/releases/${encodeURIComponent(version)}/verify`, verificationSchema, {});
   }
 
   steer(slot: string, verb: "drain" | "undrain" | "restart", body: Steer): Promise<SlotStatus> {
-    return this.#json("POST", `/v1/slots/${encodeURIComponent(slot)}/${verb}`, slotStatusSchema, body);
+    return this.json("POST", `/v1/slots/${encodeURIComponent(slot)}/${verb}`, slotStatusSchema, body);
   }
 
-  async #json<T>(method: string, path: string, schema: z.ZodType<T>, body?: object): Promise<T> {
-    const response = await this.#open(method, path, body);
-    return this.#understand(path, schema, await this.#text(response));
+  private async json<T>(method: string, path: string, schema: z.ZodType<T>, body?: object): Promise<T> {
+    const response = await this.open(method, path, body);
+    return this.understand(path, schema, await this.text(response));
   }
 
-  async *#stream<T>(path: string, query: Query, schema: z.ZodType<T>): AsyncGenerator<T, void> {
+  private async *stream<T>(path: string, query: Query, schema: z.ZodType<T>): AsyncGenerator<T, void> {
     try {
-      const response = await this.#open("GET", withQuery(path, query));
+      const response = await this.open("GET", withQuery(path, query));
       try {
-        for await (const line of lines(response)) yield this.#understand(path, schema, line);
+        for await (const line of lines(response)) yield this.understand(path, schema, line);
       } finally {
         response.destroy();
       }
     } catch (error) {
       if (this.signal.aborted) return;
-      throw isNetworkError(error) ? this.#unreachable(error) : error;
+      throw isNetworkError(error) ? this.unreachable(error) : error;
     }
     if (query.follow && !this.signal.aborted)
       throw new AgentUnreachableError(this.socketPath, "the agent ended the stream");
   }
 
-  #understand<T>(path: string, schema: z.ZodType<T>, text: string): T {
+  private understand<T>(path: string, schema: z.ZodType<T>, text: string): T {
     const parsed = schema.safeParse(parseJson(text));
     if (parsed.success) return parsed.data;
     const issue = parsed.error.issues[0];
@@ -109,27 +108,27 @@ export class ControlClient {
     );
   }
 
-  async #text(response: IncomingMessage): Promise<string> {
+  private async text(response: IncomingMessage): Promise<string> {
     let text = "";
     try {
       for await (const chunk of response.setEncoding("utf8")) text += chunk;
     } catch (cause) {
-      throw isNetworkError(cause) ? this.#unreachable(cause) : cause;
+      throw isNetworkError(cause) ? this.unreachable(cause) : cause;
     }
     return text;
   }
 
-  async #open(method: string, path: string, body?: object): Promise<IncomingMessage> {
-    const response = await this.#send(method, path, body);
+  private async open(method: string, path: string, body?: object): Promise<IncomingMessage> {
+    const response = await this.send(method, path, body);
     const { statusCode = 0 } = response;
     if (statusCode < 400) return response;
-    const text = await this.#text(response);
+    const text = await this.text(response);
     const parsed = z.object({ error: wireErrorSchema }).safeParse(parseJson(text));
     if (parsed.success) throw new AgentError(parsed.data.error);
     throw new InternalError(`the agent answered ${statusCode} to ${method} ${path}: ${text.slice(0, 200)}`);
   }
 
-  #send(method: string, path: string, body?: object): Promise<IncomingMessage> {
+  private send(method: string, path: string, body?: object): Promise<IncomingMessage> {
     const { socketPath, signal } = this;
     const payload = body && JSON.stringify(body);
     const headers = {
@@ -140,7 +139,7 @@ export class ControlClient {
     return new Promise((resolve, reject) => {
       const sent = request({ socketPath, signal, method, path, headers, agent: false });
       sent.setTimeout(this.timeoutMs, () => sent.destroy(new Error(`no answer within ${this.timeoutMs} ms`)));
-      sent.on("error", (cause) => reject(signal.aborted ? cause : this.#unreachable(cause)));
+      sent.on("error", (cause) => reject(signal.aborted ? cause : this.unreachable(cause)));
       sent.once("response", (response) => {
         sent.setTimeout(0); // a stream may be silent for as long as nothing happens
         resolve(response);
@@ -149,7 +148,7 @@ export class ControlClient {
     });
   }
 
-  #unreachable(cause: unknown): Error {
+  private unreachable(cause: unknown): Error {
     const { code, message } = cause as NodeJS.ErrnoException;
     if (code === "EACCES" || code === "EPERM") return denied(this.socketPath);
     const why =

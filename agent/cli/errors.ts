@@ -1,4 +1,5 @@
-import { SlotdError, toSlotdError, type WireError } from "../../protocol/index.ts";
+import { SlotdError, toSlotdError } from "../../protocol/errors.ts";
+import type { WireError } from "../../protocol/host-status.ts";
 
 /** The command line is wrong. Never crosses the wire. */
 export class UsageError extends Error {

@@ -1,4 +1,5 @@
-import { type HostStatus, type SlotStatus, SlotUnknownError } from "../../protocol/index.ts";
+import { SlotUnknownError } from "../../protocol/errors.ts";
+import type { HostStatus, SlotStatus } from "../../protocol/host-status.ts";
 
 /** A slot of the host. @throws SlotUnknownError naming those that there are. */
 export function slotOf(status: HostStatus, slot: string): SlotStatus {

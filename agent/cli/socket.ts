@@ -1,6 +1,6 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { nameSchema } from "../../protocol/index.ts";
+import { nameSchema } from "../../protocol/names.ts";
 import { UsageError } from "./errors.ts";
 
 /** Ways to say which agent is meant. */

@@ -1,5 +1,5 @@
 import { type ConfigKind, decodeConfig, deepFreeze, readConfigFile } from "../../daemon/read-config.ts";
-import { ConfigInvalidError } from "../../protocol/index.ts";
+import { ConfigInvalidError } from "../../protocol/errors.ts";
 import { longestNotifyPath } from "./notify-paths.ts";
 import { type Config, configSchema, slotWorkers } from "./schema.ts";
 

@@ -2,7 +2,7 @@ import { constants, lstat, open } from "node:fs/promises";
 import { join } from "node:path";
 import { parse } from "smol-toml";
 import { z } from "zod";
-import { ReleaseConfigError } from "../../protocol/index.ts";
+import { ReleaseConfigError } from "../../protocol/errors.ts";
 import { appSchema, type Config, environmentSchema, healthSchema, positiveMs, readinessSchema } from "./schema.ts";
 
 /** At the top of a release: how it is to be run. */

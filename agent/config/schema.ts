@@ -1,7 +1,8 @@
 import { hostname } from "node:os";
 import { z } from "zod";
 import { absolutePath, natsConfigSchema } from "../../bus/config.ts";
-import { hostSchema, nameSchema, parsePublicKey } from "../../protocol/index.ts";
+import { hostSchema, nameSchema } from "../../protocol/names.ts";
+import { parsePublicKey } from "../../protocol/signature.ts";
 
 const port = z.int().min(1).max(65535);
 const durationMs = z

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { type HostStatus, OrderMalformedError, type SlotStatus, type WorkerStatus } from "../../protocol/index.ts";
+import { OrderMalformedError } from "../../protocol/errors.ts";
+import type { HostStatus, SlotStatus, WorkerStatus } from "../../protocol/host-status.ts";
 import type { Agent } from "../agent.ts";
 import type { OutputFilter } from "../output/output.ts";
 import type { Pool } from "../workers/pool.ts";

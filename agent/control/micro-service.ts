@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import type { Bus } from "../../bus/connection.ts";
-import { microService, OrderMalformedError, subjects, toSlotdError } from "../../protocol/index.ts";
+import { OrderMalformedError, toSlotdError } from "../../protocol/errors.ts";
+import { microService, subjects } from "../../protocol/subjects.ts";
 import type { Config } from "../config/schema.ts";
 import type { OutputLine } from "../output/output.ts";
 import type { Api } from "./api.ts";

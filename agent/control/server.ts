@@ -7,11 +7,11 @@ import type { Logger } from "pino";
 import {
   AgentRunningError,
   ConfigInvalidError,
-  type Event,
   OrderMalformedError,
   type SlotdError,
   toSlotdError,
-} from "../../protocol/index.ts";
+} from "../../protocol/errors.ts";
+import type { Event } from "../../protocol/event.ts";
 import type { Config } from "../config/schema.ts";
 import { type Api, wholeNumber } from "./api.ts";
 

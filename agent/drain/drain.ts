@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { DrainClause, DrainRecord } from "../../protocol/index.ts";
+import type { DrainRecord } from "../../protocol/host-status.ts";
+import type { DrainClause } from "../../protocol/states.ts";
 import type { ConnectionCount } from "./in-flight.ts";
 import { type Edges, missingOf, untilAcked } from "./until-acked.ts";
 

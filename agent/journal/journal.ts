@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { renameSync } from "node:fs";
 import { join } from "node:path";
-import { JournalCorruptError, JournalNewerError, JournalUnwritableError } from "../../protocol/index.ts";
+import { JournalCorruptError, JournalNewerError, JournalUnwritableError } from "../../protocol/errors.ts";
 import { writeDurably } from "../os/durable-file.ts";
 import { readOwnFile } from "./read-file.ts";
 import {

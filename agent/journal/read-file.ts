@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { ConfigInvalidError } from "../../protocol/index.ts";
+import { ConfigInvalidError } from "../../protocol/errors.ts";
 
 /**
  * The text of one of the agent's own files; null where there is none.

@@ -1,5 +1,8 @@
 import { z } from "zod";
-import { drainRecordSchema, orderOutcomes, orderSchema, releaseSchema, wireErrorSchema } from "../../protocol/index.ts";
+import { drainRecordSchema, wireErrorSchema } from "../../protocol/host-status.ts";
+import { orderSchema } from "../../protocol/order.ts";
+import { releaseSchema } from "../../protocol/release.ts";
+import { orderOutcomes } from "../../protocol/states.ts";
 
 const identitySchema = z.object({ pid: z.int().positive(), startTime: z.int(), bootId: z.string() });
 

@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { promisify } from "node:util";
-import { AccountUnknownError, ConfigInvalidError } from "../../protocol/index.ts";
+import { AccountUnknownError, ConfigInvalidError } from "../../protocol/errors.ts";
 
 const run = promisify(execFile);
 const TIMEOUT_MS = 10_000;

@@ -1,5 +1,5 @@
 import { isIPv6 } from "node:net";
-import { PortTakenError } from "../../protocol/index.ts";
+import { PortTakenError } from "../../protocol/errors.ts";
 import { portOf, socketAddress } from "./address.ts";
 import * as libc from "./libc.ts";
 import { portOwner } from "./port-owner.ts";

@@ -1,5 +1,5 @@
 import { closeSync, openSync } from "node:fs";
-import { AgentRunningError } from "../../protocol/index.ts";
+import { AgentRunningError } from "../../protocol/errors.ts";
 import { lockFile, NativeError } from "./libc.ts";
 
 /**

@@ -1,4 +1,5 @@
-import type { Order, SlotState } from "../../protocol/index.ts";
+import type { Order } from "../../protocol/order.ts";
+import type { SlotState } from "../../protocol/states.ts";
 import type { Resident } from "../journal/schema.ts";
 
 /** All that the next step of a slot depends on. */

@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import type { Event } from "../../protocol/index.ts";
+import type { Event } from "../../protocol/event.ts";
 import type { Config } from "../config/schema.ts";
 import type { Edges } from "../drain/until-acked.ts";
 import type { SlotRecord } from "../journal/journal.ts";

@@ -1,15 +1,14 @@
 import { createHash } from "node:crypto";
 import {
   DigestMismatchError,
-  isSameContent,
-  type Order,
   OrderConflictError,
-  orderVersion,
   type SlotdError,
   StaleEpochError,
   VersionInUseError,
   VersionNotInstalledError,
-} from "../../protocol/index.ts";
+} from "../../protocol/errors.ts";
+import { type Order, orderVersion } from "../../protocol/order.ts";
+import { isSameContent } from "../../protocol/release.ts";
 import type { SlotJournal } from "../journal/schema.ts";
 import { routedBy, type Traffic } from "./routed-by.ts";
 

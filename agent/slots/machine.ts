@@ -1,5 +1,6 @@
 import { EventEmitter } from "node:events";
-import { InternalError, type SlotState } from "../../protocol/index.ts";
+import { InternalError } from "../../protocol/errors.ts";
+import type { SlotState } from "../../protocol/states.ts";
 import { type SlotEvent, transition } from "./transitions.ts";
 
 /** A slot's state. It changes here and nowhere else. */

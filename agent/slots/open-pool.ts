@@ -1,4 +1,4 @@
-import type { WorkerEnd } from "../../protocol/index.ts";
+import type { WorkerEnd } from "../../protocol/host-status.ts";
 import { notifyDirectory } from "../config/notify-paths.ts";
 import type { RunConfig } from "../config/release-config.ts";
 import type { Listener } from "../os/listener.ts";

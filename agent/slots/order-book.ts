@@ -1,14 +1,9 @@
 import type { Logger } from "pino";
-import {
-  type ErrorCode,
-  type Order,
-  type OrderOutcome,
-  orderVersion,
-  parseOrder,
-  type SlotdError,
-  toSlotdError,
-  type WireError,
-} from "../../protocol/index.ts";
+import type { ErrorCode } from "../../protocol/error-codes.ts";
+import { type SlotdError, toSlotdError } from "../../protocol/errors.ts";
+import type { WireError } from "../../protocol/host-status.ts";
+import { type Order, orderVersion, parseOrder } from "../../protocol/order.ts";
+import type { OrderOutcome } from "../../protocol/states.ts";
 import type { SlotRecord } from "../journal/journal.ts";
 import type { EmitEvent } from "./dependencies.ts";
 import { fingerprint, judgeOrder } from "./judge-order.ts";

@@ -1,4 +1,6 @@
-import { DiskFullError, isSameContent, type Progress, type Release } from "../../protocol/index.ts";
+import { DiskFullError } from "../../protocol/errors.ts";
+import type { Progress } from "../../protocol/host-status.ts";
+import { isSameContent, type Release } from "../../protocol/release.ts";
 import { type RunConfig, readReleaseConfig, withReleaseConfig } from "../config/release-config.ts";
 import { DeltaFailed, type InstalledRelease } from "../releases/store/store.ts";
 import type { SlotDependencies } from "./dependencies.ts";

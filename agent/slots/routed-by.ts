@@ -1,4 +1,4 @@
-import type { EdgeStatus, Routes } from "../../protocol/index.ts";
+import type { EdgeStatus, Routes } from "../../protocol/routes.ts";
 
 /** What is known of who sends requests to which version; routes are null where there are none, or none could be read. */
 export interface Traffic {

@@ -1,5 +1,6 @@
 import type { KeyPublisher } from "../../bus/key-publisher.ts";
-import { type Member, type SlotState, toMember } from "../../protocol/index.ts";
+import { type Member, toMember } from "../../protocol/member.ts";
+import type { SlotState } from "../../protocol/states.ts";
 import type { Config } from "../config/schema.ts";
 import type { Resident } from "../journal/schema.ts";
 import type { Pool } from "../workers/pool.ts";

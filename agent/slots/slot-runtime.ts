@@ -1,5 +1,6 @@
 import { EventEmitter } from "node:events";
-import type { Order, Progress, WorkerEnd } from "../../protocol/index.ts";
+import type { Progress, WorkerEnd } from "../../protocol/host-status.ts";
+import type { Order } from "../../protocol/order.ts";
 import { notifyDirectory } from "../config/notify-paths.ts";
 import type { RunConfig } from "../config/release-config.ts";
 import { drain } from "../drain/drain.ts";

@@ -4,13 +4,12 @@ import {
   CrashLoopError,
   DrainCancelledError,
   InternalError,
-  type Order,
-  orderVersion,
   type SlotdError,
   SlotStateError,
   toSlotdError,
-  type WireError,
-} from "../../protocol/index.ts";
+} from "../../protocol/errors.ts";
+import type { WireError } from "../../protocol/host-status.ts";
+import { type Order, orderVersion } from "../../protocol/order.ts";
 import type { SlotJournal } from "../journal/schema.ts";
 import type { Pool } from "../workers/pool.ts";
 import { describeEnd } from "../workers/process/worker.ts";

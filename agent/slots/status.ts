@@ -1,4 +1,5 @@
-import { orderVersion, type SlotStatus } from "../../protocol/index.ts";
+import type { SlotStatus } from "../../protocol/host-status.ts";
+import { orderVersion } from "../../protocol/order.ts";
 import type { Slot } from "./slot.ts";
 
 /** A slot as the command line, the bus and the control socket show it: one source for each fact. */

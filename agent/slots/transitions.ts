@@ -1,4 +1,4 @@
-import type { SlotState } from "../../protocol/index.ts";
+import type { SlotState } from "../../protocol/states.ts";
 
 /** What can happen to a slot. `docs` of the states stand with `slotStates` in the protocol. */
 export const slotEvents = [

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { CommandNotFoundError, NotAcceptingError, NotReadyError, WorkersExitedError } from "../../protocol/index.ts";
+import { CommandNotFoundError, NotAcceptingError, NotReadyError, WorkersExitedError } from "../../protocol/errors.ts";
 import type { Config } from "../config/schema.ts";
 import type { Pool } from "../workers/pool.ts";
 import { describeEnd } from "../workers/process/worker.ts";

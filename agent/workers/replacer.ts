@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import { abortable } from "../../daemon/abortable.ts";
-import { type WorkerEnd, WorkersExitedError } from "../../protocol/index.ts";
+import { WorkersExitedError } from "../../protocol/errors.ts";
+import type { WorkerEnd } from "../../protocol/host-status.ts";
 import { describeEnd, type StopReason, type Worker } from "./process/worker.ts";
 import type { WorkerIndex, WorkerIndexes } from "./worker-index.ts";
 

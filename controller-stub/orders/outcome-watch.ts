@@ -9,10 +9,10 @@ import { type AwaitedOrder, outcomeOf, type Verdict } from "./outcome.ts";
 /** Follows the hosts from before an order is put until each of them has an outcome for it. */
 export class OutcomeWatch {
   /** Latest status per host, by the host's form in keys, since that is all that an order is addressed to. */
-  readonly #statuses = new Map<string, HostStatus>();
-  readonly #before = new Map<string, string | undefined>();
-  #onStatus: (status: HostStatus) => void = () => {};
-  #end: () => void = () => {};
+  private readonly statuses = new Map<string, HostStatus>();
+  private readonly before = new Map<string, string | undefined>();
+  private onStatus: (status: HostStatus) => void = () => {};
+  private end: () => void = () => {};
 
   private constructor(private readonly bus: Bus) {}
 
@@ -23,11 +23,11 @@ export class OutcomeWatch {
   ): Promise<OutcomeWatch> {
     const watch = new OutcomeWatch(bus);
     const hear = (status: HostStatus) => {
-      watch.#statuses.set(hostToken(status.host), status);
-      watch.#onStatus(status);
+      watch.statuses.set(hostToken(status.host), status);
+      watch.onStatus(status);
     };
-    watch.#end = await followStatuses(bus, service, hear, onMalformed);
-    for (const [host, status] of watch.#statuses) watch.#before.set(host, status.slots[slot]?.order?.id);
+    watch.end = await followStatuses(bus, service, hear, onMalformed);
+    for (const [host, status] of watch.statuses) watch.before.set(host, status.slots[slot]?.order?.id);
     return watch;
   }
 
@@ -45,18 +45,18 @@ export class OutcomeWatch {
     const settled = new Promise<void>((resolve) => {
       const look = () => {
         for (const host of hosts) {
-          const status = this.#statuses.get(hostToken(host));
-          const verdict = status && outcomeOf(order, status, this.#before.get(hostToken(host)));
+          const status = this.statuses.get(hostToken(host));
+          const verdict = status && outcomeOf(order, status, this.before.get(hostToken(host)));
           if (verdict && !verdicts.has(host)) verdicts.set(host, verdict);
         }
         if (verdicts.size === hosts.length) resolve();
       };
-      this.#onStatus = (status) => {
+      this.onStatus = (status) => {
         onStatus(status);
         look();
       };
       // A host may have answered already, while the order was being put for others.
-      for (const status of this.#statuses.values()) onStatus(status);
+      for (const status of this.statuses.values()) onStatus(status);
       look();
     });
     await lastingFor(this.bus, timeoutMs, settled);
@@ -66,7 +66,7 @@ export class OutcomeWatch {
   }
 
   stop(): void {
-    this.#end();
+    this.end();
   }
 }
 

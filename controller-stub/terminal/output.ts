@@ -20,30 +20,30 @@ export interface OutputOptions {
 export class Output {
   readonly json: boolean;
   readonly colours: Colours;
-  readonly #stdout: Stream;
-  readonly #stderr: Stream;
-  readonly #errColours: Colours;
+  private readonly stdoutStream: Stream;
+  private readonly stderrStream: Stream;
+  private readonly errColours: Colours;
 
   constructor({ stdout, stderr, json, plain }: OutputOptions) {
     this.json = json;
-    this.#stdout = stdout;
-    this.#stderr = stderr;
+    this.stdoutStream = stdout;
+    this.stderrStream = stderr;
     this.colours = picocolors.createColors(stdout.isTTY === true && !plain && !json);
-    this.#errColours = picocolors.createColors(stderr.isTTY === true && !plain);
+    this.errColours = picocolors.createColors(stderr.isTTY === true && !plain);
   }
 
   get isTerminal(): boolean {
-    return this.#stdout.isTTY === true;
+    return this.stdoutStream.isTTY === true;
   }
 
   /** For people; nothing with `--json`. */
   line(text: string): void {
-    if (!this.json) this.#stdout.write(`${text}\n`);
+    if (!this.json) this.stdoutStream.write(`${text}\n`);
   }
 
   /** For programs; nothing without `--json`. */
   object(value: unknown): void {
-    if (this.json) this.#stdout.write(`${JSON.stringify(value)}\n`);
+    if (this.json) this.stdoutStream.write(`${JSON.stringify(value)}\n`);
   }
 
   change(change: Change): void {
@@ -53,19 +53,19 @@ export class Output {
 
   /** A picture that takes the place of the last one, on a terminal. */
   redraw(text: string): void {
-    this.#stdout.write(`${this.isTerminal ? "\x1b[H\x1b[2J" : ""}${text}\n`);
+    this.stdoutStream.write(`${this.isTerminal ? "\x1b[H\x1b[2J" : ""}${text}\n`);
   }
 
   /** How far something is, on one line that is written over; only on a terminal. */
   progress(text: string): void {
-    if (this.#stderr.isTTY) this.#stderr.write(`\r\x1b[K${text}`);
+    if (this.stderrStream.isTTY) this.stderrStream.write(`\r\x1b[K${text}`);
   }
 
   warn(text: string): void {
-    this.#stderr.write(`${this.#errColours.yellow("warning")}: ${text}\n`);
+    this.stderrStream.write(`${this.errColours.yellow("warning")}: ${text}\n`);
   }
 
   error(code: string, message: string): void {
-    this.#stderr.write(`${this.#errColours.red("error")} ${code}: ${message}\n`);
+    this.stderrStream.write(`${this.errColours.red("error")} ${code}: ${message}\n`);
   }
 }

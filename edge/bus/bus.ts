@@ -6,7 +6,7 @@ import { connect, type NatsConnection } from "@nats-io/transport-node";
 import type { Logger } from "pino";
 import { loginOptions } from "../../bus/login.ts";
 import { abortable } from "../../daemon/abortable.ts";
-import { redact } from "../../protocol/index.ts";
+import { redact } from "../../protocol/errors.ts";
 import type { Config } from "../config/schema.ts";
 import { createMissing } from "./create-missing.ts";
 

@@ -2,7 +2,7 @@ import { JetStreamApiError, type JetStreamManager, StorageType } from "@nats-io/
 import type { Kvm } from "@nats-io/kv";
 import type { Logger } from "pino";
 import { bucketSettings } from "../../protocol/bucket-settings.ts";
-import { buckets } from "../../protocol/index.ts";
+import { buckets } from "../../protocol/subjects.ts";
 
 /** What an edge reads and writes. */
 const NEEDED = [buckets.serversets, buckets.routes, buckets.edges] as const;

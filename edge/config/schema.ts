@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import { z } from "zod";
 import { absolutePath, natsConfigSchema } from "../../bus/config.ts";
-import { hostToken, nameSchema } from "../../protocol/index.ts";
+import { hostToken, nameSchema } from "../../protocol/names.ts";
 import { builtinConfigSchema } from "../proxies/builtin/config.ts";
 import { haproxyConfigSchema } from "../proxies/haproxy/config.ts";
 import { varnishConfigSchema } from "../proxies/varnish/config.ts";

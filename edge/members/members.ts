@@ -1,4 +1,4 @@
-import { memberLeaseMs } from "../../protocol/index.ts";
+import { memberLeaseMs } from "../../protocol/member.ts";
 import { isTooMuch, lossWindowMs } from "./hold-back.ts";
 import { type ReadMember, readMember } from "./read-member.ts";
 

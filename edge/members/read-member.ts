@@ -1,6 +1,8 @@
 import { isIP } from "node:net";
 import { decode } from "../../protocol/decode.ts";
-import { hostSchema, hostToken, keys, memberSchema, versionSchema } from "../../protocol/index.ts";
+import { memberSchema } from "../../protocol/member.ts";
+import { hostSchema, hostToken, versionSchema } from "../../protocol/names.ts";
+import { keys } from "../../protocol/subjects.ts";
 
 /** What an edge needs of a member: an endpoint and what it serves. */
 export interface ReadMember {

@@ -1,6 +1,6 @@
 import type { Table } from "../table/table.ts";
 
-export { ProxyDownError, ProxyRejectedError } from "../../protocol/index.ts";
+export { ProxyDownError, ProxyRejectedError } from "../../protocol/edge-errors.ts";
 
 /** A proxy that is configured by tables: Varnish, HAProxy, or the router in this program. */
 export interface ManagedProxy {

@@ -1,6 +1,6 @@
 import { existsSync, lchownSync, readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { ConfigInvalidError } from "../../protocol/index.ts";
+import { ConfigInvalidError } from "../../protocol/errors.ts";
 import type { Config } from "../config/schema.ts";
 
 /**

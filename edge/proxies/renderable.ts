@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { versionSchema } from "../../protocol/index.ts";
+import { versionSchema } from "../../protocol/names.ts";
 import type { Table, VersionNaming } from "../table/table.ts";
 import { ProxyRejectedError } from "./contract.ts";
 

@@ -1,12 +1,11 @@
 import {
   EdgeStateError,
-  type EdgeStatus,
   EndpointsHeldBackError,
-  edgeLeaseMs,
   MemberDigestError,
   MemberMalformedError,
-  type SlotdError,
-} from "../../protocol/index.ts";
+} from "../../protocol/edge-errors.ts";
+import type { SlotdError } from "../../protocol/errors.ts";
+import { type EdgeStatus, edgeLeaseMs } from "../../protocol/routes.ts";
 import type { ReadMember } from "../members/read-member.ts";
 import type { RoutesBook } from "../routes/routes-book.ts";
 import { isOfRelease } from "../table/make-table.ts";

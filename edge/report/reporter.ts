@@ -1,6 +1,8 @@
 import type { Logger } from "pino";
 import { EventPublisher } from "../../bus/event-publisher.ts";
-import { buckets, type EdgeStatus, type Event, keys } from "../../protocol/index.ts";
+import type { Event } from "../../protocol/event.ts";
+import type { EdgeStatus } from "../../protocol/routes.ts";
+import { buckets, keys } from "../../protocol/subjects.ts";
 import type { Bus } from "../bus/bus.ts";
 import { KeyPublisher } from "../bus/key-publisher.ts";
 import type { Table } from "../table/table.ts";

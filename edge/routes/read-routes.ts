@@ -1,5 +1,5 @@
 import { decode } from "../../protocol/decode.ts";
-import { type Routes, routesSchema } from "../../protocol/index.ts";
+import { type Routes, routesSchema } from "../../protocol/routes.ts";
 
 /**
  * Reads the value under the routes' key. It may be anything.

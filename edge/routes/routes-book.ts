@@ -1,4 +1,6 @@
-import { type Routes, RoutesMalformedError, RoutesStaleError, type SlotdError } from "../../protocol/index.ts";
+import { RoutesMalformedError, RoutesStaleError } from "../../protocol/edge-errors.ts";
+import type { SlotdError } from "../../protocol/errors.ts";
+import type { Routes } from "../../protocol/routes.ts";
 import { readRoutes } from "./read-routes.ts";
 
 /** Routes as they are written to disk. */

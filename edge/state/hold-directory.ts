@@ -1,6 +1,7 @@
 import { mkdirSync, realpathSync } from "node:fs";
 import { createServer } from "node:net";
-import { ConfigInvalidError, EdgeRunningError } from "../../protocol/index.ts";
+import { EdgeRunningError } from "../../protocol/edge-errors.ts";
+import { ConfigInvalidError } from "../../protocol/errors.ts";
 
 /**
  * Makes the state directory, and holds it for this process's life: by an abstract unix socket of its name, which the kernel lets go of

@@ -2,7 +2,7 @@ import { readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { writeDurably } from "../../daemon/durable-file.ts";
-import { ConfigInvalidError } from "../../protocol/index.ts";
+import { ConfigInvalidError } from "../../protocol/errors.ts";
 
 const revision = z.int().nonnegative();
 

@@ -1,4 +1,4 @@
-import type { Routes } from "../../protocol/index.ts";
+import type { Routes } from "../../protocol/routes.ts";
 import type { ReadMember } from "../members/read-member.ts";
 import type { Endpoint, Table, VersionEndpoints } from "./table.ts";
 

@@ -1,4 +1,4 @@
-import type { Routes } from "../../protocol/index.ts";
+import type { Routes } from "../../protocol/routes.ts";
 import type { Stored } from "../../scripts/benchmarks/support/deploy/bus-record.ts";
 import { wronglyAnswered } from "../../scripts/benchmarks/support/deploy/wrong-answers.ts";
 import { BUCKET_MS, type PhaseReport, type UsersReport } from "../../test/support/users/users.ts";

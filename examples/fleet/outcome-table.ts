@@ -1,5 +1,5 @@
 import Table from "cli-table3";
-import type { DrainRecord } from "../../protocol/index.ts";
+import type { DrainRecord } from "../../protocol/host-status.ts";
 import type { Colours } from "./draw-timeline.ts";
 import type { Figures } from "./figures.ts";
 import type { Outcome } from "./story.ts";

@@ -1,6 +1,7 @@
 import { Kvm, type KvWatchEntry } from "@nats-io/kv";
 import type { NatsConnection } from "@nats-io/transport-node";
-import { buckets, keys, type Routes, routesSchema } from "../../protocol/index.ts";
+import { type Routes, routesSchema } from "../../protocol/routes.ts";
+import { buckets, keys } from "../../protocol/subjects.ts";
 import type { Stored } from "../../scripts/benchmarks/support/deploy/bus-record.ts";
 import type { Mark } from "./draw-timeline.ts";
 

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { NatsConnection } from "@nats-io/transport-node";
-import type { DrainRecord } from "../../protocol/index.ts";
+import type { DrainRecord } from "../../protocol/host-status.ts";
 import { buildWeb, type WebRelease } from "../../scripts/benchmarks/support/deploy/web-release.ts";
 import { Host } from "../../test/support/agent/host.ts";
 import { type NatsServer, startNats } from "../../test/support/nats/server.ts";

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { DrainRecord, Routes } from "../../protocol/index.ts";
+import type { DrainRecord } from "../../protocol/host-status.ts";
+import type { Routes } from "../../protocol/routes.ts";
 import type { Stored } from "../../scripts/benchmarks/support/deploy/bus-record.ts";
 import type { WebRelease } from "../../scripts/benchmarks/support/deploy/web-release.ts";
 import { Crowd } from "./crowd.ts";

@@ -1,4 +1,4 @@
-import { deploySteps } from "../../protocol/index.ts";
+import { deploySteps } from "../../protocol/deploy.ts";
 import type { Stage } from "./stage.ts";
 
 /** How long a verb of slotd-controller took. */

@@ -2,7 +2,7 @@ import { setMaxListeners } from "node:events";
 import { Agent, request } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { KV } from "@nats-io/kv";
-import { type Member, memberSchema } from "../../protocol/index.ts";
+import { type Member, memberSchema } from "../../protocol/member.ts";
 
 /** What came of the requests so far. */
 export interface Tally {

@@ -1,5 +1,6 @@
 // replace: failed requests and p99 while versions are replaced 20 times in a row on both slots, beside PM2 reload
-import { keys, type Release } from "../../protocol/index.ts";
+import type { Release } from "../../protocol/release.ts";
+import { keys } from "../../protocol/subjects.ts";
 import { releaseOfApp } from "./support/app.ts";
 import { Load } from "./support/load/load.ts";
 import type { PhaseResult } from "./support/load/tally.ts";

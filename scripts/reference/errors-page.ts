@@ -1,4 +1,4 @@
-import { errorCodes } from "../../protocol/index.ts";
+import { errorCodes } from "../../protocol/error-codes.ts";
 
 /** Codes that a command line says without their crossing the wire. */
 const LOCAL = {

@@ -1,18 +1,25 @@
 import { z } from "zod";
-import * as protocol from "../../protocol/index.ts";
+import { deploySchema } from "../../protocol/deploy.ts";
+import { eventSchema } from "../../protocol/event.ts";
+import { hostStatusSchema, workerStatusSchema } from "../../protocol/host-status.ts";
+import { memberSchema } from "../../protocol/member.ts";
+import { orderSchema } from "../../protocol/order.ts";
+import { releaseSchema } from "../../protocol/release.ts";
+import { edgeStatusSchema, routesSchema } from "../../protocol/routes.ts";
+import { buckets, eventStream, subjects } from "../../protocol/subjects.ts";
 
 /** The wire's types as JSON Schema (draft 2020-12), by file name. */
 export function jsonSchemas(): Record<string, object> {
   const types = {
-    order: protocol.orderSchema,
-    release: protocol.releaseSchema,
-    "host-status": protocol.hostStatusSchema,
-    "worker-status": protocol.workerStatusSchema,
-    member: protocol.memberSchema,
-    routes: protocol.routesSchema,
-    "edge-status": protocol.edgeStatusSchema,
-    deploy: protocol.deploySchema,
-    event: protocol.eventSchema,
+    order: orderSchema,
+    release: releaseSchema,
+    "host-status": hostStatusSchema,
+    "worker-status": workerStatusSchema,
+    member: memberSchema,
+    routes: routesSchema,
+    "edge-status": edgeStatusSchema,
+    deploy: deploySchema,
+    event: eventSchema,
   };
   return Object.fromEntries(
     Object.entries(types).map(([name, schema]) => [name, { title: name, ...z.toJSONSchema(schema, { io: "input" }) }]),
@@ -21,7 +28,6 @@ export function jsonSchemas(): Record<string, object> {
 
 /** What travels on the bus, as an AsyncAPI 3 document that refers to the schemas beside it. */
 export function asyncApi(version: string): object {
-  const { buckets, subjects, eventStream } = protocol;
   const channels = {
     orders: kv(buckets.orders, "{service}.{host}.{slot}", "order", "What a slot is to hold; by the controller"),
     hosts: kv(

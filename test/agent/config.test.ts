@@ -6,7 +6,7 @@ import { after, describe, it } from "node:test";
 import fc from "fast-check";
 import { stringify } from "smol-toml";
 import { parseConfig } from "../../agent/config/load.ts";
-import { ConfigInvalidError } from "../../protocol/index.ts";
+import { ConfigInvalidError } from "../../protocol/errors.ts";
 import { slotd } from "../support/slotd.ts";
 
 const good = { service: "web", host: "h1", app: { command: ["node", "server.js"] } };

@@ -3,7 +3,7 @@ import { appendFileSync, truncateSync, writeFileSync } from "node:fs";
 import { type ClientRequest, request } from "node:http";
 import { join } from "node:path";
 import { afterEach, describe, it } from "node:test";
-import type { Event } from "../../protocol/index.ts";
+import type { Event } from "../../protocol/event.ts";
 import type { Host } from "../support/agent/host.ts";
 import { useHosts } from "../support/agent/hosts.ts";
 import { appReleases } from "../support/agent/orders.ts";

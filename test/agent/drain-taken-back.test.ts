@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import type { DrainRecord } from "../../protocol/index.ts";
+import type { DrainRecord } from "../../protocol/host-status.ts";
 import type { Host } from "../support/agent/host.ts";
 import { useHosts } from "../support/agent/hosts.ts";
 import { MemberWatch } from "../support/fleet/member-watch.ts";

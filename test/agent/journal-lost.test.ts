@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import type { Event } from "../../protocol/index.ts";
+import type { Event } from "../../protocol/event.ts";
 import { untilEvent } from "../support/agent/event-stream.ts";
 import type { Host } from "../support/agent/host.ts";
 import { useHosts } from "../support/agent/hosts.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import type { ReleaseStatus, Verification } from "../../protocol/index.ts";
+import type { ReleaseStatus, Verification } from "../../protocol/release-status.ts";
 import type { Host } from "../support/agent/host.ts";
 import { useHosts } from "../support/agent/hosts.ts";
 import { makeRelease } from "../support/release.ts";

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { processStat } from "../../agent/os/process.ts";
-import type { SlotStatus } from "../../protocol/index.ts";
+import type { SlotStatus } from "../../protocol/host-status.ts";
 import { type Host, leftProcesses } from "../support/agent/host.ts";
 import { useHosts } from "../support/agent/hosts.ts";
 import { MemberWatch } from "../support/fleet/member-watch.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import type { SlotStatus } from "../../protocol/index.ts";
+import type { SlotStatus } from "../../protocol/host-status.ts";
 import { type Host, leftProcesses } from "../support/agent/host.ts";
 import { useHosts } from "../support/agent/hosts.ts";
 import { makeRelease } from "../support/release.ts";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { Kvm } from "@nats-io/kv";
 import { Secrets } from "../../agent/workers/process/secrets.ts";
-import { buckets } from "../../protocol/index.ts";
+import { buckets } from "../../protocol/subjects.ts";
 import type { Host, Settings } from "../support/agent/host.ts";
 import { useHosts } from "../support/agent/hosts.ts";
 import { makeRelease } from "../support/release.ts";

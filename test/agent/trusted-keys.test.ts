@@ -3,7 +3,7 @@ import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import type { Release } from "../../protocol/index.ts";
+import type { Release } from "../../protocol/release.ts";
 import { formatPublicKey, signRelease } from "../../protocol/signature.ts";
 import type { Host } from "../support/agent/host.ts";
 import { useHosts } from "../support/agent/hosts.ts";

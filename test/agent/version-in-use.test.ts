@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { buckets, keys } from "../../protocol/index.ts";
+import { buckets, keys } from "../../protocol/subjects.ts";
 import type { Host } from "../support/agent/host.ts";
 import { useHosts } from "../support/agent/hosts.ts";
 import { appReleases, logged, putOrder, standing } from "../support/agent/orders.ts";

@@ -4,7 +4,7 @@ import { Kvm } from "@nats-io/kv";
 import { connect } from "@nats-io/transport-node";
 import { openBucket, readValues } from "../../controller-stub/buckets.ts";
 import { type Bus, connectBus } from "../../controller-stub/bus.ts";
-import { buckets } from "../../protocol/index.ts";
+import { buckets } from "../../protocol/subjects.ts";
 import { type NatsServer, startNats } from "../support/nats/server.ts";
 
 const HOSTS = 6;

@@ -7,7 +7,7 @@ import { pino } from "pino";
 import { BucketWatch } from "../../bus/watch-bucket.ts";
 import { Bus } from "../../edge/bus/bus.ts";
 import { parseConfig } from "../../edge/config/load.ts";
-import { buckets } from "../../protocol/index.ts";
+import { buckets } from "../../protocol/subjects.ts";
 import { type NatsServer, startNats } from "../support/nats/server.ts";
 import { until } from "../support/until.ts";
 

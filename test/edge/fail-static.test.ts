@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, writeFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import type { EdgeStatus } from "../../protocol/index.ts";
+import type { EdgeStatus } from "../../protocol/routes.ts";
 import { until } from "../support/until.ts";
 import { ask, useEdgeFleet } from "./fleet.ts";
 

@@ -4,7 +4,7 @@ import pc from "picocolors";
 import { drawTimeline } from "../../examples/fleet/draw-timeline.ts";
 import { type Bucket, bucketsOf, figuresOf, phaseOf } from "../../examples/fleet/figures.ts";
 import { inWords } from "../../examples/fleet/routes-log.ts";
-import type { Routes } from "../../protocol/index.ts";
+import type { Routes } from "../../protocol/routes.ts";
 import { BUCKET_MS, type PhaseReport, type UsersReport } from "../support/users/users.ts";
 
 const plain = pc.createColors(false);

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import type { DrainRecord } from "../../protocol/index.ts";
+import type { DrainRecord } from "../../protocol/host-status.ts";
 import { pidsWithEnvironment } from "../support/agent/host.ts";
 import { until } from "../support/until.ts";
 

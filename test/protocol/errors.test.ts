@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { InternalError, redact, StaleEpochError, toSlotdError } from "../../protocol/index.ts";
+import { InternalError, redact, StaleEpochError, toSlotdError } from "../../protocol/errors.ts";
 
 describe("errors on the wire", () => {
   it("carries code, message and field, and no stack", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { memberSchema, type Registration, toMember } from "../../protocol/index.ts";
+import { memberSchema, type Registration, toMember } from "../../protocol/member.ts";
 import { hexDigests, versions } from "../support/arbitrary.ts";
 
 const registrations: fc.Arbitrary<Registration> = fc.record(

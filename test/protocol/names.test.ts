@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { hostSchema, hostToken, keys, nameSchema, subjects, versionSchema } from "../../protocol/index.ts";
+import { hostSchema, hostToken, nameSchema, versionSchema } from "../../protocol/names.ts";
+import { keys, subjects } from "../../protocol/subjects.ts";
 
 const accepts = (schema: typeof nameSchema, text: string) => schema.safeParse(text).success;
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { OrderMalformedError, orderVersion, parseOrder } from "../../protocol/index.ts";
+import { OrderMalformedError } from "../../protocol/errors.ts";
+import { orderVersion, parseOrder } from "../../protocol/order.ts";
 import { installs, mutated, orders } from "../support/arbitrary.ts";
 
 const install = {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { errorCodes } from "../../protocol/index.ts";
+import { errorCodes } from "../../protocol/error-codes.ts";
 import { repository } from "../support/release.ts";
 import { code, sources } from "./sources.ts";
 

@@ -1,5 +1,6 @@
 import fc from "fast-check";
-import type { InstallOrder, Order, Release, UninstallOrder } from "../../protocol/index.ts";
+import type { InstallOrder, Order, UninstallOrder } from "../../protocol/order.ts";
+import type { Release } from "../../protocol/release.ts";
 
 /** Values that fast-check makes of what crosses the wire. */
 export const versions = fc.constantFrom("1.0.0", "1.0.1", "2.0.0+build.7", "a_b-c");

@@ -7,7 +7,8 @@ import { fileURLToPath } from "node:url";
 import { Kvm } from "@nats-io/kv";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { stringify } from "smol-toml";
-import { buckets, type EdgeStatus, edgeStatusSchema, keys } from "../../protocol/index.ts";
+import { type EdgeStatus, edgeStatusSchema } from "../../protocol/routes.ts";
+import { buckets, keys } from "../../protocol/subjects.ts";
 import { freePorts } from "./ports.ts";
 import { until } from "./until.ts";
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { create } from "tar";
-import type { Release } from "../../protocol/index.ts";
+import type { Release } from "../../protocol/release.ts";
 
 /** The repository's top, wherever the compiled tests are. */
 export const repository: string = (() => {

@@ -5,7 +5,7 @@ import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import type { HostStatus, SlotStatus, WorkerStatus } from "../../protocol/index.ts";
+import type { HostStatus, SlotStatus, WorkerStatus } from "../../protocol/host-status.ts";
 import type { Latency } from "../agent/output/support/latency.ts";
 import { fixtureApps, makeRelease, repository } from "../support/release.ts";
 import { bootSystemd, type SystemdHost } from "../support/systemd/host.ts";

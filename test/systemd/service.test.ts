@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { cpSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import type { HostStatus, SlotStatus, WorkerStatus } from "../../protocol/index.ts";
+import type { HostStatus, SlotStatus, WorkerStatus } from "../../protocol/host-status.ts";
 import { repository } from "../support/release.ts";
 import { bootSystemd, type SystemdHost } from "../support/systemd/host.ts";
 import { buildPackage } from "../support/systemd/package.ts";

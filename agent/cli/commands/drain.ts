@@ -1,5 +1,6 @@
 import { Command } from "commander";
-import { DrainCancelledError, SlotStateError, type SlotStatus } from "../../../protocol/index.ts";
+import { DrainCancelledError, SlotStateError } from "../../../protocol/errors.ts";
+import type { SlotStatus } from "../../../protocol/host-status.ts";
 import type { ControlClient } from "../client.ts";
 import { drainVerdict } from "../follow/drain.ts";
 import { poll } from "../follow/poll.ts";

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import type { SlotStatus } from "../../../protocol/index.ts";
+import type { SlotStatus } from "../../../protocol/host-status.ts";
 import type { ControlClient } from "../client.ts";
 import { AgentError } from "../errors.ts";
 import { poll } from "../follow/poll.ts";

@@ -1,5 +1,6 @@
 import { Command } from "commander";
-import { SlotStateError, type SlotStatus } from "../../../protocol/index.ts";
+import { SlotStateError } from "../../../protocol/errors.ts";
+import type { SlotStatus } from "../../../protocol/host-status.ts";
 import { poll } from "../follow/poll.ts";
 import { standing } from "../render/standing.ts";
 import type { Session } from "../session.ts";

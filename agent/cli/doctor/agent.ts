@@ -1,4 +1,4 @@
-import type { HostStatus, WorkerStatus } from "../../../protocol/index.ts";
+import type { HostStatus, WorkerStatus } from "../../../protocol/host-status.ts";
 import type { ControlClient } from "../client.ts";
 import { shown } from "../errors.ts";
 import { age } from "../render/duration.ts";

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import { loginOptions } from "../../../bus/login.ts";
-import { redact } from "../../../protocol/index.ts";
+import { redact } from "../../../protocol/errors.ts";
 import type { Config } from "../../config/schema.ts";
 import { type Check, fail, ok, reason, warn } from "./check.ts";
 

@@ -1,5 +1,5 @@
 import { connect } from "node:net";
-import { redact } from "../../../protocol/index.ts";
+import { redact } from "../../../protocol/errors.ts";
 import { type Check, fail, ok, reason, warn } from "./check.ts";
 
 const DEFAULT_PORT = 4222;

@@ -1,4 +1,4 @@
-import { SlotdError } from "../../../protocol/index.ts";
+import { SlotdError } from "../../../protocol/errors.ts";
 import { loadConfig } from "../../config/load.ts";
 import type { Config } from "../../config/schema.ts";
 import { type Check, fail, ok } from "./check.ts";

@@ -1,4 +1,4 @@
-import type { DrainRecord, SlotStatus } from "../../../protocol/index.ts";
+import type { DrainRecord, SlotStatus } from "../../../protocol/host-status.ts";
 
 export type DrainVerdict =
   | { is: "under way" }

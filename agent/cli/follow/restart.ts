@@ -1,4 +1,4 @@
-import type { SlotStatus, WireError, WorkerStatus } from "../../../protocol/index.ts";
+import type { SlotStatus, WireError, WorkerStatus } from "../../../protocol/host-status.ts";
 
 export type RestartVerdict = { is: "under way" } | { is: "restarted" } | { is: "failed"; error: WireError };
 

@@ -1,4 +1,4 @@
-import type { SlotStatus } from "../../../protocol/index.ts";
+import type { SlotStatus } from "../../../protocol/host-status.ts";
 import { standing } from "../render/standing.ts";
 import type { Session } from "../session.ts";
 

@@ -1,4 +1,4 @@
-import type { Progress } from "../../../protocol/index.ts";
+import type { Progress } from "../../../protocol/host-status.ts";
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
 

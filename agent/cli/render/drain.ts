@@ -1,4 +1,4 @@
-import type { DrainRecord } from "../../../protocol/index.ts";
+import type { DrainRecord } from "../../../protocol/host-status.ts";
 import { plural } from "./amounts.ts";
 import { duration } from "./duration.ts";
 import { oneLine } from "./text.ts";

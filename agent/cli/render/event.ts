@@ -1,5 +1,5 @@
 import type { Colors } from "picocolors/types.js";
-import type { Event } from "../../../protocol/index.ts";
+import type { Event } from "../../../protocol/event.ts";
 import { oneLine } from "./text.ts";
 
 /** `2026-11-21T02:42:38Z  a  worker   worker 1 crashed  WORKERS_EXITED  order 7f…` */

@@ -1,4 +1,4 @@
-import type { HostStatus, SlotStatus, WireError, WorkerEnd } from "../../../protocol/index.ts";
+import type { HostStatus, SlotStatus, WireError, WorkerEnd } from "../../../protocol/host-status.ts";
 import { progressText } from "./amounts.ts";
 import { drainText } from "./drain.ts";
 import { age } from "./duration.ts";

@@ -1,5 +1,5 @@
 import type { Colors } from "picocolors/types.js";
-import type { ReleaseStatus } from "../../../protocol/index.ts";
+import type { ReleaseStatus } from "../../../protocol/release-status.ts";
 import { bytes } from "./amounts.ts";
 import { age } from "./duration.ts";
 import { table } from "./table.ts";

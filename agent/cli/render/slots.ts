@@ -1,4 +1,4 @@
-import type { SlotStatus } from "../../../protocol/index.ts";
+import type { SlotStatus } from "../../../protocol/host-status.ts";
 
 /** The columns of `slotctl slots`. Scripts rely on them: new ones are added at the end. */
 export const slotColumns = [

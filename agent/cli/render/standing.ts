@@ -1,5 +1,5 @@
 import type { Colors } from "picocolors/types.js";
-import type { SlotStatus } from "../../../protocol/index.ts";
+import type { SlotStatus } from "../../../protocol/host-status.ts";
 import { plural, progressText } from "./amounts.ts";
 import { slotState } from "./state.ts";
 

@@ -1,5 +1,6 @@
 import type { Colors } from "picocolors/types.js";
-import type { SlotState, WorkerStatus } from "../../../protocol/index.ts";
+import type { WorkerStatus } from "../../../protocol/host-status.ts";
+import type { SlotState } from "../../../protocol/states.ts";
 
 type Tone = "green" | "yellow" | "red" | "dim";
 

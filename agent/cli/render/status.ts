@@ -1,5 +1,5 @@
 import type { Colors } from "picocolors/types.js";
-import type { HostStatus, SlotStatus } from "../../../protocol/index.ts";
+import type { HostStatus, SlotStatus } from "../../../protocol/host-status.ts";
 import { age } from "./duration.ts";
 import { type Note, notes } from "./notes.ts";
 import { slotState } from "./state.ts";

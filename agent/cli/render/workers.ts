@@ -1,5 +1,5 @@
 import type { Colors } from "picocolors/types.js";
-import type { WorkerStatus } from "../../../protocol/index.ts";
+import type { WorkerStatus } from "../../../protocol/host-status.ts";
 import { bytes } from "./amounts.ts";
 import { duration } from "./duration.ts";
 import { workerState } from "./state.ts";

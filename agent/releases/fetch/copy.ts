@@ -7,7 +7,7 @@ export class ArchiveCopy {
   kept = 0;
   /** How many answers they came in. */
   parts = 0;
-  #hash = createHash("sha256");
+  private hash = createHash("sha256");
 
   private constructor(private readonly file: FileHandle) {}
 
@@ -23,7 +23,7 @@ export class ArchiveCopy {
 
   async clear(): Promise<void> {
     await this.file.truncate(0);
-    this.#hash = createHash("sha256");
+    this.hash = createHash("sha256");
     this.kept = 0;
     this.parts = 0;
   }
@@ -32,12 +32,12 @@ export class ArchiveCopy {
     for (let at = 0; at < bytes.length; ) {
       at += (await this.file.write(bytes, at, bytes.length - at, this.kept + at)).bytesWritten;
     }
-    this.#hash.update(bytes);
+    this.hash.update(bytes);
     this.kept += bytes.length;
   }
 
   sha256(): string {
-    return this.#hash.copy().digest("hex");
+    return this.hash.copy().digest("hex");
   }
 
   async close(): Promise<void> {

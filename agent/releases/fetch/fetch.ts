@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { ReleaseTooLargeError } from "../../../protocol/errors.ts";
 import type { Archive } from "../../../protocol/release.ts";
 import type { ReleaseBounds, StepOptions } from "../bounds.ts";
@@ -97,7 +97,7 @@ async function exhaust(url: string, fetching: Fetching, resume: boolean): Promis
 async function pause(attempt: number, signal: AbortSignal): Promise<void> {
   const ceilingMs = Math.min(BACKOFF_CAP_MS, BACKOFF_BASE_MS * 2 ** (attempt - 1));
   try {
-    await delay(ceilingMs * (0.5 + Math.random() / 2), undefined, { signal });
+    await sleep(ceilingMs * (0.5 + Math.random() / 2), undefined, { signal });
   } catch {
     throw signal.reason;
   }

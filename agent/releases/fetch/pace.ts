@@ -1,4 +1,4 @@
-import { setTimeout as delay } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { ReleaseBounds } from "../bounds.ts";
 
 /** What may pass at once. */
@@ -10,7 +10,7 @@ const CREDIT_MS = 50;
 export class Pace {
   readonly sliceBytes: number;
   /** When all that passed is paid for. */
-  #paidAt = 0;
+  private paidAt = 0;
 
   constructor(private readonly bytesPerS: number) {
     this.sliceBytes = Math.max(1, Math.floor((bytesPerS * SLICE_MS) / 1000));
@@ -19,10 +19,10 @@ export class Pace {
   /** Resolves when so many bytes may pass: a slice at most. @throws the signal's reason. */
   async pass(bytes: number, signal: AbortSignal): Promise<void> {
     const now = performance.now();
-    const from = Math.max(this.#paidAt, now - CREDIT_MS);
-    this.#paidAt = from + (bytes / this.bytesPerS) * 1000;
+    const from = Math.max(this.paidAt, now - CREDIT_MS);
+    this.paidAt = from + (bytes / this.bytesPerS) * 1000;
     if (from <= now) return;
-    await delay(from - now, undefined, { signal }).catch(() => {
+    await sleep(from - now, undefined, { signal }).catch(() => {
       throw signal.reason;
     });
   }

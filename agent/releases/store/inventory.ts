@@ -1,5 +1,6 @@
 import { dirname, join } from "node:path";
-import { ReleaseNotInstalledError, type ReleaseStatus, type Verification } from "../../../protocol/index.ts";
+import { ReleaseNotInstalledError } from "../../../protocol/errors.ts";
+import type { ReleaseStatus, Verification } from "../../../protocol/release-status.ts";
 import { manifestName } from "../manifest-file.ts";
 import { audit } from "./audit.ts";
 import { readRecord } from "./record.ts";

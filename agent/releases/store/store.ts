@@ -54,7 +54,7 @@ const REMOVING = ".removing-";
  */
 export class ReleaseStore {
   /** Ends when the last publication or removal begun has ended: two slots may install the same version. */
-  #renames: Promise<unknown> = Promise.resolve();
+  private renames: Promise<unknown> = Promise.resolve();
 
   constructor(
     readonly dir: string,
@@ -68,7 +68,7 @@ export class ReleaseStore {
    * @throws when something could not be swept, after trying all; nothing else relies on the sweep.
    */
   async prepare(): Promise<string[]> {
-    return this.#coded(async () => {
+    return this.coded(async () => {
       await mkdir(this.dir, { recursive: true, mode: 0o755 });
       await syncDirectory(dirname(this.dir));
       const names = await readdir(this.dir);
@@ -82,7 +82,7 @@ export class ReleaseStore {
   /** The installed release of that very version, or null unless its record and tree are there. */
   async find(version: string): Promise<InstalledRelease | null> {
     if (!versionSchema.safeParse(version).success) return null;
-    return this.#coded(async () => {
+    return this.coded(async () => {
       const dir = join(this.dir, version);
       const record = await readRecord(dir);
       if (record?.release.version !== version) return null;
@@ -100,7 +100,7 @@ export class ReleaseStore {
 
   /** All installed releases, by version. */
   async list(): Promise<InstalledRelease[]> {
-    const names = await this.#coded(() => readdir(this.dir));
+    const names = await this.coded(() => readdir(this.dir));
     const found = await Promise.all(names.sort().map((name) => this.find(name)));
     return found.filter((release) => release !== null);
   }
@@ -120,16 +120,16 @@ export class ReleaseStore {
    */
   async fetch(release: Release, options: StepOptions, way: "shortest" | "whole" = "shortest"): Promise<FetchedArchive> {
     this.requireTrusted(release);
-    await this.#reusable(release);
+    await this.reusable(release);
     requireArchiveBound(release, this.bounds);
-    const short = way === "shortest" ? await this.#shortest(release) : null;
+    const short = way === "shortest" ? await this.shortest(release) : null;
     const archive = short ? { version: release.version, ...short.delta } : release;
-    const dir = await this.#coded(async () => {
+    const dir = await this.coded(async () => {
       const baseNodes = short ? (await readRecord(dirname(short.base.tree)))?.ownNodes : 0;
       await requireRoom(this.dir, archive.sizeBytes, baseNodes);
-      return this.#makeBeside(INCOMING);
+      return this.makeBeside(INCOMING);
     });
-    return this.#staged(dir, short !== null, options.signal, async () => {
+    return this.staged(dir, short !== null, options.signal, async () => {
       await fetchArchive(archive, join(dir, "archive"), this.bounds, this.objects, options);
       return { release, dir, base: short?.base ?? null };
     });
@@ -142,8 +142,8 @@ export class ReleaseStore {
    * DeltaFailed where that may not happen to the whole archive.
    */
   async unpack({ release, dir, base }: FetchedArchive, options: StepOptions): Promise<InstalledRelease> {
-    return this.#staged(dir, base !== null, options.signal, async () => {
-      const existing = await this.#reusable(release);
+    return this.staged(dir, base !== null, options.signal, async () => {
+      const existing = await this.reusable(release);
       if (existing) {
         await deleteTree(dir);
         return existing;
@@ -158,7 +158,7 @@ export class ReleaseStore {
           archive: join(dir, "archive"),
           tree,
           manifest: join(dir, manifestName),
-          base: base && (await this.#baseOf(base)),
+          base: base && (await this.baseOf(base)),
           bounds: { maxEntries, maxUnpackedBytes },
         },
         options,
@@ -173,27 +173,27 @@ export class ReleaseStore {
       await chmod(dir, 0o755);
       await syncDirectory(dir);
       options.signal.throwIfAborted();
-      return this.#inTurn(() => this.#publish(release, dir));
+      return this.inTurn(() => this.publish(release, dir));
     });
   }
 
   /** Takes a version's files away. One that is not there is fine. */
   async remove(version: string): Promise<void> {
     if (!versionSchema.safeParse(version).success) return;
-    await this.#coded(async () => {
-      const aside = await this.#inTurn(() => this.#setAside(version));
+    await this.coded(async () => {
+      const aside = await this.inTurn(() => this.setAside(version));
       if (aside) await deleteTree(aside);
     });
   }
 
-  async #publish(release: Release, dir: string): Promise<InstalledRelease> {
-    const existing = await this.#reusable(release);
+  private async publish(release: Release, dir: string): Promise<InstalledRelease> {
+    const existing = await this.reusable(release);
     if (existing) {
       await deleteTree(dir);
       return existing;
     }
     // Something without a readable record has the name. It is not deleted, as processes may run from it: the next start sweeps it.
-    await this.#setAside(release.version);
+    await this.setAside(release.version);
     const target = join(this.dir, release.version);
     await rename(dir, target);
     await syncDirectory(this.dir);
@@ -203,7 +203,7 @@ export class ReleaseStore {
   }
 
   /** The smallest delta against a tree that is installed here; null: there is none, or it is not shorter. */
-  async #shortest(release: Release): Promise<{ delta: Delta; base: InstalledRelease } | null> {
+  private async shortest(release: Release): Promise<{ delta: Delta; base: InstalledRelease } | null> {
     if (release.tree === undefined || !release.deltas) return null;
     const here = await this.list();
     const ways = release.deltas
@@ -213,14 +213,14 @@ export class ReleaseStore {
   }
 
   /** What the unpacking of a delta has to know of its base. */
-  async #baseOf({ version, tree }: InstalledRelease): Promise<UnpackJob["base"]> {
+  private async baseOf({ version, tree }: InstalledRelease): Promise<UnpackJob["base"]> {
     const record = await readRecord(dirname(tree));
     if (record === null) throw new Error(`${version}, which the delta is against, is not installed any more`);
     return { tree, manifest: join(dirname(tree), manifestName), installedAt: new Date(record.installedAt) };
   }
 
   /** Renames a version's directory so that it is no release any more, durably. Null: there was none. */
-  async #setAside(version: string): Promise<string | null> {
+  private async setAside(version: string): Promise<string | null> {
     const path = join(this.dir, version);
     if ((await kindOf(path)) === null) return null;
     const aside = join(this.dir, `${REMOVING}${token()}`);
@@ -230,7 +230,7 @@ export class ReleaseStore {
   }
 
   /** The installed release with the same digest, if any. Another digest under the same version is refused. */
-  async #reusable(release: Release): Promise<InstalledRelease | null> {
+  private async reusable(release: Release): Promise<InstalledRelease | null> {
     const existing = await this.find(release.version);
     if (existing && !isSameContent({ sha256: existing.sha256, tree: existing.treeDigest }, release)) {
       throw new DigestMismatchError(release.version, release.sha256, existing.sha256, "the installed release");
@@ -238,16 +238,16 @@ export class ReleaseStore {
     return existing;
   }
 
-  async #makeBeside(prefix: string): Promise<string> {
+  private async makeBeside(prefix: string): Promise<string> {
     const dir = join(this.dir, `${prefix}${token()}`);
     await mkdir(dir, { mode: 0o700 });
     return dir;
   }
 
   /** Runs a step in a staging directory, which is deleted if the step fails. */
-  async #staged<T>(dir: string, delta: boolean, signal: AbortSignal, step: () => Promise<T>): Promise<T> {
+  private async staged<T>(dir: string, delta: boolean, signal: AbortSignal, step: () => Promise<T>): Promise<T> {
     try {
-      return await this.#coded(step, signal);
+      return await this.coded(step, signal);
     } catch (error) {
       // Best effort: what can't be deleted now is swept at the next start.
       await deleteTree(dir).catch(() => {});
@@ -257,7 +257,7 @@ export class ReleaseStore {
   }
 
   /** Makes sure that what comes out of a step is one of our errors, or the reason of an abort. */
-  async #coded<T>(step: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  private async coded<T>(step: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     try {
       return await step();
     } catch (error) {
@@ -268,9 +268,9 @@ export class ReleaseStore {
     }
   }
 
-  #inTurn<T>(step: () => Promise<T>): Promise<T> {
-    const turn = this.#renames.then(step);
-    this.#renames = turn.catch(() => {});
+  private inTurn<T>(step: () => Promise<T>): Promise<T> {
+    const turn = this.renames.then(step);
+    this.renames = turn.catch(() => {});
     return turn;
   }
 }

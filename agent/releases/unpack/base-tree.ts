@@ -6,7 +6,7 @@ import { corrupt } from "./failure.ts";
 /** The tree that a delta takes files over from. It never changes: one that was changed all the same is of no use. Its calls block. */
 export class BaseTree {
   /** Those known to be directories themselves: behind a link lies what was not installed there. */
-  readonly #directories = new Set(["."]);
+  private readonly directories = new Set(["."]);
 
   constructor(
     readonly root: string,
@@ -19,7 +19,7 @@ export class BaseTree {
    * @throws UnpackFailure where it is not any more what was installed.
    */
   locate({ path, sizeBytes, mode }: ManifestEntry & { type: "file" }): string {
-    this.#requireDirectory(dirname(path));
+    this.requireDirectory(dirname(path));
     const full = join(this.root, path);
     const found = lstatSync(full);
     const same = found.isFile() && found.size === sizeBytes && (found.mode & 0o7777) === mode;
@@ -27,11 +27,11 @@ export class BaseTree {
     return full;
   }
 
-  #requireDirectory(path: string): void {
-    if (this.#directories.has(path)) return;
-    this.#requireDirectory(dirname(path));
+  private requireDirectory(path: string): void {
+    if (this.directories.has(path)) return;
+    this.requireDirectory(dirname(path));
     const full = join(this.root, path);
     if (!lstatSync(full).isDirectory()) throw corrupt(`${full} is not the directory that was installed there`);
-    this.#directories.add(path);
+    this.directories.add(path);
   }
 }

@@ -15,8 +15,8 @@ export interface DeltaBase {
 
 /** Takes over from the base what a delta archive's head leaves, and then what the archive brings. Throws UnpackFailure. */
 export class DeltaReader implements TarHandler {
-  readonly #head: Buffer[] = [];
-  #state: "begun" | "head" | "body" = "begun";
+  private readonly head: Buffer[] = [];
+  private state: "begun" | "head" | "body" = "begun";
 
   constructor(
     readonly writer: TreeWriter,
@@ -24,30 +24,30 @@ export class DeltaReader implements TarHandler {
   ) {}
 
   entry(entry: TarEntry): void {
-    if (this.#state === "body") {
+    if (this.state === "body") {
       this.writer.entry(entry);
       return;
     }
     if (entry.path !== deltaHeadName || entry.type !== "file") throw corrupt(`it does not begin with ${deltaHeadName}`);
     if (entry.sizeBytes > MAX_HEAD_BYTES) throw corrupt("its head is too long");
-    this.#state = "head";
+    this.state = "head";
   }
 
   data(chunk: Uint8Array): void {
-    if (this.#state === "body") this.writer.data(chunk);
-    else this.#head.push(Buffer.from(chunk));
+    if (this.state === "body") this.writer.data(chunk);
+    else this.head.push(Buffer.from(chunk));
   }
 
   entryEnd(): void {
-    if (this.#state === "body") {
+    if (this.state === "body") {
       this.writer.entryEnd();
       return;
     }
-    this.#state = "body";
-    this.#takeOver(parseHead(Buffer.concat(this.#head).toString("utf8")));
+    this.state = "body";
+    this.takeOver(parseHead(Buffer.concat(this.head).toString("utf8")));
   }
 
-  #takeOver({ base, without }: DeltaHead): void {
+  private takeOver({ base, without }: DeltaHead): void {
     const { manifest, tree } = this.base;
     if (base !== manifest.tree) throw corrupt(`it is against the tree ${base}, not ${manifest.tree}`);
     const left = new Set(without);

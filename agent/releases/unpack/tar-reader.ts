@@ -47,67 +47,67 @@ interface Pending {
  * all of that is refused, with an UnpackFailure.
  */
 export class TarReader {
-  #carry: Buffer = Buffer.alloc(0);
-  #state: "header" | "meta" | "body" | "end" = "header";
-  #meta: Header["type"] | null = null;
-  #metaBytes = 0;
-  #metasInARow = 0;
-  #dataLeft = 0;
-  #paddingLeft = 0;
-  #nullBlocks = 0;
-  #bytesAfterEnd = 0;
-  #pending: Pending = {};
+  private carry: Buffer = Buffer.alloc(0);
+  private state: "header" | "meta" | "body" | "end" = "header";
+  private meta: Header["type"] | null = null;
+  private metaBytes = 0;
+  private metasInARow = 0;
+  private dataLeft = 0;
+  private paddingLeft = 0;
+  private nullBlocks = 0;
+  private bytesAfterEnd = 0;
+  private pending: Pending = {};
 
   constructor(readonly handler: TarHandler) {}
 
   write(chunk: Buffer): void {
-    let rest = this.#carry.length > 0 ? Buffer.concat([this.#carry, chunk]) : chunk;
+    let rest = this.carry.length > 0 ? Buffer.concat([this.carry, chunk]) : chunk;
     for (;;) {
-      const taken = this.#take(rest);
+      const taken = this.take(rest);
       if (taken === 0) break;
       rest = rest.subarray(taken);
     }
     // A copy: the chunk's memory may be the sender's again after this call.
-    this.#carry = Buffer.from(rest);
+    this.carry = Buffer.from(rest);
   }
 
   /** To be called when the stream has ended. */
   finish(): void {
-    if (this.#state !== "end") throw corrupt("it ends too early");
+    if (this.state !== "end") throw corrupt("it ends too early");
   }
 
   /** Consumes a piece of what is there and says how long it was; 0 asks for more. */
-  #take(bytes: Buffer): number {
-    switch (this.#state) {
+  private take(bytes: Buffer): number {
+    switch (this.state) {
       case "header":
         if (bytes.length < BLOCK) return 0;
-        this.#readHeader(bytes.subarray(0, BLOCK));
+        this.readHeader(bytes.subarray(0, BLOCK));
         return BLOCK;
       case "meta": {
-        const whole = Math.ceil(this.#metaBytes / BLOCK) * BLOCK;
+        const whole = Math.ceil(this.metaBytes / BLOCK) * BLOCK;
         if (bytes.length < whole) return 0;
-        this.#state = "header";
-        this.#readMeta(bytes.subarray(0, this.#metaBytes));
+        this.state = "header";
+        this.readMeta(bytes.subarray(0, this.metaBytes));
         return whole;
       }
       case "body":
-        return this.#readBody(bytes);
+        return this.readBody(bytes);
       case "end":
-        this.#bytesAfterEnd += bytes.length;
-        if (this.#bytesAfterEnd > MAX_PADDING_BYTES) throw corrupt("its padding does not end");
+        this.bytesAfterEnd += bytes.length;
+        if (this.bytesAfterEnd > MAX_PADDING_BYTES) throw corrupt("its padding does not end");
         if (bytes.some((byte) => byte !== 0)) throw corrupt("something follows its end");
         return bytes.length;
     }
   }
 
-  #readHeader(block: Buffer): void {
+  private readHeader(block: Buffer): void {
     const header = headerOf(block);
     if (header.nullBlock) {
-      if (this.#metasInARow > 0) throw corrupt("it ends after an extended header");
-      if (++this.#nullBlocks === 2) this.#state = "end";
+      if (this.metasInARow > 0) throw corrupt("it ends after an extended header");
+      if (++this.nullBlocks === 2) this.state = "end";
       return;
     }
-    if (this.#nullBlocks > 0) throw corrupt("an entry follows its end");
+    if (this.nullBlocks > 0) throw corrupt("an entry follows its end");
     if (!header.cksumValid) throw corrupt(NO_HEADER);
     switch (header.type) {
       case "ExtendedHeader":
@@ -116,67 +116,67 @@ export class TarReader {
       case "NextFileHasLongPath":
       case "OldGnuLongPath":
       case "NextFileHasLongLinkpath":
-        this.#startMeta(header);
+        this.startMeta(header);
         break;
       default:
-        this.#startEntry(header);
+        this.startEntry(header);
     }
   }
 
-  #startMeta(header: Header): void {
+  private startMeta(header: Header): void {
     if (header.size === undefined || header.size > MAX_META_BYTES) throw corrupt("an extended header is too long");
-    if (++this.#metasInARow > MAX_METAS_IN_A_ROW) throw corrupt("too many extended headers follow each other");
-    this.#meta = header.type;
-    this.#metaBytes = header.size;
-    this.#state = "meta";
+    if (++this.metasInARow > MAX_METAS_IN_A_ROW) throw corrupt("too many extended headers follow each other");
+    this.meta = header.type;
+    this.metaBytes = header.size;
+    this.state = "meta";
     // A meta of 0 bytes has no block that could be waited for.
     if (header.size === 0) {
-      this.#state = "header";
-      this.#readMeta(Buffer.alloc(0));
+      this.state = "header";
+      this.readMeta(Buffer.alloc(0));
     }
   }
 
-  #readMeta(body: Buffer): void {
-    switch (this.#meta) {
+  private readMeta(body: Buffer): void {
+    switch (this.meta) {
       case "NextFileHasLongPath":
       case "OldGnuLongPath":
-        this.#setOnce("path", withoutEnd(body));
+        this.setOnce("path", withoutEnd(body));
         break;
       case "NextFileHasLongLinkpath":
-        this.#setOnce("linkpath", withoutEnd(body));
+        this.setOnce("linkpath", withoutEnd(body));
         break;
       default:
-        this.#readPax(body, this.#meta === "GlobalExtendedHeader");
+        this.readPax(body, this.meta === "GlobalExtendedHeader");
     }
   }
 
-  #readPax(body: Buffer, global: boolean): void {
+  private readPax(body: Buffer, global: boolean): void {
     for (const [key, value] of pax(body)) {
       if (key.startsWith("GNU.sparse.")) {
-        throw new UnpackFailure({ kind: "unsafe", entry: this.#pending.path ?? "", rule: "is a sparse file" });
+        throw new UnpackFailure({ kind: "unsafe", entry: this.pending.path ?? "", rule: "is a sparse file" });
       }
       if (key === "path" || key === "linkpath") {
         if (global) throw corrupt(`a global header sets ${key}`);
-        this.#setOnce(key, value);
+        this.setOnce(key, value);
       } else if (key === "size") {
         if (global || !/^[0-9]{1,15}$/.test(value)) throw corrupt("an extended header has a wrong size");
-        this.#pending.sizeBytes = Number(value);
+        this.pending.sizeBytes = Number(value);
       } else if (key === "mtime" && !global) {
-        this.#pending.mtime = new Date(Number(value) * 1000);
+        this.pending.mtime = new Date(Number(value) * 1000);
       }
     }
   }
 
   /** Readers differ in which of two long names counts, so neither does. */
-  #setOnce(key: "path" | "linkpath", value: string): void {
-    if (this.#pending[key] !== undefined) throw corrupt(`two extended headers set the ${key} of an entry`);
-    this.#pending[key] = value;
+  private setOnce(key: "path" | "linkpath", value: string): void {
+    if (this.pending[key] !== undefined) throw corrupt(`two extended headers set the ${key} of an entry`);
+    this.pending[key] = value;
   }
 
-  #startEntry(header: Header): void {
-    const pending = this.#pending;
-    this.#pending = {};
-    this.#metasInARow = 0;
+  private startEntry(header: Header): void {
+    const pending = this.pending;
+    this.pending = {};
+    this.metasInARow = 0;
     const path = pending.path ?? header.path ?? "";
     const sizeBytes = pending.sizeBytes ?? header.size;
     const raw = TYPES[header.type] ?? header.type;
@@ -196,28 +196,28 @@ export class TarReader {
       sizeBytes: body,
       mtime: pending.mtime ?? header.mtime,
     });
-    this.#dataLeft = body;
-    this.#paddingLeft = (BLOCK - (body % BLOCK)) % BLOCK;
-    this.#state = "body";
-    if (body === 0) this.#endEntry();
+    this.dataLeft = body;
+    this.paddingLeft = (BLOCK - (body % BLOCK)) % BLOCK;
+    this.state = "body";
+    if (body === 0) this.endEntry();
   }
 
-  #readBody(bytes: Buffer): number {
-    if (this.#dataLeft > 0) {
-      const data = bytes.subarray(0, this.#dataLeft);
+  private readBody(bytes: Buffer): number {
+    if (this.dataLeft > 0) {
+      const data = bytes.subarray(0, this.dataLeft);
       if (data.length > 0) this.handler.data(data);
-      this.#dataLeft -= data.length;
-      if (this.#dataLeft === 0 && this.#paddingLeft === 0) this.#endEntry();
+      this.dataLeft -= data.length;
+      if (this.dataLeft === 0 && this.paddingLeft === 0) this.endEntry();
       return data.length;
     }
-    const padding = Math.min(bytes.length, this.#paddingLeft);
-    this.#paddingLeft -= padding;
-    if (this.#paddingLeft === 0) this.#endEntry();
+    const padding = Math.min(bytes.length, this.paddingLeft);
+    this.paddingLeft -= padding;
+    if (this.paddingLeft === 0) this.endEntry();
     return padding;
   }
 
-  #endEntry(): void {
-    this.#state = "header";
+  private endEntry(): void {
+    this.state = "header";
     this.handler.entryEnd();
   }
 }

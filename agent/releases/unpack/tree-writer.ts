@@ -36,11 +36,11 @@ const CREATE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | const
  * Throws UnpackFailure.
  */
 export class TreeWriter implements TarHandler {
-  readonly #known = new Map<string, { path: string; kind: NodeKind }>();
+  private readonly known = new Map<string, { path: string; kind: NodeKind }>();
   /** What is there, by path, for the manifest. */
-  readonly #written = new Map<string, ManifestEntry>();
-  #file: { fd: number; path: string; hash: Hash; entry: TarEntry } | null = null;
-  #current = "";
+  private readonly written = new Map<string, ManifestEntry>();
+  private file: { fd: number; path: string; hash: Hash; entry: TarEntry } | null = null;
+  private current = "";
   /** Entries of the archive, for progress. */
   entries = 0;
   bytes = 0;
@@ -53,66 +53,66 @@ export class TreeWriter implements TarHandler {
 
   /** How many files, links and directories there are now. */
   get nodes(): number {
-    return this.#known.size;
+    return this.known.size;
   }
 
   /** All that was written, for the manifest. */
   get manifest(): ManifestEntry[] {
-    return [...this.#written.values()];
+    return [...this.written.values()];
   }
 
   entry(entry: TarEntry): void {
-    this.#current = entry.path;
-    const { path, kind, target } = this.#admit(entry);
+    this.current = entry.path;
+    const { path, kind, target } = this.admit(entry);
     const full = join(this.root, path);
-    this.#guard(() => {
-      if (kind === "file") this.#file = { fd: openSync(full, CREATE, 0o600), path, hash: createHash("sha256"), entry };
-      else if (kind === "symlink") this.#symlink(path, target);
+    this.guard(() => {
+      if (kind === "file") this.file = { fd: openSync(full, CREATE, 0o600), path, hash: createHash("sha256"), entry };
+      else if (kind === "symlink") this.symlink(path, target);
       // Not for the root, whose mode is an accident of the directory that somebody packed.
-      else if (kind === "directory" && path !== "") this.#setDirectoryMode(path, entry.mode);
-      else if (kind === "hardlink") this.#link(path, target);
+      else if (kind === "directory" && path !== "") this.setDirectoryMode(path, entry.mode);
+      else if (kind === "hardlink") this.link(path, target);
     });
   }
 
   data(chunk: Uint8Array): void {
-    const file = this.#file;
+    const file = this.file;
     if (file === null) return;
     file.hash.update(chunk);
-    this.#guard(() => {
+    this.guard(() => {
       for (let at = 0; at < chunk.length; ) at += writeSync(file.fd, chunk, at);
     });
   }
 
   entryEnd(): void {
-    this.#guard(() => this.#closeFile());
+    this.guard(() => this.closeFile());
     this.onEntry(this.entries);
   }
 
   /** Takes an entry over from another tree of this file system: a file is the same file under another name. */
   adopt(entry: ManifestEntry, base: BaseTree): void {
-    this.#current = entry.path;
+    this.current = entry.path;
     const sizeBytes = entry.type === "file" ? entry.sizeBytes : 0;
     const linkpath = entry.type === "symlink" ? entry.target : "";
     const mode = entry.type === "symlink" ? 0o777 : entry.mode;
-    const { path } = this.#admit({ path: entry.path, type: entry.type, linkpath, mode, sizeBytes, mtime: undefined });
-    this.#guard(() => {
-      if (entry.type === "directory") return this.#setDirectoryMode(path, mode);
-      if (entry.type === "symlink") return this.#symlink(path, entry.target);
+    const { path } = this.admit({ path: entry.path, type: entry.type, linkpath, mode, sizeBytes, mtime: undefined });
+    this.guard(() => {
+      if (entry.type === "directory") return this.setDirectoryMode(path, mode);
+      if (entry.type === "symlink") return this.symlink(path, entry.target);
       linkSync(base.locate(entry), join(this.root, path));
-      this.#written.set(path, entry);
+      this.written.set(path, entry);
     });
     this.onEntry(this.entries);
   }
 
   /** Ends what an error left open. */
   close(): void {
-    if (this.#file !== null) closeSync(this.#file.fd);
-    this.#file = null;
+    if (this.file !== null) closeSync(this.file.fd);
+    this.file = null;
   }
 
   /** Makes all of it durable: one call for the whole file system, rather than one for each of thousands of files. */
   sync(): void {
-    this.#guard(() => {
+    this.guard(() => {
       const fd = openSync(this.root, constants.O_RDONLY | constants.O_DIRECTORY);
       try {
         syncFileSystem(fd);
@@ -123,8 +123,8 @@ export class TreeWriter implements TarHandler {
   }
 
   /** Checks an entry against what is there and against the bounds, and makes the directories that it implies. */
-  #admit(entry: TarEntry) {
-    const verdict = checkEntry(entry, this.#known);
+  private admit(entry: TarEntry) {
+    const verdict = checkEntry(entry, this.known);
     if ("rule" in verdict)
       throw new UnpackFailure({ kind: "unsafe", entry: entry.path.slice(0, 512), rule: verdict.rule });
     const { maxEntries, maxUnpackedBytes } = this.bounds;
@@ -137,51 +137,51 @@ export class TreeWriter implements TarHandler {
     }
     this.entries++;
     for (const add of verdict.adds) {
-      this.#known.set(fold(add.path), add);
-      if (add.kind === "directory") this.#guard(() => this.#makeDirectory(add.path));
+      this.known.set(fold(add.path), add);
+      if (add.kind === "directory") this.guard(() => this.makeDirectory(add.path));
     }
     return verdict;
   }
 
-  #makeDirectory(path: string): void {
+  private makeDirectory(path: string): void {
     mkdirSync(join(this.root, path));
-    this.#setDirectoryMode(path, MODE_MASK);
+    this.setDirectoryMode(path, MODE_MASK);
   }
 
-  #setDirectoryMode(path: string, wanted: number): void {
+  private setDirectoryMode(path: string, wanted: number): void {
     const mode = (wanted & MODE_MASK) | DIRECTORY_FLOOR;
     chmodSync(join(this.root, path), mode);
-    this.#written.set(path, { type: "directory", path, mode });
+    this.written.set(path, { type: "directory", path, mode });
   }
 
-  #symlink(path: string, target: string): void {
+  private symlink(path: string, target: string): void {
     symlinkSync(target, join(this.root, path));
-    this.#written.set(path, { type: "symlink", path, target });
+    this.written.set(path, { type: "symlink", path, target });
   }
 
-  #link(path: string, target: string): void {
+  private link(path: string, target: string): void {
     linkSync(join(this.root, target), join(this.root, path));
-    this.#written.set(path, { ...(this.#written.get(target) as ManifestEntry), path });
+    this.written.set(path, { ...(this.written.get(target) as ManifestEntry), path });
   }
 
-  #closeFile(): void {
-    const file = this.#file;
+  private closeFile(): void {
+    const file = this.file;
     if (file === null) return;
     const { fd, path, hash, entry } = file;
     const mode = (entry.mode & MODE_MASK) | FILE_FLOOR;
     fchmodSync(fd, mode);
     const seconds = entry.mtime ? entry.mtime.getTime() / 1000 : Number.NaN;
     if (seconds >= 0 && seconds < MAX_SECONDS) futimesSync(fd, seconds, seconds);
-    this.#file = null;
+    this.file = null;
     closeSync(fd);
-    this.#written.set(path, { type: "file", path, mode, sizeBytes: entry.sizeBytes, sha256: hash.digest("hex") });
+    this.written.set(path, { type: "file", path, mode, sizeBytes: entry.sizeBytes, sha256: hash.digest("hex") });
   }
 
-  #guard(write: () => void): void {
+  private guard(write: () => void): void {
     try {
       write();
     } catch (error) {
-      throw explain(error, this.#current);
+      throw explain(error, this.current);
     }
   }
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { StopFailedError } from "../../../protocol/index.ts";
+import { StopFailedError } from "../../../protocol/errors.ts";
 import { commandLine, isAlive, type ProcessIdentity } from "../../os/process.ts";
 import type { SlotCgroup } from "../process/cgroups.ts";
 import { findOrphans } from "./find-orphans.ts";

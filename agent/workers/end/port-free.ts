@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { StopFailedError } from "../../../protocol/index.ts";
+import { StopFailedError } from "../../../protocol/errors.ts";
 import { portOwner } from "../../os/port-owner.ts";
 import { listenerInode } from "../../os/tcp-connections.ts";
 

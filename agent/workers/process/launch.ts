@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, fstatSync } from "node:fs";
-import { CommandNotFoundError, toSlotdError } from "../../../protocol/index.ts";
+import { CommandNotFoundError, toSlotdError } from "../../../protocol/errors.ts";
 import type { Account } from "../../os/account.ts";
 import type { Cgroup } from "../../os/cgroup.ts";
 import { type WorkerSpec, workerEnvironment, workingDirectory, writer } from "./spec.ts";

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { SecretUnreadableError } from "../../../protocol/index.ts";
+import { SecretUnreadableError } from "../../../protocol/errors.ts";
 import type { Config } from "../../config/schema.ts";
 
 const MAX_BYTES = 64 * 1024;

@@ -1,4 +1,4 @@
-import type { WorkerEnd } from "../../../protocol/index.ts";
+import type { WorkerEnd } from "../../../protocol/host-status.ts";
 import type { Cgroup } from "../../os/cgroup.ts";
 import { close, openPidfd } from "../../os/libc.ts";
 import { ageMs, identify, isAlive, type ProcessIdentity } from "../../os/process.ts";

@@ -1,15 +1,15 @@
 /** Says that something changed. */
 export class ChangeSignal<T = void> {
-  readonly #listeners = new Set<(what: T) => void>();
+  private readonly listeners = new Set<(what: T) => void>();
 
   /** @returns what ends it */
   onChange(listener: (what: T) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
   }
 
   emit(what: T): void {
-    for (const listener of this.#listeners) listener(what);
+    for (const listener of this.listeners) listener(what);
   }
 }
 

@@ -37,11 +37,11 @@ export async function readRecord(bus: Bus, service: string): Promise<LockRecord>
  * others to see that its holder lives. `lost` is aborted as soon as a write shows that another has it.
  */
 export class Lock {
-  readonly #lost = new AbortController();
-  #timer: NodeJS.Timeout | undefined;
-  #gathering: NodeJS.Timeout | undefined;
-  #writing: Promise<void> = Promise.resolve();
-  #released = false;
+  private readonly lostController = new AbortController();
+  private timer: NodeJS.Timeout | undefined;
+  private gathering: NodeJS.Timeout | undefined;
+  private writing: Promise<void> = Promise.resolve();
+  private released = false;
 
   private constructor(
     private readonly bus: Bus,
@@ -92,14 +92,14 @@ export class Lock {
   }
 
   get lost(): AbortSignal {
-    return this.#lost.signal;
+    return this.lostController.signal;
   }
 
   /** Changes the record, and writes it soon. */
   note(change: (record: Deploy) => Deploy): void {
     this.record = change(this.record);
-    this.#gathering ??= setTimeout(() => {
-      this.#gathering = undefined;
+    this.gathering ??= setTimeout(() => {
+      this.gathering = undefined;
       this.writeInBackground();
     }, GATHER_MS);
   }
@@ -113,45 +113,45 @@ export class Lock {
   /** Gives the lock back, with a last change. @throws LockLostError */
   async release(change: (record: Deploy) => Deploy = (record) => record): Promise<void> {
     this.stop();
-    this.#released = true;
+    this.released = true;
     await this.write(change);
   }
 
   /** Stops renewing, and leaves the lock as it is. */
   stop(): void {
-    clearTimeout(this.#timer);
-    clearTimeout(this.#gathering);
-    this.#gathering = undefined;
+    clearTimeout(this.timer);
+    clearTimeout(this.gathering);
+    this.gathering = undefined;
   }
 
   private enqueue(): Promise<void> {
-    clearTimeout(this.#gathering);
-    this.#gathering = undefined;
-    const writing = this.#writing.then(() => this.put());
-    this.#writing = writing.catch(() => {});
+    clearTimeout(this.gathering);
+    this.gathering = undefined;
+    const writing = this.writing.then(() => this.put());
+    this.writing = writing.catch(() => {});
     return writing;
   }
 
   private writeInBackground(): void {
     this.enqueue().catch((error) => {
       this.stop();
-      this.#lost.abort(error);
+      this.lostController.abort(error);
     });
   }
 
   private renewLater(): void {
-    this.#timer = setTimeout(() => {
+    this.timer = setTimeout(() => {
       this.writeInBackground();
       this.renewLater();
     }, this.leaseMs / 3);
   }
 
   private async put(): Promise<void> {
-    this.#lost.signal.throwIfAborted();
+    this.lostController.signal.throwIfAborted();
     const { service } = this.record;
     for (;;) {
       const held = this.record.lock;
-      const lock = this.#released || held === null ? null : { ...held, renewals: held.renewals + 1 };
+      const lock = this.released || held === null ? null : { ...held, renewals: held.renewals + 1 };
       // The record may be changed while it is written: the lock of what is written goes on in it.
       this.record = { ...this.record, lock: lock ?? held };
       const next = bounded({ ...this.record, lock }, this.bus.nc.info?.max_payload);
@@ -164,11 +164,11 @@ export class Lock {
       }
       const { deploy, entry } = await readRecord(this.bus, service);
       // Our release, whose answer was lost.
-      if (this.#released && deploy.lock === null && entry?.string() === JSON.stringify(next)) return;
+      if (this.released && deploy.lock === null && entry?.string() === JSON.stringify(next)) return;
       if (deploy.lock?.token !== this.token || !entry) {
         const lost = new LockLostError(service, deploy.lock);
         this.stop();
-        this.#lost.abort(lost);
+        this.lostController.abort(lost);
         throw lost;
       }
       // An epoch was taken by `install`, or the answer to our own write was lost.

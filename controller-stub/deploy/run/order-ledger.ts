@@ -21,10 +21,10 @@ interface Slot {
  * epoch is never written over.
  */
 export class OrderLedger {
-  readonly #slots = new Map<string, Slot>();
-  readonly #known: Order[] = [];
-  readonly #queue: (() => void)[] = [];
-  #puts = 0;
+  private readonly slots = new Map<string, Slot>();
+  private readonly orders: Order[] = [];
+  private readonly queue: (() => void)[] = [];
+  private puts = 0;
 
   private constructor(
     private readonly bus: Bus,
@@ -37,26 +37,26 @@ export class OrderLedger {
     const orders = new OrderLedger(bus, kv, service);
     for (const entry of await readEntries(bus, kv, keys.order(service, "*", "*"))) {
       const order = entry.operation === "PUT" ? tryParse(entry.string()) : null;
-      orders.#slots.set(entry.key, { revision: entry.revision, order });
-      if (order) orders.#known.push(order);
+      orders.slots.set(entry.key, { revision: entry.revision, order });
+      if (order) orders.orders.push(order);
     }
     return orders;
   }
 
   /** All that were read, earlier ones of each slot too, oldest first. */
   get known(): readonly Order[] {
-    return this.#known;
+    return this.orders;
   }
 
   /** What a slot is to hold. */
   latest(host: string, slot: string): Order | null {
-    return this.#slots.get(keys.order(this.service, host, slot))?.order ?? null;
+    return this.slots.get(keys.order(this.service, host, slot))?.order ?? null;
   }
 
   /** What was last ordered of a version. */
   release(version: string): Release | undefined {
     const isInstall = (order: Order) => order.action === "install" && order.release.version === version;
-    const found = this.#known.findLast(isInstall);
+    const found = this.orders.findLast(isInstall);
     return found?.action === "install" ? found.release : undefined;
   }
 
@@ -74,37 +74,37 @@ export class OrderLedger {
   private async replace(key: string, what: string, order: Order): Promise<void> {
     const value = JSON.stringify(order);
     for (;;) {
-      const there = this.#slots.get(key);
+      const there = this.slots.get(key);
       if (there?.order?.id === order.id) return;
       if (there?.order && there.order.epoch > order.epoch)
         throw new FencedError(`the order for ${what}`, there.order.epoch, order.epoch);
       try {
         // An entry that was deleted has a revision as well; without any it is 0.
         const revision = await this.bus.persist(() => this.kv.put(key, value, { previousSeq: there?.revision ?? 0 }));
-        this.#slots.set(key, { revision, order });
+        this.slots.set(key, { revision, order });
         return;
       } catch (error) {
         if (!isConflict(error)) throw error;
       }
       // Another one ordered in the meantime, or the answer to our own put was lost: what is there tells.
       const entry = await this.bus.persist(() => this.kv.get(key));
-      if (entry === null) this.#slots.delete(key);
+      if (entry === null) this.slots.delete(key);
       else {
         const now = entry.operation === "PUT" ? tryParse(entry.string()) : null;
-        this.#slots.set(key, { revision: entry.revision, order: now });
+        this.slots.set(key, { revision: entry.revision, order: now });
       }
     }
   }
 
   private async enter(): Promise<void> {
-    if (this.#puts < PUTS_AT_ONCE) this.#puts++;
-    else await new Promise<void>((resolve) => this.#queue.push(resolve));
+    if (this.puts < PUTS_AT_ONCE) this.puts++;
+    else await new Promise<void>((resolve) => this.queue.push(resolve));
   }
 
   private leave(): void {
-    const next = this.#queue.shift();
+    const next = this.queue.shift();
     if (next) next();
-    else this.#puts--;
+    else this.puts--;
   }
 }
 

@@ -28,12 +28,12 @@ const CALM_MS = 1000;
 /** What a run says while it works: lines for people or JSON lines, events on the bus, and durations for the end. */
 export class Report {
   readonly steps: StepTime[] = [];
-  readonly #sending = new Set<Promise<unknown>>();
-  #began = performance.now();
-  #shown = "";
-  #later: NodeJS.Timeout | undefined;
+  private readonly sending = new Set<Promise<unknown>>();
+  private began = performance.now();
+  private shown = "";
+  private later: NodeJS.Timeout | undefined;
   /** What is said when the time has come, unless it is over by then. */
-  #latest: () => void = () => {};
+  private latest: () => void = () => {};
 
   constructor(
     private readonly output: Output,
@@ -65,14 +65,14 @@ export class Report {
   }
 
   begin(step: string, what: string): void {
-    this.#began = performance.now();
+    this.began = performance.now();
     this.steps.push({ step, ms: 0, barriers: [] });
     this.say(`${step.padEnd(12)} ${what}`, { kind: "step", step, what });
   }
 
   end(): void {
     const step = this.steps.at(-1);
-    if (step) step.ms = Math.round(performance.now() - this.#began);
+    if (step) step.ms = Math.round(performance.now() - this.began);
   }
 
   /** Everybody at a barrier has acknowledged. */
@@ -142,8 +142,8 @@ export class Report {
     const event: Event = { at, service, host: "controller", slot: "-", kind: "deploy", message, ...facts };
     const subject = subjects.event(service, "controller", "-");
     const sending = this.bus.js.publish(subject, JSON.stringify(event)).catch(() => {});
-    this.#sending.add(sending);
-    void sending.finally(() => this.#sending.delete(sending));
+    this.sending.add(sending);
+    void sending.finally(() => this.sending.delete(sending));
   }
 
   static async open(output: Output, bus: Bus, service: string): Promise<Report> {
@@ -155,40 +155,40 @@ export class Report {
   /** Waits for the events that are on their way. */
   async close(): Promise<void> {
     this.clear();
-    await Promise.all(this.#sending);
+    await Promise.all(this.sending);
   }
 
   /** On a terminal a line that is written over; elsewhere a line when it lasts, or at once if it must be seen. */
   private waiting(key: string, text: string, facts: Record<string, unknown>, atOnce: boolean): void {
-    if (key === this.#shown) return;
-    this.#shown = key;
+    if (key === this.shown) return;
+    this.shown = key;
     const line = `${"".padEnd(12)} ${text}`;
     if (!this.output.json && this.output.isTerminal) {
       this.output.progress(line.slice(0, 110));
       return;
     }
-    this.#latest = () => {
+    this.latest = () => {
       this.output.object({ at: new Date().toISOString(), ...facts });
       this.output.line(line);
     };
     if (atOnce) {
       // What was about to be said is overtaken.
-      clearTimeout(this.#later);
-      this.#later = undefined;
-      this.#latest();
+      clearTimeout(this.later);
+      this.later = undefined;
+      this.latest();
     } else {
-      this.#later ??= setTimeout(() => {
-        this.#later = undefined;
-        this.#latest();
+      this.later ??= setTimeout(() => {
+        this.later = undefined;
+        this.latest();
       }, CALM_MS);
     }
   }
 
   private clear(): void {
-    clearTimeout(this.#later);
-    this.#later = undefined;
-    if (this.output.isTerminal && this.#shown !== "") this.output.progress("");
-    this.#shown = "";
+    clearTimeout(this.later);
+    this.later = undefined;
+    if (this.output.isTerminal && this.shown !== "") this.output.progress("");
+    this.shown = "";
   }
 }
 

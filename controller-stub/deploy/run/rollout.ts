@@ -1,5 +1,5 @@
 import { setMaxListeners } from "node:events";
-import { setTimeout as pause } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { HostStatus } from "../../../protocol/host-status.ts";
 import { hostToken } from "../../../protocol/names.ts";
 import type { Order } from "../../../protocol/order.ts";
@@ -36,10 +36,10 @@ export interface RolloutOptions {
  * One failure more than is allowed ends it.
  */
 export class Rollout {
-  readonly #halt = new AbortController();
-  readonly #watched = new Map<string, { ordered: Ordered; settle: (isDone: boolean) => void }>();
-  readonly #failures = new Map<string, FailedHost>();
-  readonly #stop: () => void;
+  private readonly halt = new AbortController();
+  private readonly watched = new Map<string, { ordered: Ordered; settle: (isDone: boolean) => void }>();
+  private readonly failureByHost = new Map<string, FailedHost>();
+  private readonly unfollow: () => void;
   /** Aborted with a DeployHaltedError when too many hosts have failed, and when the run ends. */
   readonly signal: AbortSignal;
 
@@ -47,21 +47,21 @@ export class Rollout {
     private readonly work: DeployContext,
     private readonly options: RolloutOptions,
   ) {
-    this.signal = AbortSignal.any([work.bus.signal, this.#halt.signal]);
+    this.signal = AbortSignal.any([work.bus.signal, this.halt.signal]);
     // Every host of a wave listens.
     setMaxListeners(0, this.signal);
-    for (const failed of options.failed ?? []) this.#failures.set(failed.host, failed);
+    for (const failed of options.failed ?? []) this.failureByHost.set(failed.host, failed);
     this.haltIfTooMany();
-    this.#stop = work.fleet.changes.onChange((status) => this.judge(hostToken(status.host), status));
+    this.unfollow = work.fleet.changes.onChange((status) => this.judge(hostToken(status.host), status));
   }
 
   /** The hosts that failed, and were few enough. */
   get failures(): FailedHost[] {
-    return [...this.#failures.values()];
+    return [...this.failureByHost.values()];
   }
 
   stop(): void {
-    this.#stop();
+    this.unfollow();
   }
 
   /** Goes on watching a host whose order was done in an earlier run. */
@@ -76,7 +76,7 @@ export class Rollout {
       const { pauseMs } = this.options;
       // The operator wants to look at a wave before the next one begins; failures of its hosts end the pause.
       if (pauseMs > 0 && at + 1 < waves.length)
-        await pause(pauseMs, undefined, { signal: this.signal }).catch(() => {});
+        await sleep(pauseMs, undefined, { signal: this.signal }).catch(() => {});
       this.signal.throwIfAborted();
     }
   }
@@ -119,7 +119,7 @@ export class Rollout {
     return new Promise((resolve, reject) => {
       if (this.signal.aborted) return reject(this.signal.reason);
       // Its time was over before its order was put.
-      if (this.#failures.has(host)) return resolve(false);
+      if (this.failureByHost.has(host)) return resolve(false);
       const abort = () => reject(this.signal.reason);
       this.signal.addEventListener("abort", abort, { once: true });
       const settle = (isDone: boolean) => {
@@ -127,14 +127,14 @@ export class Rollout {
         resolve(isDone);
       };
       const token = hostToken(host);
-      this.#watched.set(token, { ordered, settle });
+      this.watched.set(token, { ordered, settle });
       const status = this.work.fleet.of(host);
       if (status) this.judge(token, status);
     });
   }
 
   private judge(token: string, status: HostStatus): void {
-    const watched = this.#watched.get(token);
+    const watched = this.watched.get(token);
     if (watched === undefined) return;
     const verdict = hostVerdict(watched.ordered, status);
     if (verdict.kind === "done") watched.settle(true);
@@ -144,7 +144,7 @@ export class Rollout {
   }
 
   private late(host: string, waitedMs: number): void {
-    const slot = this.#watched.get(hostToken(host))?.ordered.slot ?? "-";
+    const slot = this.watched.get(hostToken(host))?.ordered.slot ?? "-";
     this.fail({
       host,
       slot,
@@ -155,9 +155,9 @@ export class Rollout {
 
   private fail(failed: FailedHost): void {
     const token = hostToken(failed.host);
-    const watched = this.#watched.get(token);
-    this.#watched.delete(token);
-    this.#failures.set(failed.host, failed);
+    const watched = this.watched.get(token);
+    this.watched.delete(token);
+    this.failureByHost.set(failed.host, failed);
     this.options.onFailed?.(failed);
     this.work.report.failed(failed);
     this.haltIfTooMany();
@@ -165,7 +165,7 @@ export class Rollout {
   }
 
   private haltIfTooMany(): void {
-    if (this.#failures.size > this.options.maxFailures) this.#halt.abort(halted(this.failures));
+    if (this.failureByHost.size > this.options.maxFailures) this.halt.abort(halted(this.failures));
   }
 
   private named(host: string): string {

@@ -18,16 +18,16 @@ const KEPT_REVISIONS = 32;
  * another run with a higher epoch.
  */
 export class Steps {
-  readonly #rollout: Rollout;
+  private readonly rollout: Rollout;
   /** The members that edges have to know of; learned while offering. */
-  #serversets: number | undefined;
+  private serversets: number | undefined;
 
   constructor(private readonly work: DeployContext) {
-    this.#rollout = forwards(work);
+    this.rollout = forwards(work);
   }
 
   stop(): void {
-    this.#rollout.stop();
+    this.rollout.stop();
   }
 
   async perform(step: DeployStep): Promise<void> {
@@ -43,17 +43,17 @@ export class Steps {
       case "installing":
         // Another run may have died since: whoever replaces something makes sure itself that nobody routes to it.
         await this.agree(routesDuring(deploy), 0);
-        return this.#rollout.run(installTasks(work));
+        return this.rollout.run(installTasks(work));
       case "offering":
-        this.#serversets = await this.members();
+        this.serversets = await this.members();
         await this.route(offered && { ...offered, anew: true });
         return;
       case "waiting":
-        return this.agree(offered, this.#serversets ?? (await this.members()));
+        return this.agree(offered, this.serversets ?? (await this.members()));
       case "promoting":
         await this.agree(routesSwitched(deploy), 0);
         // The orders that follow supersede those that were watched.
-        this.#rollout.stop();
+        this.rollout.stop();
         await reorderRoles(work, { current: deploy.version, previous: deploy.from.default });
         await work.lock.write((record) => ({ ...record, revisions: noted(record.revisions, deploy) }));
         return;
@@ -103,7 +103,7 @@ export class Steps {
     const { hosts, release } = deployOf(this.work);
     const done = Object.entries(hosts).filter(([, { step }]) => step === "done");
     const expected = done.map(([host, { slot }]): Expected => ({ host, slot, release }));
-    return membersBarrier(this.work, expected, this.#rollout.signal);
+    return membersBarrier(this.work, expected, this.rollout.signal);
   }
 
   private route(wanted: WantedRoutes | null) {
@@ -112,7 +112,7 @@ export class Steps {
   }
 
   /** Routes as wanted, and every edge running with them. */
-  private async agree(wanted: WantedRoutes | null, serversets: number, signal = this.#rollout.signal): Promise<void> {
+  private async agree(wanted: WantedRoutes | null, serversets: number, signal = this.rollout.signal): Promise<void> {
     // Too many hosts may have failed before: then nothing is switched.
     signal.throwIfAborted();
     const put = await this.route(wanted);

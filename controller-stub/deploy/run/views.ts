@@ -14,13 +14,13 @@ import { ChangeSignal } from "./change-signal.ts";
 export class Fleet {
   /** Says which host reported. */
   readonly changes = new ChangeSignal<HostStatus>();
-  readonly #statuses = new Map<string, HostStatus>();
+  private readonly statusByKey = new Map<string, HostStatus>();
   private constructor() {}
 
   static async follow(bus: Bus, service: string, onMalformed: OnMalformed): Promise<Fleet & { stop: () => void }> {
     const fleet = new Fleet();
     const hear = (status: HostStatus) => {
-      fleet.#statuses.set(hostToken(status.host), status);
+      fleet.statusByKey.set(hostToken(status.host), status);
       fleet.changes.emit(status);
     };
     const stop = await followStatuses(bus, service, hear, onMalformed);
@@ -29,11 +29,11 @@ export class Fleet {
 
   /** By name. */
   get statuses(): HostStatus[] {
-    return [...this.#statuses.values()].sort((a, b) => (a.host < b.host ? -1 : 1));
+    return [...this.statusByKey.values()].sort((a, b) => (a.host < b.host ? -1 : 1));
   }
 
   of(host: string): HostStatus | undefined {
-    return this.#statuses.get(hostToken(host));
+    return this.statusByKey.get(hostToken(host));
   }
 }
 
@@ -56,7 +56,7 @@ export function readEdge(key: string, text: string): KnownEdge {
 /** What each edge of a service last acknowledged. One whose status can't be read is an edge all the same. */
 export class Edges {
   readonly changes = new ChangeSignal();
-  readonly #edges = new Map<string, KnownEdge>();
+  private readonly edges = new Map<string, KnownEdge>();
   private constructor() {}
 
   static async follow(bus: Bus, service: string): Promise<Edges & { stop: () => void }> {
@@ -65,11 +65,11 @@ export class Edges {
       bucket: buckets.edges,
       filter: keys.edge(service, "*"),
       onValue: (key, text) => {
-        edges.#edges.set(key, readEdge(key, text));
+        edges.edges.set(key, readEdge(key, text));
         edges.changes.emit();
       },
       onGone: (key) => {
-        edges.#edges.delete(key);
+        edges.edges.delete(key);
         edges.changes.emit();
       },
     });
@@ -77,7 +77,7 @@ export class Edges {
   }
 
   get all(): KnownEdge[] {
-    return [...this.#edges.values()];
+    return [...this.edges.values()];
   }
 }
 

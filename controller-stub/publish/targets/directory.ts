@@ -22,7 +22,7 @@ export class DirectoryTarget implements Target {
   }
 
   digestOf(name: string): Promise<string | null> {
-    return this.#coded(async () => {
+    return this.coded(async () => {
       const hash = createHash("sha256");
       try {
         for await (const chunk of createReadStream(join(this.where, name))) hash.update(chunk as Buffer);
@@ -35,11 +35,11 @@ export class DirectoryTarget implements Target {
   }
 
   create(name: string, file: LocalFile, onBytes: (doneBytes: number) => void): Promise<boolean> {
-    return this.#put(name, file.read(this.signal, onBytes), (beside, path) => nameNew(beside, path));
+    return this.put(name, file.read(this.signal, onBytes), (beside, path) => nameNew(beside, path));
   }
 
   read(name: string): Promise<Text | null> {
-    return this.#coded(async () => {
+    return this.coded(async () => {
       try {
         return { text: await readFile(join(this.where, name), "utf8"), revision: null };
       } catch (error) {
@@ -50,7 +50,7 @@ export class DirectoryTarget implements Target {
   }
 
   replace(name: string, text: string, was: Text | null): Promise<boolean> {
-    return this.#put(name, [Buffer.from(text)], async (beside, path) => {
+    return this.put(name, [Buffer.from(text)], async (beside, path) => {
       if (was === null) return nameNew(beside, path);
       if ((await readFile(path, "utf8").catch(() => null)) !== was.text) return false;
       await rename(beside, path);
@@ -59,14 +59,14 @@ export class DirectoryTarget implements Target {
   }
 
   /** Writes beside, durably, and then gives it its name. */
-  #put(
+  private put(
     name: string,
     chunks: AsyncIterable<Buffer> | Iterable<Buffer>,
     give: (beside: string, path: string) => Promise<boolean>,
   ): Promise<boolean> {
-    return this.#coded(async () => {
+    return this.coded(async () => {
       const path = join(this.where, name);
-      await this.#makeDirectory(dirname(path));
+      await this.makeDirectory(dirname(path));
       const beside = join(dirname(path), `.${randomBytes(8).toString("hex")}.partial`);
       try {
         const file = await open(beside, "wx", 0o644);
@@ -85,7 +85,7 @@ export class DirectoryTarget implements Target {
     });
   }
 
-  async #makeDirectory(path: string): Promise<void> {
+  private async makeDirectory(path: string): Promise<void> {
     const first = await mkdir(path, { recursive: true });
     if (first === undefined) return;
     // Each new directory's name stands in the one above.
@@ -97,7 +97,7 @@ export class DirectoryTarget implements Target {
   }
 
   /** What the file system says, as an error with a code. */
-  async #coded<T>(step: () => Promise<T>): Promise<T> {
+  private async coded<T>(step: () => Promise<T>): Promise<T> {
     try {
       return await step();
     } catch (cause) {

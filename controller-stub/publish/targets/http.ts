@@ -16,35 +16,35 @@ const GONE = [404, 410];
 /** A server that keeps what is PUT below an address: WebDAV, an object store, anything like them. */
 export class HttpTarget implements Target {
   readonly where: string;
-  readonly #base: URL;
-  readonly #headers: Record<string, string>;
+  private readonly base: URL;
+  private readonly headers: Record<string, string>;
 
   constructor(
     base: string,
     headersFile: string | undefined,
     readonly signal: AbortSignal,
   ) {
-    this.#base = baseUrl("--to", base);
-    this.#headers = { "accept-encoding": "identity", ...(headersFile !== undefined && readHeaders(headersFile)) };
-    const { username, password } = this.#base;
+    this.base = baseUrl("--to", base);
+    this.headers = { "accept-encoding": "identity", ...(headersFile !== undefined && readHeaders(headersFile)) };
+    const { username, password } = this.base;
     if (username !== "" || password !== "") {
       const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
-      this.#headers.authorization = `Basic ${Buffer.from(credentials).toString("base64")}`;
-      this.#base.username = "";
-      this.#base.password = "";
+      this.headers.authorization = `Basic ${Buffer.from(credentials).toString("base64")}`;
+      this.base.username = "";
+      this.base.password = "";
     }
-    this.where = this.#base.href;
+    this.where = this.base.href;
   }
 
   addressOf(name: string): string {
-    return below(this.#base, name).href;
+    return below(this.base, name).href;
   }
 
   async digestOf(name: string): Promise<string | null> {
-    const answer = await this.#get(name);
+    const answer = await this.get(name);
     if (answer === null) return null;
     const hash = createHash("sha256");
-    await this.#read(name, async () => {
+    await this.readResponse(name, async () => {
       for await (const chunk of answer) hash.update(chunk as Buffer);
     });
     return hash.digest("hex");
@@ -52,13 +52,13 @@ export class HttpTarget implements Target {
 
   create(name: string, file: LocalFile, onBytes: (doneBytes: number) => void): Promise<boolean> {
     const chunks = file.read(this.signal, onBytes);
-    return this.#put(name, { "if-none-match": "*" }, { sizeBytes: file.sizeBytes, chunks });
+    return this.put(name, { "if-none-match": "*" }, { sizeBytes: file.sizeBytes, chunks });
   }
 
   async read(name: string): Promise<Text | null> {
-    const answer = await this.#get(name);
+    const answer = await this.get(name);
     if (answer === null) return null;
-    const text = await this.#read(name, () => textOf(answer, MAX_TEXT_BYTES));
+    const text = await this.readResponse(name, () => textOf(answer, MAX_TEXT_BYTES));
     return { text, revision: answer.headers.etag ?? null };
   }
 
@@ -68,12 +68,12 @@ export class HttpTarget implements Target {
     const condition: Record<string, string> =
       was === null ? { "if-none-match": "*" } : etag === null ? {} : { "if-match": etag };
     const headers = { ...condition, "content-type": "application/json" };
-    return this.#put(name, headers, { sizeBytes: bytes.length, chunks: [bytes] });
+    return this.put(name, headers, { sizeBytes: bytes.length, chunks: [bytes] });
   }
 
-  async #get(name: string): Promise<IncomingMessage | null> {
-    const answer = await this.#read(name, () =>
-      sendRequest("GET", below(this.#base, name), this.#headers, this.signal),
+  private async get(name: string): Promise<IncomingMessage | null> {
+    const answer = await this.readResponse(name, () =>
+      sendRequest("GET", below(this.base, name), this.headers, this.signal),
     );
     const { statusCode: status = 0 } = answer;
     if (status === 200) return answer;
@@ -81,20 +81,20 @@ export class HttpTarget implements Target {
       answer.destroy();
       return null;
     }
-    throw await this.#refused("GET", name, answer);
+    throw await this.refused("GET", name, answer);
   }
 
-  async #put(name: string, headers: Record<string, string>, body: Body): Promise<boolean> {
-    const all = { "content-type": "application/octet-stream", ...this.#headers, ...headers };
-    const url = below(this.#base, name);
-    const answer = await this.#read(name, () => sendRequest("PUT", url, all, this.signal, body));
+  private async put(name: string, headers: Record<string, string>, body: Body): Promise<boolean> {
+    const all = { "content-type": "application/octet-stream", ...this.headers, ...headers };
+    const url = below(this.base, name);
+    const answer = await this.readResponse(name, () => sendRequest("PUT", url, all, this.signal, body));
     const { statusCode: status = 0 } = answer;
-    if (!TAKEN.includes(status) && (status < 200 || status > 299)) throw await this.#refused("PUT", name, answer);
+    if (!TAKEN.includes(status) && (status < 200 || status > 299)) throw await this.refused("PUT", name, answer);
     answer.destroy();
     return !TAKEN.includes(status);
   }
 
-  async #refused(method: string, name: string, answer: IncomingMessage): Promise<PublishFailedError> {
+  private async refused(method: string, name: string, answer: IncomingMessage): Promise<PublishFailedError> {
     const said = await textOf(answer, MAX_REASON_BYTES).catch(() => "");
     const [line = ""] = said.trim().split("\n");
     const why = `status ${answer.statusCode} to ${method} ${name}${line ? `: ${line.slice(0, 200)}` : ""}`;
@@ -102,7 +102,7 @@ export class HttpTarget implements Target {
   }
 
   /** What the network says, as an error with a code. */
-  async #read<T>(name: string, step: () => Promise<T>): Promise<T> {
+  private async readResponse<T>(name: string, step: () => Promise<T>): Promise<T> {
     try {
       return await step();
     } catch (cause) {

@@ -31,7 +31,7 @@ export class NatsTarget implements Target {
 
   create(name: string, file: LocalFile, onBytes: (doneBytes: number) => void): Promise<boolean> {
     const metadata = { sha256: file.sha256 };
-    return this.#put(name, metadata, () => streamOf(file.read(this.bus.signal, onBytes)), null);
+    return this.put(name, metadata, () => streamOf(file.read(this.bus.signal, onBytes)), null);
   }
 
   async read(name: string): Promise<Text | null> {
@@ -42,10 +42,10 @@ export class NatsTarget implements Target {
   }
 
   replace(name: string, text: string, was: Text | null): Promise<boolean> {
-    return this.#put(name, {}, () => new Blob([text]).stream() as ReadableStream<Uint8Array>, was);
+    return this.put(name, {}, () => new Blob([text]).stream() as ReadableStream<Uint8Array>, was);
   }
 
-  async #put(
+  private async put(
     name: string,
     metadata: Record<string, string>,
     content: () => ReadableStream<Uint8Array>,

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Logger } from "pino";
-import { PortTakenError } from "../../../protocol/index.ts";
+import { PortTakenError } from "../../../protocol/errors.ts";
 import { chooseVersion } from "../../table/choose-version.ts";
 import type { Table, VersionNaming } from "../../table/table.ts";
 import type { ManagedProxy as TableProxy } from "../contract.ts";

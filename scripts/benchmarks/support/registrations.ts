@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import type { Member } from "../../../protocol/index.ts";
+import type { Member } from "../../../protocol/member.ts";
 import type { Host } from "../../../test/support/agent/host.ts";
 import { MemberWatch, type Said } from "../../../test/support/fleet/member-watch.ts";
 import { until } from "../../../test/support/until.ts";

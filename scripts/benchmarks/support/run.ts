@@ -1,5 +1,5 @@
 import { loadavg } from "node:os";
-import { setTimeout as pause } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Report } from "./report.ts";
 import { round } from "./statistics.ts";
 
@@ -37,7 +37,7 @@ export class Run {
   }
 
   sleep(ms: number): Promise<void> {
-    return pause(ms, undefined, { signal: this.signal });
+    return sleep(ms, undefined, { signal: this.signal });
   }
 
   /** Takes over something that has to be undone. What comes when all is being undone already is undone at once. */

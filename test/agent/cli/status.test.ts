@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { hostStatusSchema } from "../../../protocol/index.ts";
+import { hostStatusSchema } from "../../../protocol/host-status.ts";
 import { startFakeAgent } from "./support/fake-agent.ts";
 import { onTerminal, slotctl } from "./support/slotctl.ts";
 import { ago, host, slot } from "./support/values.ts";

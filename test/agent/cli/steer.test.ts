@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type DrainRecord, type SlotStatus, slotStatusSchema } from "../../../protocol/index.ts";
+import { type DrainRecord, type SlotStatus, slotStatusSchema } from "../../../protocol/host-status.ts";
 import { type FakeAgent, startFakeAgent } from "./support/fake-agent.ts";
 import { slotctl, startSlotctl } from "./support/slotctl.ts";
 import { ago, host, slot, worker } from "./support/values.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { test } from "node:test";
-import { eventSchema } from "../../../protocol/index.ts";
+import { eventSchema } from "../../../protocol/event.ts";
 import { startFakeAgent } from "./support/fake-agent.ts";
 import { onTerminal, slotctl, slotctlPath, startSlotctl } from "./support/slotctl.ts";
 import { event } from "./support/values.ts";

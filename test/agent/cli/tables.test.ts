@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { z } from "zod";
-import { slotStatusSchema, workerStatusSchema } from "../../../protocol/index.ts";
+import { slotStatusSchema, workerStatusSchema } from "../../../protocol/host-status.ts";
 import { startFakeAgent } from "./support/fake-agent.ts";
 import { slotctl } from "./support/slotctl.ts";
 import { host, slot, worker } from "./support/values.ts";

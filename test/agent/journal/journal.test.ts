@@ -8,7 +8,7 @@ import { Journal } from "../../../agent/journal/journal.ts";
 import { emptySlotJournal } from "../../../agent/journal/schema.ts";
 import { instanceToken } from "../../../agent/journal/token.ts";
 import { fingerprint } from "../../../agent/slots/judge-order.ts";
-import { JournalUnwritableError } from "../../../protocol/index.ts";
+import { JournalUnwritableError } from "../../../protocol/errors.ts";
 import { orders, releases } from "../../support/arbitrary.ts";
 
 describe("the journal", () => {

@@ -7,7 +7,7 @@ import { isAccepting, socketInode } from "../../../agent/os/accepting.ts";
 import { Listener } from "../../../agent/os/listener.ts";
 import { portOwner } from "../../../agent/os/port-owner.ts";
 import { listenerInode } from "../../../agent/os/tcp-connections.ts";
-import type { PortTakenError } from "../../../protocol/index.ts";
+import type { PortTakenError } from "../../../protocol/errors.ts";
 import { freePorts } from "../../support/ports.ts";
 import { until } from "../../support/until.ts";
 

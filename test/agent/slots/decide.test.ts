@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { decide, type SlotView } from "../../../agent/slots/decide.ts";
-import { slotStates } from "../../../protocol/index.ts";
+import { slotStates } from "../../../protocol/states.ts";
 import { installs, orders, releases } from "../../support/arbitrary.ts";
 import { type Luck, ModelSlot } from "./model.ts";
 

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { emptySlotJournal, type SlotJournal } from "../../../agent/journal/schema.ts";
 import { fingerprint, judgeOrder } from "../../../agent/slots/judge-order.ts";
 import { noTraffic, type Traffic } from "../../../agent/slots/routed-by.ts";
-import { type Order, orderVersion } from "../../../protocol/index.ts";
+import { type Order, orderVersion } from "../../../protocol/order.ts";
 import { orders, releases, versions } from "../../support/arbitrary.ts";
 
 const journals: fc.Arbitrary<SlotJournal> = fc

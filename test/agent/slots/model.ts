@@ -1,6 +1,6 @@
 import { decide, type SlotView, type Step } from "../../../agent/slots/decide.ts";
 import { type SlotEvent, transition } from "../../../agent/slots/transitions.ts";
-import type { Order } from "../../../protocol/index.ts";
+import type { Order } from "../../../protocol/order.ts";
 
 /** How a step goes in the model: to its end, half-way with an error, half-way because something else is wanted, or the agent dies in it. */
 export type Luck = "succeeds" | "fails" | "is left" | "crashes";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Machine } from "../../../agent/slots/machine.ts";
 import { slotEvents, transition } from "../../../agent/slots/transitions.ts";
-import { slotStates } from "../../../protocol/index.ts";
+import { slotStates } from "../../../protocol/states.ts";
 
 /** Every state with every event: the state after it, or a dash where it is refused. Written by hand, as the design has it. */
 const expected = `

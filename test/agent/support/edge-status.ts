@@ -1,5 +1,6 @@
 import { type KvEntry, Kvm } from "@nats-io/kv";
-import { buckets, type EdgeStatus, keys, type Routes } from "../../../protocol/index.ts";
+import type { EdgeStatus, Routes } from "../../../protocol/routes.ts";
+import { buckets, keys } from "../../../protocol/subjects.ts";
 import type { Host } from "../../support/agent/host.ts";
 
 /** What an edge reports that has applied everything up to a revision of the serverset bucket. */

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Release } from "../../../protocol/index.ts";
+import type { Release } from "../../../protocol/release.ts";
 import type { Host, Settings } from "../../support/agent/host.ts";
 import type { Hosts } from "../../support/agent/hosts.ts";
 import { makeRelease } from "../../support/release.ts";

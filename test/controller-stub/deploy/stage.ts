@@ -120,7 +120,7 @@ export class Theatre {
   nats!: NatsServer;
   bus!: Bus;
   readonly stages: Stage[] = [];
-  #services = 0;
+  private services = 0;
 
   async open(): Promise<void> {
     this.nats = await startNats();
@@ -128,8 +128,8 @@ export class Theatre {
   }
 
   async stage(fleet: Partial<Fleet> = {}): Promise<Stage> {
-    this.#services++;
-    const stage = await Stage.set(this.nats.url, this.bus, `web${this.#services}`, fleet as Fleet);
+    this.services++;
+    const stage = await Stage.set(this.nats.url, this.bus, `web${this.services}`, fleet as Fleet);
     this.stages.push(stage);
     return stage;
   }

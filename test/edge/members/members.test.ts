@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { KnownMembers } from "../../../edge/members/members.ts";
-import { memberLeaseMs, toMember } from "../../../protocol/index.ts";
+import { memberLeaseMs, toMember } from "../../../protocol/member.ts";
 
 const key = (host: string) => `web.prod.${host}.a`;
 

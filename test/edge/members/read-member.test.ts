@@ -3,7 +3,8 @@ import { isIP } from "node:net";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { readMember } from "../../../edge/members/read-member.ts";
-import { type Member, memberSchema, toMember, versionSchema } from "../../../protocol/index.ts";
+import { type Member, memberSchema, toMember } from "../../../protocol/member.ts";
+import { versionSchema } from "../../../protocol/names.ts";
 import { mutated } from "../../support/arbitrary.ts";
 
 const KEY = "web.prod.h1_example.a";

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { readRoutes } from "../../../edge/routes/read-routes.ts";
 import { RoutesBook } from "../../../edge/routes/routes-book.ts";
-import { type Routes, routesSchema } from "../../../protocol/index.ts";
+import { type Routes, routesSchema } from "../../../protocol/routes.ts";
 import { mutated } from "../../support/arbitrary.ts";
 
 const routes = (over: Partial<Routes> = {}): Routes => ({

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import type { ReadMember } from "../../../edge/members/read-member.ts";
 import { chooseVersion } from "../../../edge/table/choose-version.ts";
 import { atRevision, makeTable, routesAlike, type TableSource } from "../../../edge/table/make-table.ts";
-import type { Routes } from "../../../protocol/index.ts";
+import type { Routes } from "../../../protocol/routes.ts";
 
 const member = (host: string, version: string, over: Partial<ReadMember> = {}): ReadMember => ({
   ...{

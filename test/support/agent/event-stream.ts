@@ -1,6 +1,7 @@
 import { jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
-import { type Event, eventSchema, eventStream } from "../../../protocol/index.ts";
+import { type Event, eventSchema } from "../../../protocol/event.ts";
+import { eventStream } from "../../../protocol/subjects.ts";
 import { until } from "../until.ts";
 import type { Host } from "./host.ts";
 

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
-import type { Release } from "../../../protocol/index.ts";
+import type { Release } from "../../../protocol/release.ts";
 
 /** A source of releases that sends half of an archive, and the rest when it is told to. */
 export interface GatedSource {

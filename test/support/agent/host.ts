@@ -8,17 +8,12 @@ import { fileURLToPath } from "node:url";
 import { Kvm } from "@nats-io/kv";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { stringify } from "smol-toml";
-import {
-  buckets,
-  type Event,
-  type HostStatus,
-  keys,
-  type Member,
-  type Order,
-  type Release,
-  type SlotStatus,
-  type WorkerStatus,
-} from "../../../protocol/index.ts";
+import type { Event } from "../../../protocol/event.ts";
+import type { HostStatus, SlotStatus, WorkerStatus } from "../../../protocol/host-status.ts";
+import type { Member } from "../../../protocol/member.ts";
+import type { Order } from "../../../protocol/order.ts";
+import type { Release } from "../../../protocol/release.ts";
+import { buckets, keys } from "../../../protocol/subjects.ts";
 import { freePorts } from "../ports.ts";
 import { until } from "../until.ts";
 

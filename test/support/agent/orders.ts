@@ -1,4 +1,5 @@
-import { buckets, keys, type Release } from "../../../protocol/index.ts";
+import type { Release } from "../../../protocol/release.ts";
+import { buckets, keys } from "../../../protocol/subjects.ts";
 import { makeRelease } from "../release.ts";
 import { until } from "../until.ts";
 import type { Host } from "./host.ts";

@@ -1,5 +1,6 @@
 import { type KvEntry, Kvm } from "@nats-io/kv";
-import { buckets, type Member } from "../../../protocol/index.ts";
+import type { Member } from "../../../protocol/member.ts";
+import { buckets } from "../../../protocol/subjects.ts";
 import type { Host } from "../agent/host.ts";
 
 /** What was said of a slot at one moment; null: it was taken out of the serverset. */

@@ -4,7 +4,9 @@ import type { AddressInfo } from "node:net";
 import { type KV, Kvm } from "@nats-io/kv";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { bucketSettings } from "../../../protocol/bucket-settings.ts";
-import { buckets, keys, memberLeaseMs, type Registration, type Routes, toMember } from "../../../protocol/index.ts";
+import { memberLeaseMs, type Registration, toMember } from "../../../protocol/member.ts";
+import type { Routes } from "../../../protocol/routes.ts";
+import { buckets, keys } from "../../../protocol/subjects.ts";
 import { until } from "../until.ts";
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;

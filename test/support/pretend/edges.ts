@@ -40,12 +40,12 @@ const NOTHING: Applied = { routes: null, routesRevision: 0, serversetsRevision: 
 /** Edges that watch routes and serversets through one pair of watches, and acknowledge each in its own way. */
 export class PretendEdges {
   readonly edges = new Map<string, PretendEdge>();
-  readonly #members = new Map<string, { version: string; alive: boolean }>();
-  readonly #timers = new Map<string, NodeJS.Timeout>();
-  readonly #stops: (() => void)[] = [];
-  #routes: Routes | null = null;
-  #routesRevision = 0;
-  #serversetsRevision = 0;
+  private readonly members = new Map<string, { version: string; alive: boolean }>();
+  private readonly timers = new Map<string, NodeJS.Timeout>();
+  private readonly stops: (() => void)[] = [];
+  private lastRoutes: Routes | null = null;
+  private lastRoutesRevision = 0;
+  private lastServersetsRevision = 0;
 
   constructor(
     private readonly service: string,
@@ -56,19 +56,19 @@ export class PretendEdges {
   async start(routes: Bucket, serversets: Bucket, heartbeatMs = edgeHeartbeatMs): Promise<void> {
     const checkMs = heartbeatMs / 2;
     await Promise.all([
-      this.#watch(routes, keys.routes(this.service), (entry) => this.#takeRoutes(entry), checkMs),
-      this.#watch(serversets, `${this.service}.>`, (entry) => this.#takeMember(entry), checkMs),
+      this.watch(routes, keys.routes(this.service), (entry) => this.takeRoutes(entry), checkMs),
+      this.watch(serversets, `${this.service}.>`, (entry) => this.takeMember(entry), checkMs),
     ]);
     const beat = setInterval(() => {
-      for (const edge of this.edges.values()) if (edge.mode !== "dead") this.#report(edge, true);
+      for (const edge of this.edges.values()) if (edge.mode !== "dead") this.report(edge, true);
     }, heartbeatMs);
-    this.#stops.push(() => clearInterval(beat));
+    this.stops.push(() => clearInterval(beat));
   }
 
   add(name: string, { mode = "follows", delayMs = 5 }: { mode?: EdgeMode; delayMs?: number } = {}): PretendEdge {
     const edge: PretendEdge = { name, mode, delayMs, heldBack: 0, problems: [], applied: NOTHING };
     this.edges.set(name, edge);
-    this.#apply(edge);
+    this.apply(edge);
     return edge;
   }
 
@@ -77,16 +77,16 @@ export class PretendEdges {
     const edge = this.edges.get(name);
     if (edge === undefined) throw new Error(`there is no edge ${name}`);
     edge.mode = mode;
-    this.#apply(edge);
+    this.apply(edge);
   }
 
   stop(): void {
-    for (const stop of this.#stops) stop();
-    for (const timer of this.#timers.values()) clearTimeout(timer);
+    for (const stop of this.stops) stop();
+    for (const timer of this.timers.values()) clearTimeout(timer);
   }
 
   /** A watch whose consumer went down with its server says nothing of that: one that lags behind the bucket is begun again. */
-  async #watch(bucket: Bucket, key: string, take: (entry: KvEntry) => void, checkMs: number): Promise<void> {
+  private async watch(bucket: Bucket, key: string, take: (entry: KvEntry) => void, checkMs: number): Promise<void> {
     let heard = 0;
     let isLate = false;
     const open = async () => {
@@ -111,58 +111,58 @@ export class PretendEdges {
     };
     // The bus may be away: it is looked at again.
     const timer = setInterval(() => void check().catch(() => {}), checkMs);
-    this.#stops.push(() => {
+    this.stops.push(() => {
       clearInterval(timer);
       entries.stop();
     });
   }
 
-  #takeRoutes(entry: KvEntry): void {
-    this.#routes = entry.operation === "PUT" ? entry.json<Routes>() : null;
-    this.#routesRevision = entry.revision;
-    this.#changed();
+  private takeRoutes(entry: KvEntry): void {
+    this.lastRoutes = entry.operation === "PUT" ? entry.json<Routes>() : null;
+    this.lastRoutesRevision = entry.revision;
+    this.changed();
   }
 
-  #takeMember(entry: KvEntry): void {
-    this.#serversetsRevision = Math.max(this.#serversetsRevision, entry.revision);
+  private takeMember(entry: KvEntry): void {
+    this.lastServersetsRevision = Math.max(this.lastServersetsRevision, entry.revision);
     const member = entry.operation === "PUT" ? tryMember(entry) : null;
     const now = member && { version: member.metadata?.version ?? "", alive: member.status === "ALIVE" };
-    const was = this.#members.get(entry.key);
-    if (now) this.#members.set(entry.key, now);
-    else this.#members.delete(entry.key);
+    const was = this.members.get(entry.key);
+    if (now) this.members.set(entry.key, now);
+    else this.members.delete(entry.key);
     // A heartbeat changes no table.
-    if (was?.version !== now?.version || was?.alive !== now?.alive) this.#changed();
+    if (was?.version !== now?.version || was?.alive !== now?.alive) this.changed();
   }
 
-  #changed(): void {
+  private changed(): void {
     for (const edge of this.edges.values()) {
-      if (this.#timers.has(edge.name)) continue;
-      this.#timers.set(
+      if (this.timers.has(edge.name)) continue;
+      this.timers.set(
         edge.name,
         setTimeout(() => {
-          this.#timers.delete(edge.name);
-          this.#apply(edge);
+          this.timers.delete(edge.name);
+          this.apply(edge);
         }, edge.delayMs),
       );
     }
   }
 
-  #apply(edge: PretendEdge): void {
+  private apply(edge: PretendEdge): void {
     if (edge.mode === "stuck" || edge.mode === "dead") return;
     const alive = new Map<string, number>();
-    for (const { version, alive: isAlive } of this.#members.values())
+    for (const { version, alive: isAlive } of this.members.values())
       if (isAlive) alive.set(version, (alive.get(version) ?? 0) + 1);
     const now = {
-      routes: this.#routes,
-      routesRevision: this.#routesRevision,
-      serversetsRevision: this.#serversetsRevision,
+      routes: this.lastRoutes,
+      routesRevision: this.lastRoutesRevision,
+      serversetsRevision: this.lastServersetsRevision,
     };
     edge.applied = { ...now, alive };
     this.onApplied(edge);
-    this.#report(edge, false);
+    this.report(edge, false);
   }
 
-  #report(edge: PretendEdge, isBeat: boolean): void {
+  private report(edge: PretendEdge, isBeat: boolean): void {
     const { routes, routesRevision, serversetsRevision, alive } = edge.applied;
     const epoch = Math.max(0, (routes?.epoch ?? 0) - (edge.mode === "oldEpoch" ? 1 : 0));
     const serving = routes?.serving ?? [];
@@ -170,7 +170,9 @@ export class PretendEdges {
       ...{ service: this.service, edge: edge.name, proxy: "pretend", appliedRoutes: routesRevision },
       // Heartbeats of members are in no table, and applied all the same.
       appliedServersets:
-        isBeat && edge.mode !== "stuck" && !this.#timers.has(edge.name) ? this.#serversetsRevision : serversetsRevision,
+        isBeat && edge.mode !== "stuck" && !this.timers.has(edge.name)
+          ? this.lastServersetsRevision
+          : serversetsRevision,
       ...{ epoch, serving, default: routes?.default ?? null, at: new Date().toISOString(), leaseMs: edgeLeaseMs },
       endpoints: serving.reduce((total, version) => total + (alive.get(version) ?? 0), 0),
       ...{ heldBack: edge.heldBack, problems: edge.problems },

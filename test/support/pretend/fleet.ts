@@ -1,4 +1,4 @@
-import { setTimeout as pause } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type JetStreamClient, jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { type KV, Kvm } from "@nats-io/kv";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
@@ -39,20 +39,20 @@ export class PretendFleet {
   readonly hosts = new Map<string, PretendHost>();
   /** What must never happen: a version is replaced while an edge routes to it, a default without an endpoint. */
   readonly violations: string[] = [];
-  readonly #byToken = new Map<string, PretendHost>();
-  readonly #connections: NatsConnection[] = [];
-  readonly #writers: KeyWriter[] = [];
-  #edges!: PretendEdges;
-  #orders!: KV;
-  #beat: NodeJS.Timeout | undefined;
-  #stopped = false;
+  private readonly byToken = new Map<string, PretendHost>();
+  private readonly connections: NatsConnection[] = [];
+  private readonly writers: KeyWriter[] = [];
+  private pretendEdges!: PretendEdges;
+  private orders!: KV;
+  private beat: NodeJS.Timeout | undefined;
+  private stopped = false;
 
   private constructor(private readonly options: PretendOptions) {}
 
   static async start(options: PretendOptions): Promise<PretendFleet> {
     const fleet = new PretendFleet(options);
     try {
-      await fleet.#start();
+      await fleet.startAll();
       return fleet;
     } catch (error) {
       await fleet.stop();
@@ -67,13 +67,13 @@ export class PretendFleet {
   }
 
   edge(name: string): PretendEdge {
-    const edge = this.#edges.edges.get(name);
+    const edge = this.pretendEdges.edges.get(name);
     if (edge === undefined) throw new Error(`there is no edge ${name}`);
     return edge;
   }
 
   get edges(): PretendEdge[] {
-    return [...this.#edges.edges.values()];
+    return [...this.pretendEdges.edges.values()];
   }
 
   /** All hosts behave so from now on. */
@@ -85,16 +85,16 @@ export class PretendFleet {
   }
 
   setEdge(name: string, mode: EdgeMode): void {
-    this.#edges.change(name, mode);
+    this.pretendEdges.change(name, mode);
   }
 
   addEdge(name: string, options: { mode?: EdgeMode; delayMs?: number } = {}): PretendEdge {
-    return this.#edges.add(name, { delayMs: this.options.edgeDelayMs ?? 5, ...options });
+    return this.pretendEdges.add(name, { delayMs: this.options.edgeDelayMs ?? 5, ...options });
   }
 
   async addHost(name: string): Promise<PretendHost> {
-    const host = await this.#add(name);
-    await this.#readOrders([host]);
+    const host = await this.add(name);
+    await this.readOrders([host]);
     return host;
   }
 
@@ -103,28 +103,28 @@ export class PretendFleet {
     const host = this.host(name);
     host.behaviour = { ...host.behaviour, absent: false };
     host.report();
-    await this.#readOrders([host]);
+    await this.readOrders([host]);
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
-    clearInterval(this.#beat);
+    this.stopped = true;
+    clearInterval(this.beat);
     for (const host of this.hosts.values()) host.stop();
-    this.#edges?.stop();
-    for (const writer of this.#writers) writer.stop();
-    await Promise.all(this.#connections.map((nc) => nc.close()));
+    this.pretendEdges?.stop();
+    for (const writer of this.writers) writer.stop();
+    await Promise.all(this.connections.map((nc) => nc.close()));
   }
 
-  async #start(): Promise<void> {
+  private async startAll(): Promise<void> {
     const { service, hosts, edges = 0, heartbeatMs = HEARTBEAT_MS, edgeDelayMs = 5 } = this.options;
-    const { nc, js, writer } = await this.#connect();
+    const { nc, js, writer } = await this.connect();
     const [orders, routes, serversets] = await Promise.all(
       [buckets.orders, buckets.routes, buckets.serversets, buckets.hosts, buckets.edges].map((name) =>
-        this.#open(js, name),
+        this.open(js, name),
       ),
     );
-    this.#orders = orders as KV;
-    this.#edges = new PretendEdges(service, writer, (edge) => this.#check(edge));
+    this.orders = orders as KV;
+    this.pretendEdges = new PretendEdges(service, writer, (edge) => this.check(edge));
     const jsm = await jetstreamManager(nc, { timeout: 5000 });
     const followed = (name: string, kv: KV) => ({
       kv,
@@ -132,24 +132,24 @@ export class PretendFleet {
         (await jsm.streams.getMessage(`KV_${name}`, { last_by_subj: `$KV.${name}.${key}` }))?.seq ?? 0,
     });
     const ofEdges = [followed(buckets.routes, routes as KV), followed(buckets.serversets, serversets as KV)] as const;
-    await this.#edges.start(...ofEdges, heartbeatMs);
-    for (const name of names("edge-", edges)) this.#edges.add(name, { delayMs: edgeDelayMs });
+    await this.pretendEdges.start(...ofEdges, heartbeatMs);
+    for (const name of names("edge-", edges)) this.pretendEdges.add(name, { delayMs: edgeDelayMs });
     const prefix = `$KV.${buckets.orders}.`;
     nc.subscribe(`${prefix}${service}.>`, {
       callback: (error, message) => {
-        if (!error) void this.#hint(message.subject.slice(prefix.length), message.string());
+        if (!error) void this.hint(message.subject.slice(prefix.length), message.string());
       },
     });
     await nc.flush();
-    for (const name of names("h", hosts)) await this.#add(name);
-    await this.#readOrders([...this.hosts.values()]);
-    this.#beat = setInterval(() => {
+    for (const name of names("h", hosts)) await this.add(name);
+    await this.readOrders([...this.hosts.values()]);
+    this.beat = setInterval(() => {
       for (const host of this.hosts.values()) host.beat();
     }, heartbeatMs);
-    void this.#readOnReturn(nc);
+    void this.readOnReturn(nc);
   }
 
-  async #add(name: string): Promise<PretendHost> {
+  private async add(name: string): Promise<PretendHost> {
     const {
       service,
       hostsPerConnection = 250,
@@ -157,32 +157,32 @@ export class PretendFleet {
       slots = ["a", "b"],
       stageOf = () => "prod",
     } = this.options;
-    if (this.hosts.size % hostsPerConnection === 0 && this.hosts.size > 0) await this.#connect();
-    const writer = this.#writers.at(-1) as KeyWriter;
+    if (this.hosts.size % hostsPerConnection === 0 && this.hosts.size > 0) await this.connect();
+    const writer = this.writers.at(-1) as KeyWriter;
     const context: HostContext = {
       ...{ service, stage: stageOf(name) },
       write: (bucket, key, value) => writer.write(bucket, key, value),
       repeat: (bucket, key, value) => writer.repeat(bucket, key, value),
-      onReplace: (host, version) => this.#replaced(host, version),
+      onReplace: (host, version) => this.replaced(host, version),
     };
     const host = new PretendHost(name, context, behaviour, slots);
     this.hosts.set(name, host);
-    this.#byToken.set(hostToken(name), host);
+    this.byToken.set(hostToken(name), host);
     host.report();
     return host;
   }
 
-  async #connect(): Promise<{ nc: NatsConnection; js: JetStreamClient; writer: KeyWriter }> {
+  private async connect(): Promise<{ nc: NatsConnection; js: JetStreamClient; writer: KeyWriter }> {
     const servers = this.options.servers;
     const nc = await connect({ servers, maxReconnectAttempts: -1, reconnectTimeWait: 100, name: "pretend" });
-    this.#connections.push(nc);
+    this.connections.push(nc);
     const js = jetstream(nc, { timeout: 5000 });
     const writer = new KeyWriter(nc, js);
-    this.#writers.push(writer);
+    this.writers.push(writer);
     return { nc, js, writer };
   }
 
-  async #open(js: JetStreamClient, name: keyof typeof bucketSettings): Promise<KV> {
+  private async open(js: JetStreamClient, name: keyof typeof bucketSettings): Promise<KV> {
     const { description, history, ttlMs } = bucketSettings[name];
     await new Kvm(js).create(name, { description, history, ttl: ttlMs, replicas: this.options.replicas ?? 1 });
     // Opened like this it is read from the stream's leader: a replica may not have what a hint was about.
@@ -190,37 +190,37 @@ export class PretendFleet {
   }
 
   /** A put is a hint: the stream may have refused it. */
-  async #hint(key: string, hinted: string): Promise<void> {
+  private async hint(key: string, hinted: string): Promise<void> {
     const [, token = "", slot = ""] = key.split(".");
-    const host = this.#byToken.get(token);
+    const host = this.byToken.get(token);
     for (const lateMs of LATE_MS) {
-      await pause(lateMs, undefined, { ref: false });
-      if (host === undefined || host.behaviour.absent || this.#stopped) return;
+      await sleep(lateMs, undefined, { ref: false });
+      if (host === undefined || host.behaviour.absent || this.stopped) return;
       // What is missed here is read when the connection is back.
-      const entry = await this.#orders.get(key).catch(() => null);
-      if (entry?.operation === "PUT") this.#take(host, slot, entry.string());
+      const entry = await this.orders.get(key).catch(() => null);
+      if (entry?.operation === "PUT") this.take(host, slot, entry.string());
       if (entry?.string() === hinted) return;
     }
   }
 
-  async #readOrders(hosts: readonly PretendHost[]): Promise<void> {
-    const all = await this.#orders.history({
-      key: hosts.length === 1 ? this.#keysOf(hosts[0] as PretendHost) : this.#keysOf(),
+  private async readOrders(hosts: readonly PretendHost[]): Promise<void> {
+    const all = await this.orders.history({
+      key: hosts.length === 1 ? this.keysOf(hosts[0] as PretendHost) : this.keysOf(),
     });
     const latest = new Map<string, string>();
     for await (const entry of all) if (entry.operation === "PUT") latest.set(entry.key, entry.string());
     for (const [key, text] of latest) {
       const [, token = "", slot = ""] = key.split(".");
-      const host = this.#byToken.get(token);
-      if (host && hosts.includes(host)) this.#take(host, slot, text);
+      const host = this.byToken.get(token);
+      if (host && hosts.includes(host)) this.take(host, slot, text);
     }
   }
 
-  #keysOf(host?: PretendHost): string {
+  private keysOf(host?: PretendHost): string {
     return `${this.options.service}.${host ? hostToken(host.name) : "*"}.*`;
   }
 
-  #take(host: PretendHost, slot: string, text: string): void {
+  private take(host: PretendHost, slot: string, text: string): void {
     try {
       host.take(slot, parseOrder(text));
     } catch {
@@ -228,24 +228,24 @@ export class PretendFleet {
     }
   }
 
-  async #readOnReturn(nc: NatsConnection): Promise<void> {
+  private async readOnReturn(nc: NatsConnection): Promise<void> {
     for await (const { type } of nc.status()) {
-      if (type !== "reconnect" || this.#stopped) continue;
-      for (let done = false; !done && !this.#stopped; )
-        done = await this.#readOrders([...this.hosts.values()]).then(
+      if (type !== "reconnect" || this.stopped) continue;
+      for (let done = false; !done && !this.stopped; )
+        done = await this.readOrders([...this.hosts.values()]).then(
           () => true,
           () => false,
         );
     }
   }
 
-  #replaced(host: string, version: string): void {
-    for (const { name, applied } of this.#edges.edges.values())
+  private replaced(host: string, version: string): void {
+    for (const { name, applied } of this.pretendEdges.edges.values())
       if (applied.routes?.serving.includes(version))
         this.violations.push(`${version} is replaced on ${host} while ${name} routes to it`);
   }
 
-  #check({ name, applied }: PretendEdge): void {
+  private check({ name, applied }: PretendEdge): void {
     const current = applied.routes?.default;
     if (current !== undefined && !applied.alive.get(current))
       this.violations.push(`${name} has ${current} as its default, and no endpoint of it`);

@@ -33,10 +33,10 @@ const WORKERS = 2;
 /** A host that pretends: real orders in, real statuses and members out, and no workers at all. */
 export class PretendHost {
   behaviour: Behaviour;
-  readonly #slots = new Map<string, SlotStatus>();
-  readonly #timers = new Map<string, NodeJS.Timeout>();
-  readonly #pending = new Map<string, () => void>();
-  readonly #startedAt = new Date().toISOString();
+  private readonly slots = new Map<string, SlotStatus>();
+  private readonly timers = new Map<string, NodeJS.Timeout>();
+  private readonly pending = new Map<string, () => void>();
+  private readonly startedAt = new Date().toISOString();
   /** How many orders it acted on. */
   installs = 0;
 
@@ -47,34 +47,34 @@ export class PretendHost {
     slots: readonly string[],
   ) {
     this.behaviour = { ...wellBehaved, ...behaviour };
-    for (const [at, slot] of slots.entries()) this.#slots.set(slot, emptySlot(slot, 8000 + at));
+    for (const [at, slot] of slots.entries()) this.slots.set(slot, emptySlot(slot, 8000 + at));
   }
 
   slot(name: string): SlotStatus | undefined {
-    return this.#slots.get(name);
+    return this.slots.get(name);
   }
 
   /** The versions in its slots. */
   get versions(): (string | null)[] {
-    return [...this.#slots.values()].map(({ version }) => version);
+    return [...this.slots.values()].map(({ version }) => version);
   }
 
   take(slot: string, order: Order): void {
-    const held = this.#slots.get(slot);
+    const held = this.slots.get(slot);
     if (held === undefined || this.behaviour.absent || held.order?.id === order.id) return;
     if (order.epoch < held.epoch) {
       const message = `epoch ${order.epoch} is older than ${held.epoch}`;
-      this.#set(slot, { refused: { code: "STALE_EPOCH", message, orderId: order.id } });
+      this.set(slot, { refused: { code: "STALE_EPOCH", message, orderId: order.id } });
       return;
     }
-    clearTimeout(this.#timers.get(slot));
-    this.#pending.delete(slot);
+    clearTimeout(this.timers.get(slot));
+    this.pending.delete(slot);
     const { id, epoch, action } = order;
     const version = orderVersion(order);
-    this.#set(slot, { epoch, order: { id, epoch, action, version, outcome: "pending" } });
+    this.set(slot, { epoch, order: { id, epoch, action, version, outcome: "pending" } });
     const isThere = action === "install" && held.version === version && held.state === "serving";
-    if (isThere) this.#end(slot, order);
-    else this.#after(slot, this.behaviour.installMs, () => this.#act(slot, order));
+    if (isThere) this.end(slot, order);
+    else this.after(slot, this.behaviour.installMs, () => this.act(slot, order));
   }
 
   report(): void {
@@ -85,9 +85,9 @@ export class PretendHost {
   beat(): void {
     if (this.behaviour.absent) return;
     this.context.repeat(buckets.hosts, keys.host(this.context.service, this.name), JSON.stringify(this.status()));
-    for (const slot of this.#slots.values())
+    for (const slot of this.slots.values())
       if (slot.state === "serving")
-        this.context.repeat(buckets.serversets, this.#memberKey(slot.slot), this.#member(slot));
+        this.context.repeat(buckets.serversets, this.memberKey(slot.slot), this.member(slot));
   }
 
   /** Reports one last time, as of a while ago, and falls silent. */
@@ -99,99 +99,99 @@ export class PretendHost {
   }
 
   stop(): void {
-    for (const timer of this.#timers.values()) clearTimeout(timer);
+    for (const timer of this.timers.values()) clearTimeout(timer);
     this.behaviour = { ...this.behaviour, absent: true };
   }
 
   status(): HostStatus {
     const { service, stage } = this.context;
     return {
-      ...{ service, stage, host: this.name, agentVersion: "0.0.0", pid: 1, bootId: "boot", startedAt: this.#startedAt },
+      ...{ service, stage, host: this.name, agentVersion: "0.0.0", pid: 1, bootId: "boot", startedAt: this.startedAt },
       observedAt: new Date().toISOString(),
-      bus: { connected: true, server: null, since: this.#startedAt, error: null },
+      bus: { connected: true, server: null, since: this.startedAt, error: null },
       ...{ controllers: null, load: null, warnings: [], lastError: null },
-      slots: Object.fromEntries(this.#slots),
+      slots: Object.fromEntries(this.slots),
     };
   }
 
-  #act(slot: string, order: Order): void {
-    const held = this.#slots.get(slot);
+  private act(slot: string, order: Order): void {
+    const held = this.slots.get(slot);
     if (held === undefined) return;
     const { fails } = this.behaviour;
     if (order.action === "install" && fails) {
-      this.#set(slot, { order: { ...outcomeOf(order, "failed"), error: fails }, lastError: fails });
+      this.set(slot, { order: { ...outcomeOf(order, "failed"), error: fails }, lastError: fails });
       return;
     }
     if (held.version !== null) {
       this.context.onReplace(this.name, held.version);
-      this.context.write(buckets.serversets, this.#memberKey(slot), this.#member(held, "STOPPING"));
-      this.context.write(buckets.serversets, this.#memberKey(slot), null);
+      this.context.write(buckets.serversets, this.memberKey(slot), this.member(held, "STOPPING"));
+      this.context.write(buckets.serversets, this.memberKey(slot), null);
     }
-    this.#end(slot, order);
+    this.end(slot, order);
   }
 
-  #end(slot: string, order: Order): void {
+  private end(slot: string, order: Order): void {
     this.installs++;
     const order_ = outcomeOf(order, "done");
     const since = new Date().toISOString();
     if (order.action === "uninstall") {
-      this.#set(slot, { ...nothing, state: "empty", since, order: order_ });
+      this.set(slot, { ...nothing, state: "empty", since, order: order_ });
       return;
     }
     const { version, sha256 } = order.release;
     const workers = { wanted: WORKERS, alive: WORKERS, ready: WORKERS, restarts: 0 };
-    const was = this.#slots.get(slot);
+    const was = this.slots.get(slot);
     const age = was?.version === version && was.state === "serving" ? was.since : since;
     const held = { state: "serving" as const, since: age, version: this.behaviour.lies ?? version, sha256, workers };
     const connections = { open: 0, inFlight: 0 };
-    const now = this.#change(slot, { ...held, connections, order: order_, lastError: null });
+    const now = this.change(slot, { ...held, connections, order: order_, lastError: null });
     // The member is there before anybody hears of the outcome, as with a real agent.
-    if (now) this.context.write(buckets.serversets, this.#memberKey(slot), this.#member(now));
+    if (now) this.context.write(buckets.serversets, this.memberKey(slot), this.member(now));
     this.report();
     const { crashLoopAfterMs } = this.behaviour;
-    if (crashLoopAfterMs !== null) this.#after(slot, crashLoopAfterMs, () => this.crash(slot));
+    if (crashLoopAfterMs !== null) this.after(slot, crashLoopAfterMs, () => this.crash(slot));
   }
 
   /** The slot's workers end again and again. */
   crash(slot: string): void {
-    this.context.write(buckets.serversets, this.#memberKey(slot), null);
+    this.context.write(buckets.serversets, this.memberKey(slot), null);
     const lastError = { code: "CRASH_LOOP", message: "all workers ended 5 times within 60000 ms" };
-    this.#set(slot, { ...nothing, state: "failed", lastError });
+    this.set(slot, { ...nothing, state: "failed", lastError });
   }
 
-  #set(slot: string, change: Partial<SlotStatus>): void {
-    this.#change(slot, change);
+  private set(slot: string, change: Partial<SlotStatus>): void {
+    this.change(slot, change);
     this.report();
   }
 
-  #change(slot: string, change: Partial<SlotStatus>): SlotStatus | undefined {
-    const held = this.#slots.get(slot);
+  private change(slot: string, change: Partial<SlotStatus>): SlotStatus | undefined {
+    const held = this.slots.get(slot);
     const now = held && { ...held, ...change };
-    if (now) this.#slots.set(slot, now);
+    if (now) this.slots.set(slot, now);
     return now;
   }
 
-  #after(slot: string, ms: number, act: () => void): void {
+  private after(slot: string, ms: number, act: () => void): void {
     const now = () => {
-      clearTimeout(this.#timers.get(slot));
-      this.#pending.delete(slot);
+      clearTimeout(this.timers.get(slot));
+      this.pending.delete(slot);
       act();
     };
-    this.#pending.set(slot, now);
-    this.#timers.set(slot, setTimeout(now, ms));
+    this.pending.set(slot, now);
+    this.timers.set(slot, setTimeout(now, ms));
   }
 
   /** Ends at once what it is at, and takes no time from now on. */
   hurry(): void {
     this.behaviour = { ...this.behaviour, installMs: 5 };
-    for (const act of [...this.#pending.values()]) act();
+    for (const act of [...this.pending.values()]) act();
   }
 
-  #memberKey(slot: string): string {
+  private memberKey(slot: string): string {
     return keys.member(this.context.service, this.context.stage, this.name, slot);
   }
 
-  #member(slot: SlotStatus, status: "ALIVE" | "STOPPING" = "ALIVE"): string {
+  private member(slot: SlotStatus, status: "ALIVE" | "STOPPING" = "ALIVE"): string {
     const { service, stage } = this.context;
     const { version, sha256, epoch, port, workers } = slot;
     const about = {

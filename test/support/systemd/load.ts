@@ -5,7 +5,8 @@
  */
 import { Kvm } from "@nats-io/kv";
 import { connect } from "@nats-io/transport-node";
-import { buckets, type Member } from "../../../protocol/index.ts";
+import type { Member } from "../../../protocol/member.ts";
+import { buckets } from "../../../protocol/subjects.ts";
 import { Load } from "../load/load.ts";
 import { until } from "../until.ts";
 

@@ -1,4 +1,4 @@
-import type { EdgeStatus, Routes } from "../../../../protocol/index.ts";
+import type { EdgeStatus, Routes } from "../../../../protocol/routes.ts";
 import type { Stored } from "./bus-record.ts";
 
 /**

@@ -1,14 +1,10 @@
 import { type KvEntry, Kvm } from "@nats-io/kv";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { bucketSettings } from "../../../../protocol/bucket-settings.ts";
-import {
-  buckets,
-  type EdgeStatus,
-  type HostStatus,
-  keys,
-  type Order,
-  type Routes,
-} from "../../../../protocol/index.ts";
+import type { HostStatus } from "../../../../protocol/host-status.ts";
+import type { Order } from "../../../../protocol/order.ts";
+import type { EdgeStatus, Routes } from "../../../../protocol/routes.ts";
+import { buckets, keys } from "../../../../protocol/subjects.ts";
 import { until } from "../../../../test/support/until.ts";
 import type { Run } from "../run.ts";
 

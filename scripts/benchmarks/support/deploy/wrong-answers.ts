@@ -1,4 +1,4 @@
-import type { Routes } from "../../../../protocol/index.ts";
+import type { Routes } from "../../../../protocol/routes.ts";
 import type { UsersReport, WrongAnswers } from "../../../../test/support/users/tally.ts";
 import type { Stored } from "./bus-record.ts";
 

@@ -2,7 +2,7 @@ import { request } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Kvm } from "@nats-io/kv";
 import { connect } from "@nats-io/transport-node";
-import { buckets } from "../../../../protocol/index.ts";
+import { buckets } from "../../../../protocol/subjects.ts";
 import type { FromLoad, LoadOptions, ToLoad } from "./load.ts";
 import { type Backend, type Backends, backend, MemberTable } from "./table.ts";
 import { type ConnectionKind, connectionKinds, type Method, type PhaseResult, Tally } from "./tally.ts";

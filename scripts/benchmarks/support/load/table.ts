@@ -1,5 +1,5 @@
 import { Agent } from "node:http";
-import { type Member, memberSchema } from "../../../../protocol/index.ts";
+import { type Member, memberSchema } from "../../../../protocol/member.ts";
 
 /** Something that requests can be sent to, with the connections that are kept to it. */
 export interface Backend {

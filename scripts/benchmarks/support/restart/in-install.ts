@@ -1,4 +1,5 @@
-import { keys, type Release } from "../../../../protocol/index.ts";
+import type { Release } from "../../../../protocol/release.ts";
+import { keys } from "../../../../protocol/subjects.ts";
 import type { Host } from "../../../../test/support/agent/host.ts";
 import { releaseOfApp } from "../app.ts";
 import { Load } from "../load/load.ts";

@@ -1,4 +1,4 @@
-import type { Release } from "../../../../protocol/index.ts";
+import type { Release } from "../../../../protocol/release.ts";
 import type { Host } from "../../../../test/support/agent/host.ts";
 import { LogTail } from "../log-tail.ts";
 

@@ -1,4 +1,4 @@
-import { keys } from "../../../../protocol/index.ts";
+import { keys } from "../../../../protocol/subjects.ts";
 import { Load } from "../load/load.ts";
 import { Registrations } from "../registrations.ts";
 import type { Run } from "../run.ts";

@@ -1,6 +1,7 @@
 import { type KvEntry, Kvm } from "@nats-io/kv";
 import { connect } from "@nats-io/transport-node";
-import { buckets, type EdgeStatus, keys } from "../../../../protocol/index.ts";
+import type { EdgeStatus } from "../../../../protocol/routes.ts";
+import { buckets, keys } from "../../../../protocol/subjects.ts";
 import type { Run } from "../run.ts";
 
 /** The name of the benchmark's own connections. */

@@ -2,7 +2,8 @@ import { EventEmitter, once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import type { Event, HostStatus, SlotStatus, WireError, WorkerStatus } from "../../../../protocol/index.ts";
+import type { Event } from "../../../../protocol/event.ts";
+import type { HostStatus, SlotStatus, WireError, WorkerStatus } from "../../../../protocol/host-status.ts";
 import { scratch } from "./scratch.ts";
 import { host, slot } from "./values.ts";
 
@@ -34,7 +35,7 @@ export class FakeAgent extends EventEmitter<{ asked: [Asked]; left: [] }> {
   readonly asked: Asked[] = [];
   /** Responses that stay open: each follows. */
   readonly following: ServerResponse[] = [];
-  private readonly server = createServer((request, response) => void this.#answer(request, response));
+  private readonly server = createServer((request, response) => void this.answer(request, response));
   private statusAsked = 0;
 
   constructor(readonly socketPath: string) {
@@ -62,7 +63,7 @@ export class FakeAgent extends EventEmitter<{ asked: [Asked]; left: [] }> {
     }
   }
 
-  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { pathname, searchParams } = new URL(request.url ?? "", "http://slotd");
     let text = "";
     for await (const chunk of request.setEncoding("utf8")) text += chunk;
@@ -73,11 +74,11 @@ export class FakeAgent extends EventEmitter<{ asked: [Asked]; left: [] }> {
       body: text === "" ? null : JSON.parse(text),
     };
     this.asked.push(asked);
-    this.#route(asked, response);
+    this.route(asked, response);
     this.emit("asked", asked);
   }
 
-  #route({ method, path, query }: Asked, response: ServerResponse): void {
+  private route({ method, path, query }: Asked, response: ServerResponse): void {
     const json = (status: number, value: unknown) =>
       response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(value));
     if (this.refusal) return void json(this.refusal.httpStatus, { error: this.refusal.error });
@@ -88,12 +89,12 @@ export class FakeAgent extends EventEmitter<{ asked: [Asked]; left: [] }> {
       return void json(200, this.status);
     }
     if (method === "GET" && path === "/v1/workers") return void json(200, this.workers);
-    if (method === "GET" && path === "/v1/events") return void this.#stream(this.events, query, response);
-    if (method === "GET" && path === "/v1/logs") return void this.#stream(this.logs, query, response);
+    if (method === "GET" && path === "/v1/events") return void this.stream(this.events, query, response);
+    if (method === "GET" && path === "/v1/logs") return void this.stream(this.logs, query, response);
     json(404, { error: { code: "INTERNAL", message: `no ${method} ${path}` } });
   }
 
-  #stream(values: unknown[], query: Record<string, string>, response: ServerResponse): void {
+  private stream(values: unknown[], query: Record<string, string>, response: ServerResponse): void {
     response.writeHead(200, { "content-type": "application/x-ndjson" });
     response.flushHeaders();
     for (const value of values) response.write(`${JSON.stringify(value)}\n`);

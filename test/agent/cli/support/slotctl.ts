@@ -25,8 +25,8 @@ export class Slotctl extends EventEmitter<{ output: [] }> {
 
   constructor(readonly child: ChildProcess) {
     super();
-    child.stdout?.setEncoding("utf8").on("data", (text: string) => this.#take("stdout", text));
-    child.stderr?.setEncoding("utf8").on("data", (text: string) => this.#take("stderr", text));
+    child.stdout?.setEncoding("utf8").on("data", (text: string) => this.take("stdout", text));
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => this.take("stderr", text));
     this.ended = new Promise((resolve, reject) => {
       child.once("error", reject);
       child.once("close", (exitCode, signal) => {
@@ -45,7 +45,7 @@ export class Slotctl extends EventEmitter<{ output: [] }> {
     }
   }
 
-  #take(stream: "stdout" | "stderr", text: string): void {
+  private take(stream: "stdout" | "stderr", text: string): void {
     this[stream] += text;
     this.emit("output");
   }

@@ -1,13 +1,12 @@
+import { type Event, eventSchema } from "../../../../protocol/event.ts";
 import {
-  type Event,
-  eventSchema,
   type HostStatus,
   hostStatusSchema,
   type SlotStatus,
   slotStatusSchema,
   type WorkerStatus,
   workerStatusSchema,
-} from "../../../../protocol/index.ts";
+} from "../../../../protocol/host-status.ts";
 
 /** A moment so many milliseconds ago, as it crosses the wire. */
 export function ago(ms: number): string {

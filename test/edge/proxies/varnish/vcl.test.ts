@@ -6,7 +6,7 @@ import { ProxyRejectedError } from "../../../../edge/proxies/contract.ts";
 import { quoted } from "../../../../edge/proxies/varnish/cli.ts";
 import { renderVcl } from "../../../../edge/proxies/varnish/vcl.ts";
 import type { Table, VersionNaming } from "../../../../edge/table/table.ts";
-import { versionSchema } from "../../../../protocol/index.ts";
+import { versionSchema } from "../../../../protocol/names.ts";
 
 const settings = {
   cache: true,
