@@ -4,10 +4,11 @@ import { edgeHeartbeatMs } from "../protocol/routes.ts";
 import { buckets, keys } from "../protocol/subjects.ts";
 import { Applier } from "./applier.ts";
 import { Bus } from "./bus/bus.ts";
-import type { Config } from "./config/schema.ts";
+import type { EdgeConfig } from "./config/schema.ts";
 import { KnownMembers } from "./members/members.ts";
 import type { ReadMember } from "./members/read-member.ts";
 import type { ManagedProxy as TableProxy } from "./proxies/contract.ts";
+import { kindOf } from "./proxies/kinds.ts";
 import { findDigestMismatches } from "./report/edge-status.ts";
 import { Reporter } from "./report/reporter.ts";
 import { RoutesBook } from "./routes/routes-book.ts";
@@ -30,7 +31,7 @@ const BUSY_SHARE = 0.2;
 /** One edge of one service: what the bus says becomes a table, the table goes to the proxy, and what it runs with is acknowledged. */
 export class Edge {
   private readonly bus: Bus;
-  private readonly routes = new RoutesBook();
+  private readonly routes: RoutesBook;
   private readonly members: KnownMembers;
   private readonly applier: Applier;
   private readonly reporter: Reporter;
@@ -54,13 +55,14 @@ export class Edge {
   private refreshMs = 0;
 
   constructor(
-    private readonly config: Config,
+    private readonly config: EdgeConfig,
     private readonly proxy: TableProxy,
     private readonly state: StateFile,
     private readonly log: Logger,
   ) {
     const { service, edge } = config;
     this.bus = new Bus(config.nats, `slotd-edge ${service} ${edge}`, log);
+    this.routes = new RoutesBook(kindOf(config.proxy).modes);
     this.members = new KnownMembers(service);
     this.reporter = new Reporter(this.bus, { service, edge, proxy: proxy.kind }, () => this.view(), log);
     this.applier = new Applier(proxy, (table) => this.write(table), log);

@@ -125,6 +125,10 @@ export const errorCodes = {
     "The epoch of the routes is lower than one that the edge has applied; the last good ones stay in force.",
     "Find out who wrote them. If the bus was set up from scratch, see docs/edge.md.",
   ],
+  ROUTES_UNSUPPORTED: [
+    "The routes ask for a mode or field that this edge does not implement; the last good ones stay in force.",
+    "Upgrade the edge, or write routes that it supports.",
+  ],
   MEMBER_MALFORMED: [
     "A member of the serverset breaks a rule, or does not match its key. It is ignored.",
     "Check the named key and who writes it.",

@@ -7,7 +7,7 @@ import type { Logger } from "pino";
 import { loginOptions } from "../../bus/login.ts";
 import { abortable } from "../../daemon/abortable.ts";
 import { redact } from "../../protocol/errors.ts";
-import type { Config } from "../config/schema.ts";
+import type { EdgeConfig } from "../config/schema.ts";
 import { createMissing } from "./create-missing.ts";
 
 const RETRY_MS = 500;
@@ -35,7 +35,7 @@ export class Bus extends EventEmitter<BusEvents> {
   private readonly stopped = new AbortController();
 
   constructor(
-    private readonly config: Config["nats"],
+    private readonly config: EdgeConfig["nats"],
     private readonly name: string,
     private readonly log: Logger,
   ) {

@@ -13,7 +13,10 @@ const LOCAL = {
   ],
   NO_HOSTS: ["The command acts on hosts, but none were named.", "Name hosts with `--host`, or use `--all-hosts`."],
   WAIT_TIMEOUT: ["The orders were issued, but some had no outcome in time.", "Check `slotd-controller status`."],
-  SUPERSEDED: ["A later order for the same slot replaced this one.", "Find out who issued it, and decide which one you want."],
+  SUPERSEDED: [
+    "A later order for the same slot replaced this one.",
+    "Find out who issued it, and decide which one you want.",
+  ],
   CANCELLED: ["An operator cancelled the drain.", "Issue the order again when the version may be removed."],
   HELD_BY: [
     "Another run of the controller is deploying this service.",
@@ -26,7 +29,10 @@ const LOCAL = {
   NOT_PREPARED: ["No version is prepared for promotion.", "`prepare` one first, or `deploy`."],
   NO_DEPLOY: ["There is no deploy to resume.", "Start one with `deploy`."],
   NOTHING_TO_ROLL_BACK: ["No earlier version is still serving.", "Deploy the version you want."],
-  HOSTS_FAILED: ["More hosts failed than `--max-failures` allows.", "The message says why; then `resume`, `rollback` or `abort`."],
+  HOSTS_FAILED: [
+    "More hosts failed than `--max-failures` allows.",
+    "The message says why; then `resume`, `rollback` or `abort`.",
+  ],
   EDGES_MISSING: [
     "Not every edge acknowledged in time.",
     "Fix the named edges, exclude them with `--without-edge`, or remove them with `edges --forget`.",

@@ -6,7 +6,7 @@ import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { pino } from "pino";
 import { BucketWatch } from "../../bus/watch-bucket.ts";
 import { Bus } from "../../edge/bus/bus.ts";
-import { parseConfig } from "../../edge/config/load.ts";
+import { parseEdgeConfig } from "../../edge/config/load.ts";
 import { buckets } from "../../protocol/subjects.ts";
 import { type NatsServer, startNats } from "../support/nats/server.ts";
 import { until } from "../support/until.ts";
@@ -23,7 +23,7 @@ describe("a watch of a bucket", () => {
     nats = await startNats();
     nc = await connect({ servers: nats.url });
     const text = `service = "web"\nproxy = { kind = "builtin", port = 1 }\nnats = { servers = ["${nats.url}"] }`;
-    bus = new Bus(parseConfig(text).nats, "edge", log);
+    bus = new Bus(parseEdgeConfig(text).nats, "edge", log);
     bus.start();
     if (!bus.connected) await once(bus, "up");
   });

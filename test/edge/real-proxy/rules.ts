@@ -5,6 +5,7 @@ import { connect } from "node:net";
 import { after, afterEach, before, describe, test } from "node:test";
 import { ProxyDownError, type ManagedProxy as TableProxy } from "../../../edge/proxies/contract.ts";
 import type { Table, VersionNaming } from "../../../edge/table/table.ts";
+import { allTo } from "../../../edge/table/unnamed.ts";
 import { until } from "../../support/until.ts";
 import { ask, said } from "./ask.ts";
 import { Endpoint } from "./endpoint.ts";
@@ -35,7 +36,7 @@ export function tableOf(
     epoch: 1,
     routesRevision: 1,
     serversetsRevision: 1,
-    default: byDefault,
+    unnamed: byDefault === null ? [] : allTo(byDefault),
     fallback,
     versions: Object.entries(versions).map(([version, endpoints]) => ({
       version,

@@ -8,6 +8,7 @@ import { pino } from "pino";
 import { createBuiltin } from "../../../../edge/proxies/builtin/index.ts";
 import type { ManagedProxy as TableProxy } from "../../../../edge/proxies/contract.ts";
 import type { Endpoint, Table, VersionNaming } from "../../../../edge/table/table.ts";
+import { allTo } from "../../../../edge/table/unnamed.ts";
 import { Backend } from "../../../support/fleet/members.ts";
 import { freePorts } from "../../../support/ports.ts";
 import { until } from "../../../support/until.ts";
@@ -34,7 +35,13 @@ describe("the builtin router", () => {
   function table(byDefault: string, versions: Record<string, Endpoint[]>, fallback: string | null = null): Table {
     const listed = Object.entries(versions).map(([version, endpoints]) => ({ version, endpoints }));
     const revisions = { epoch: 1, routesRevision: 1, serversetsRevision: 1 };
-    return { service: "web", ...revisions, default: byDefault, fallback, versions: listed };
+    return {
+      service: "web",
+      ...revisions,
+      unnamed: byDefault === null ? [] : allTo(byDefault),
+      fallback,
+      versions: listed,
+    };
   }
 
   async function router(first: Table, timeouts = {}): Promise<{ url: string; port: number; proxy: TableProxy }> {

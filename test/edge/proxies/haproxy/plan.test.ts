@@ -5,6 +5,7 @@ import { ProxyRejectedError } from "../../../../edge/proxies/contract.ts";
 import { type Plan, planTable } from "../../../../edge/proxies/haproxy/plan.ts";
 import { defaultKey } from "../../../../edge/proxies/haproxy/routes-map.ts";
 import type { Running, Server } from "../../../../edge/proxies/haproxy/running.ts";
+import { allTo } from "../../../../edge/table/unnamed.ts";
 import { answerOf, everyName, portsOf, randomTable } from "../../real-proxy/random-table.ts";
 
 function empty(places: number, servers: number): Running {
@@ -119,7 +120,7 @@ describe("the plan of a table", () => {
     for (const [p, age] of [3, 50, 7, 9].entries())
       for (const server of running.places.get(`v${p}`) ?? []) server.unchangedS = age;
     const endpoint = { id: "prod.h.a", address: "10.0.0.1", port: 80, weight: 1 };
-    const table = { ...tableOfNothing, default: "A", versions: [{ version: "A", endpoints: [endpoint] }] };
+    const table = { ...tableOfNothing, unnamed: allTo("A"), versions: [{ version: "A", endpoints: [endpoint] }] };
     assert.equal(planTable(running, table).routes?.get("A"), "v1/A");
   });
 
@@ -132,7 +133,7 @@ describe("the plan of a table", () => {
     }));
     const { fill } = planTable(empty(2, 3), {
       ...tableOfNothing,
-      default: "A",
+      unnamed: allTo("A"),
       versions: [{ version: "A", endpoints }],
     });
     assert.deepEqual(
@@ -146,7 +147,7 @@ describe("the plan of a table", () => {
     const endpoints = [{ id: "prod.h.a", address: "10.0.0.1", port: 80, weight: 1 }];
     const of = (...versions: string[]) => ({
       ...tableOfNothing,
-      default: "A",
+      unnamed: allTo("A"),
       versions: versions.map((version) => ({ version, endpoints })),
     });
     perform(running, planTable(running, of("A", "B")), () => {});
@@ -162,7 +163,7 @@ const tableOfNothing = {
   epoch: 1,
   routesRevision: 1,
   serversetsRevision: 1,
-  default: null,
+  unnamed: [],
   fallback: null,
   versions: [],
 };

@@ -11,6 +11,7 @@ import {
   served,
 } from "../../../../edge/proxies/varnish/vcl.ts";
 import type { Table } from "../../../../edge/table/table.ts";
+import { soleVersion } from "../../../../edge/table/unnamed.ts";
 import { answerOf, everyName, portsOf, randomTable } from "../../real-proxy/random-table.ts";
 
 /** What the VCL of a table answers, with some of its backends sick: the version, and the ports that may be asked. */
@@ -18,7 +19,7 @@ function vclAnswers(compiled: Table, sick: ReadonlySet<string>, named: string | 
   const versions = served(compiled).map(({ version, endpoints }, v) => ({
     version,
     ports: endpoints.filter((_, e) => !sick.has(backendName(v, e))).map(({ port }) => port),
-    byDefault: sick.has(compiledFlag) ? !sick.has(defaultFlag(v)) : version === compiled.default,
+    byDefault: sick.has(compiledFlag) ? !sick.has(defaultFlag(v)) : version === soleVersion(compiled),
     fallback: sick.has(compiledFlag) ? !sick.has(fallbackFlag(v)) : version === compiled.fallback,
   }));
   const alive = versions.filter(({ ports }, v) => ports.length > 0 && !sick.has(offeredFlag(v)));
@@ -73,7 +74,7 @@ describe("a change by health alone", () => {
             const answer = vclAnswers(compiled, sick, name)?.version ?? null;
             const [before, after] = [answerOf(first, name), answerOf(wanted, name)];
             // A default that moves while the version of before is withdrawn can pass by the fallback of either table.
-            const may = [before, after, first.default, wanted.default, first.fallback, wanted.fallback];
+            const may = [before, after, soleVersion(first), soleVersion(wanted), first.fallback, wanted.fallback];
             assert.ok(may.includes(answer), `${name}: ${answer} is neither ${before} nor ${after}`);
             if (before !== null && after !== null) assert.notEqual(answer, null, `${name} was answered, and will be`);
             if (before === name && after === name && name !== null) assert.equal(answer, name);

@@ -6,6 +6,7 @@ import { ProxyRejectedError } from "../../../../edge/proxies/contract.ts";
 import { quoted } from "../../../../edge/proxies/varnish/cli.ts";
 import { renderVcl } from "../../../../edge/proxies/varnish/vcl.ts";
 import type { Table, VersionNaming } from "../../../../edge/table/table.ts";
+import { allTo } from "../../../../edge/table/unnamed.ts";
 import { versionSchema } from "../../../../protocol/names.ts";
 
 const settings = {
@@ -25,7 +26,7 @@ const table = (
     epoch: 1,
     routesRevision: 1,
     serversetsRevision: 1,
-    default: version,
+    unnamed: allTo(version),
     fallback: null,
     versions: [{ version, endpoints: [{ id, address, port, weight }] }],
   };
@@ -78,7 +79,7 @@ describe("the VCL of a table", () => {
     }
     for (const change of [{ port: 0 }, { port: 65_536 }, { port: 1.5 }, { weight: 0 }, { weight: Number.NaN }])
       assert.throws(() => render(change), ProxyRejectedError);
-    assert.throws(() => renderVcl({ ...table(), default: 'A"' }, naming, settings), ProxyRejectedError);
+    assert.throws(() => renderVcl({ ...table(), unnamed: allTo('A"') }, naming, settings), ProxyRejectedError);
     assert.throws(() => renderVcl({ ...table(), fallback: "A\n" }, naming, settings), ProxyRejectedError);
   });
 
