@@ -1,14 +1,15 @@
 import type { Command } from "commander";
-import { type Bus, connectBus, defaultServer, defaultTimeoutMs } from "./bus.ts";
-import { type GlobalOptions, list } from "./options.ts";
+import { type BusSession, connectBus, defaultTimeoutMs } from "../bus/session.ts";
+import { chooseLogin } from "./login.ts";
+import type { GlobalOptions } from "./options.ts";
 import type { Output } from "./terminal/output.ts";
 
 /** What a verb has to work with. */
 export interface Context {
   output: Output;
   signal: AbortSignal;
-  /** SLOTD_NATS. */
-  natsFromEnv: string | undefined;
+  /** For what options leave open: SLOTD_NATS and the other variables of a login. */
+  environment: NodeJS.ProcessEnv;
   /** Who runs the command, for orders without `--by`. */
   user: string;
 }
@@ -21,14 +22,13 @@ export function globals(command: Command): GlobalOptions {
 export async function withBus<T>(
   context: Context,
   command: Command,
-  use: (bus: Bus) => Promise<T>,
+  use: (bus: BusSession) => Promise<T>,
   { timeoutMs }: { timeoutMs?: number } = {},
 ): Promise<T> {
-  const { nats, creds, timeout, replicas } = globals(command);
-  const fromEnv = list(context.natsFromEnv ?? "");
+  const options = globals(command);
+  const { timeout, replicas } = options;
   const bus = await connectBus({
-    servers: nats ?? (fromEnv.length > 0 ? fromEnv : [defaultServer]),
-    credsFile: creds,
+    login: chooseLogin(options, context.environment),
     timeoutMs: timeoutMs ?? timeout ?? defaultTimeoutMs,
     replicas,
     signal: context.signal,

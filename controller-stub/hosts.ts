@@ -1,7 +1,9 @@
+import { openBucket } from "../bus/buckets.ts";
+import { readValues } from "../bus/list-bucket.ts";
+import type { BusSession } from "../bus/session.ts";
+import { decode } from "../protocol/decode.ts";
 import { type HostStatus, hostStatusSchema } from "../protocol/host-status.ts";
 import { buckets, keys } from "../protocol/subjects.ts";
-import { openBucket, readValues } from "./buckets.ts";
-import type { Bus } from "./bus.ts";
 import { follow } from "./follow.ts";
 
 /** A host that has not reported for this long may be gone: agents report every 5 s. */
@@ -19,7 +21,7 @@ export function isStale(status: HostStatus, now: number): boolean {
 export type OnMalformed = (key: string, why: string) => void;
 
 /** What each host of a service last reported, by host. */
-export async function readStatuses(bus: Bus, service: string, onMalformed: OnMalformed): Promise<HostStatus[]> {
+export async function readStatuses(bus: BusSession, service: string, onMalformed: OnMalformed): Promise<HostStatus[]> {
   const kv = await openBucket(bus, buckets.hosts);
   const entries = await readValues(bus, kv, keys.host(service, "*"));
   const statuses = entries.map((entry) => parseStatus(entry.key, entry.string(), onMalformed));
@@ -31,7 +33,7 @@ export async function readStatuses(bus: Bus, service: string, onMalformed: OnMal
  * @returns once the present statuses were handed out, a function that ends it.
  */
 export function followStatuses(
-  bus: Bus,
+  bus: BusSession,
   service: string,
   onStatus: (status: HostStatus) => void,
   onMalformed: OnMalformed,
@@ -47,13 +49,8 @@ export function followStatuses(
 }
 
 function parseStatus(key: string, text: string, onMalformed: OnMalformed): HostStatus | undefined {
-  try {
-    const parsed = hostStatusSchema.safeParse(JSON.parse(text));
-    if (parsed.success) return parsed.data;
-    const issue = parsed.error.issues[0];
-    onMalformed(key, `${issue?.path.join(".")}: ${issue?.message}`);
-  } catch {
-    onMalformed(key, "is not JSON");
-  }
+  const decoded = decode(hostStatusSchema, text);
+  if ("value" in decoded) return decoded.value;
+  onMalformed(key, decoded.broken);
   return undefined;
 }

@@ -23,7 +23,7 @@ stdout.on("error", () => process.exit(0));
 const context: Context = {
   output: new Output({ stdout, stderr, json: args.includes("--json"), plain: !!env.NO_COLOR }),
   signal: interruption.signal,
-  natsFromEnv: env.SLOTD_NATS,
+  environment: env,
   user: env.USER || userInfo().username,
 };
 const program = createProgram();

@@ -2,9 +2,21 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import type { z } from "zod";
 import { hostSchema, nameSchema, versionSchema } from "../protocol/names.ts";
 
-export interface GlobalOptions {
+/** Where the bus is, and who one is there. */
+export interface LoginOptions {
   nats?: string[];
+  context?: string;
   creds?: string;
+  nkey?: string;
+  user?: string;
+  passwordFile?: string;
+  tokenFile?: string;
+  tlsca?: string;
+  tlscert?: string;
+  tlskey?: string;
+}
+
+export interface GlobalOptions extends LoginOptions {
   json?: boolean;
   timeout?: number;
   replicas: number;

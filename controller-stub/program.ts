@@ -1,6 +1,7 @@
 import { Command, CommanderError, Option } from "commander";
+import { defaultServer } from "../bus/address.ts";
+import { defaultTimeoutMs } from "../bus/session.ts";
 import { type SlotdError, toSlotdError } from "../protocol/errors.ts";
-import { defaultServer, defaultTimeoutMs } from "./bus.ts";
 import { ControllerError, exitCodes, OrderNotDoneError } from "./errors.ts";
 import { aTimeout, servers, wholeNumber } from "./options.ts";
 import type { Output } from "./terminal/output.ts";
@@ -23,7 +24,15 @@ export function createProgram(): Command {
         `servers of the bus; repeatable, or with commas (SLOTD_NATS, or ${defaultServer})`,
       ).argParser(servers),
     )
-    .option("--creds <file>", "a user's credentials for the bus")
+    .option("--context <name>", "a context of the nats command: server and login (SLOTD_CONTEXT)")
+    .option("--creds <file>", "log in with a credentials file (SLOTD_CREDS)")
+    .option("--nkey <file>", "log in with the seed of an NKey (SLOTD_NKEY)")
+    .option("--user <name>", "log in as a user, with --password-file (SLOTD_USER)")
+    .option("--password-file <file>", "the user's password (SLOTD_PASSWORD_FILE)")
+    .option("--token-file <file>", "log in with a token (SLOTD_TOKEN_FILE)")
+    .option("--tlsca <file>", "trust servers with a certificate of this authority (SLOTD_TLSCA)")
+    .option("--tlscert <file>", "show the server this certificate (SLOTD_TLSCERT)")
+    .option("--tlskey <file>", "key of --tlscert (SLOTD_TLSKEY)")
     .option("--json", "print JSON")
     .option("--timeout <ms>", `how long the bus, and --wait, may take (${defaultTimeoutMs}; 600000)`, aTimeout)
     .option("--replicas <n>", "copies of what is created on the bus", wholeNumber(1, 5), 1)

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { parseJson } from "./decode.ts";
 import { OrderMalformedError } from "./errors.ts";
 import { timestampSchema, versionSchema } from "./names.ts";
 import { releaseSchema } from "./release.ts";
@@ -64,12 +65,9 @@ export function orderVersion(order: Order): string {
  * @throws OrderMalformedError naming the first field at fault and the rule that it breaks.
  */
 export function parseOrder(text: string): Order {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new OrderMalformedError("(the whole order)", "must be JSON", { cause });
-  }
+  const json = parseJson(text);
+  if ("broken" in json) throw new OrderMalformedError("(the whole order)", json.broken);
+  const { value } = json;
   const parsed = orderSchema.safeParse(value);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
+import { openBucket } from "../../bus/buckets.ts";
+import type { BusSession } from "../../bus/session.ts";
 import { buckets, keys } from "../../protocol/subjects.ts";
-import { openBucket } from "../buckets.ts";
-import type { Bus } from "../bus.ts";
 import { type Context, withBus } from "../context.ts";
 import { serviceArgument } from "../deploy/deploy-options.ts";
 import { readEdges } from "../deploy/run/read-edges.ts";
@@ -27,14 +27,14 @@ export function addEdges(program: Command, context: Context): void {
     );
 }
 
-async function show({ output }: Context, bus: Bus, service: string): Promise<void> {
+async function show({ output }: Context, bus: BusSession, service: string): Promise<void> {
   const [edges, routes] = await Promise.all([readEdges(bus, service), readRoutes(bus, service)]);
   output.object({ service, routes: routes.routes, revision: routes.revision, edges });
   if (edges.length === 0) output.line(`no edge of ${service} is known`);
   else output.line(edgeTable(edges, routes, Date.now(), output.colours));
 }
 
-async function forgetEdge({ output }: Context, bus: Bus, service: string, edge: string): Promise<void> {
+async function forgetEdge({ output }: Context, bus: BusSession, service: string, edge: string): Promise<void> {
   const kv = await openBucket(bus, buckets.edges);
   const key = keys.edge(service, edge);
   const entry = await bus.persist(() => kv.get(key));

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { ensureAll } from "../buckets.ts";
+import { ensureAll } from "../../bus/buckets.ts";
 import { type Context, withBus } from "../context.ts";
 
 export function addSetup(program: Command, context: Context): void {

@@ -1,8 +1,9 @@
 import { type Command, createArgument } from "commander";
+import { listen } from "../../bus/listen.ts";
+import type { BusSession } from "../../bus/session.ts";
 import type { Deploy } from "../../protocol/deploy.ts";
 import type { HostStatus } from "../../protocol/host-status.ts";
 import { buckets, keys } from "../../protocol/subjects.ts";
-import type { Bus } from "../bus.ts";
 import { type Context, globals, warnMalformed, withBus } from "../context.ts";
 import type { KnownEdge } from "../deploy/decisions/barrier.ts";
 import { readRecord } from "../deploy/run/deploy-lock.ts";
@@ -56,7 +57,7 @@ async function status(context: Context, command: Command, service: string): Prom
   show(context, picture, (text) => context.output.line(text));
 }
 
-async function readDeployment(bus: Bus, service: string): Promise<Pick<Picture, "routes" | "record">> {
+async function readDeployment(bus: BusSession, service: string): Promise<Pick<Picture, "routes" | "record">> {
   const [routes, record] = await Promise.all([readRoutes(bus, service), readRecord(bus, service)]);
   return { routes, record: record.deploy };
 }
@@ -78,8 +79,8 @@ async function watchStatus(context: Context, command: Command, service: string):
       );
     };
     const hints = [
-      bus.nc.subscribe(`$KV.${buckets.routes}.${keys.routes(service)}`, { callback: read }),
-      bus.nc.subscribe(`$KV.${buckets.deploys}.${keys.deploy(service)}`, { callback: read }),
+      listen(bus.nc, buckets.routes, keys.routes(service), { onPut: read }),
+      listen(bus.nc, buckets.deploys, keys.deploy(service), { onPut: read }),
     ];
     const draw = () => {
       const hosts = [...byHost.values()].sort((a, b) => (a.host < b.host ? -1 : 1));
@@ -91,7 +92,7 @@ async function watchStatus(context: Context, command: Command, service: string):
       await lastingFor(bus, globals(command).timeout);
     } finally {
       clearInterval(timer);
-      for (const hint of hints) hint.unsubscribe();
+      for (const unlisten of hints) unlisten();
       edges.stop();
       stop();
     }

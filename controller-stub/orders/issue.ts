@@ -1,9 +1,9 @@
 import type { Command } from "commander";
+import { openBucket } from "../../bus/buckets.ts";
+import type { BusSession } from "../../bus/session.ts";
 import type { HostStatus } from "../../protocol/host-status.ts";
 import type { Order } from "../../protocol/order.ts";
 import { buckets } from "../../protocol/subjects.ts";
-import { openBucket } from "../buckets.ts";
-import type { Bus } from "../bus.ts";
 import { type Context, globals, warnMalformed, withBus } from "../context.ts";
 import { NoHostsError, UsageError } from "../errors.ts";
 import { isStale, readStatuses } from "../hosts.ts";
@@ -27,7 +27,7 @@ export interface Issue {
   /** An order of the same shape, to find a wrong value before the bus is asked. */
   draft: Body;
   /** The order itself, as the bus completes it. */
-  complete(bus: Bus): Promise<Body>;
+  complete(bus: BusSession): Promise<Body>;
 }
 
 /** Issues one order to one slot of each host, and waits for the outcome where that was asked for. */
@@ -75,7 +75,7 @@ function allHosts({ output }: Context, service: string, statuses: readonly HostS
 
 /** An id that was issued before goes out again as it was, so that agents see a repeat and not a conflict. */
 async function chooseHeader(
-  bus: Bus,
+  bus: BusSession,
   service: string,
   statuses: readonly HostStatus[],
   fresh: Omit<Header, "epoch">,
@@ -98,7 +98,7 @@ interface Issued {
   order: Order;
 }
 
-async function put({ output }: Context, bus: Bus, issued: Issued): Promise<void> {
+async function put({ output }: Context, bus: BusSession, issued: Issued): Promise<void> {
   const done = new Set<string>();
   try {
     await putOrders(bus, issued, (host) => done.add(host));

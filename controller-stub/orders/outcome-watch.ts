@@ -1,6 +1,6 @@
+import type { BusSession } from "../../bus/session.ts";
 import type { HostStatus } from "../../protocol/host-status.ts";
 import { hostToken } from "../../protocol/names.ts";
-import type { Bus } from "../bus.ts";
 import { type HostFailure, OrderNotDoneError } from "../errors.ts";
 import { followStatuses } from "../hosts.ts";
 import { lastingFor } from "../lasting.ts";
@@ -14,10 +14,10 @@ export class OutcomeWatch {
   private onStatus: (status: HostStatus) => void = () => {};
   private end: () => void = () => {};
 
-  private constructor(private readonly bus: Bus) {}
+  private constructor(private readonly bus: BusSession) {}
 
   static async start(
-    bus: Bus,
+    bus: BusSession,
     { service, slot }: { service: string; slot: string },
     onMalformed: (key: string, why: string) => void,
   ): Promise<OutcomeWatch> {

@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
+import { openBucket } from "../../bus/buckets.ts";
+import { readEntries } from "../../bus/list-bucket.ts";
+import type { BusSession } from "../../bus/session.ts";
 import { OrderMalformedError } from "../../protocol/errors.ts";
 import { type Order, parseOrder } from "../../protocol/order.ts";
 import { buckets, keys } from "../../protocol/subjects.ts";
-import { openBucket, readEntries } from "../buckets.ts";
-import type { Bus } from "../bus.ts";
 
 const PUTS_AT_ONCE = 64;
 
@@ -19,7 +20,7 @@ export function checkOrder(order: unknown): Order {
 }
 
 /** The orders that the bus holds for a service, the earlier ones of each slot too. What can't be read is left out. */
-export async function readOrders(bus: Bus, service: string): Promise<Order[]> {
+export async function readOrders(bus: BusSession, service: string): Promise<Order[]> {
   const kv = await openBucket(bus, buckets.orders);
   const entries = await readEntries(bus, kv, keys.order(service, "*", "*"));
   return entries.filter((entry) => entry.operation === "PUT").flatMap((entry) => tryParse(entry.string()));
@@ -36,7 +37,7 @@ function tryParse(text: string): Order[] {
 
 /** Puts the order for one slot of each host. `onPut` hears of each host that has it, so that a failure can say which have not. */
 export async function putOrders(
-  bus: Bus,
+  bus: BusSession,
   { service, slot, hosts, order }: { service: string; slot: string; hosts: readonly string[]; order: Order },
   onPut: (host: string) => void,
 ): Promise<void> {

@@ -1,7 +1,7 @@
+import type { BusSession } from "../../bus/session.ts";
 import { PackageInvalidError, ReleaseNotFoundError } from "../../protocol/errors.ts";
 import { parseObjectUrl, type Release, releaseSchema } from "../../protocol/release.ts";
 import { keys } from "../../protocol/subjects.ts";
-import type { Bus } from "../bus.ts";
 import { VersionTakenError } from "../errors.ts";
 import { LocalFile } from "./local-file.ts";
 import { digestOf, NatsTarget } from "./targets/nats.ts";
@@ -56,7 +56,7 @@ export async function publishArchive(
 }
 
 /** Puts an archive into the bus's object store. */
-export function publishRelease(bus: Bus, what: ArchiveToPublish, onProgress?: OnProgress): Promise<Published> {
+export function publishRelease(bus: BusSession, what: ArchiveToPublish, onProgress?: OnProgress): Promise<Published> {
   return publishArchive(new NatsTarget(bus), what, onProgress);
 }
 
@@ -116,7 +116,7 @@ export async function readRelease(target: Target, service: string, version: stri
 }
 
 /** What is ordered of a published version. @throws ReleaseNotFoundError where the version was not published. */
-export async function findRelease(bus: Bus, service: string, version: string): Promise<Release> {
+export async function findRelease(bus: BusSession, service: string, version: string): Promise<Release> {
   const target = new NatsTarget(bus);
   const described = await readRelease(target, service, version);
   const name = described ? parseObjectUrl(described.release.url).name : keys.archive(service, version);

@@ -4,6 +4,8 @@ import { type EdgeConfig, edgeConfigSchema } from "./schema.ts";
 
 const KIND: ConfigKind = {
   keysIn: "docs/edge.md",
+  // An address may hold a login.
+  secret: /^nats\.servers/,
   rules: {
     "proxy.kind": `must be one of ${Object.keys(proxyKinds)
       .map((kind) => `"${kind}"`)

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { Kvm } from "@nats-io/kv";
 import { connect } from "@nats-io/transport-node";
-import { openBucket, readValues } from "../../controller-stub/buckets.ts";
-import { type Bus, connectBus } from "../../controller-stub/bus.ts";
+import { openBucket } from "../../bus/buckets.ts";
+import { readValues } from "../../bus/list-bucket.ts";
+import { type BusSession, connectBus } from "../../bus/session.ts";
 import { buckets } from "../../protocol/subjects.ts";
 import { type NatsServer, startNats } from "../support/nats/server.ts";
 
@@ -12,11 +13,11 @@ const READS = 40;
 
 describe("reading a bucket", () => {
   let nats: NatsServer;
-  let bus: Bus;
+  let bus: BusSession;
   before(async () => {
     nats = await startNats();
     const { signal } = new AbortController();
-    bus = await connectBus({ servers: [nats.url], timeoutMs: 5_000, replicas: 1, signal });
+    bus = await connectBus({ login: { servers: [nats.url] }, timeoutMs: 5_000, replicas: 1, signal });
   });
   after(async () => {
     await bus?.close();

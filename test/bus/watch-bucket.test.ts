@@ -4,8 +4,9 @@ import { after, before, describe, it } from "node:test";
 import { type KV, Kvm } from "@nats-io/kv";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { pino } from "pino";
+import { BusConnection } from "../../bus/connection.ts";
 import { BucketWatch } from "../../bus/watch-bucket.ts";
-import { Bus } from "../../edge/bus/bus.ts";
+import { edgeTraits } from "../../edge/bus/traits.ts";
 import { parseEdgeConfig } from "../../edge/config/load.ts";
 import { buckets } from "../../protocol/subjects.ts";
 import { type NatsServer, startNats } from "../support/nats/server.ts";
@@ -17,13 +18,13 @@ const VALUE = "x".repeat(600);
 describe("a watch of a bucket", () => {
   let nats: NatsServer;
   let nc: NatsConnection;
-  let bus: Bus;
+  let bus: BusConnection;
   const log = pino({ level: "silent" });
   before(async () => {
     nats = await startNats();
     nc = await connect({ servers: nats.url });
     const text = `service = "web"\nproxy = { kind = "builtin", port = 1 }\nnats = { servers = ["${nats.url}"] }`;
-    bus = new Bus(parseEdgeConfig(text).nats, "edge", log);
+    bus = new BusConnection(parseEdgeConfig(text).nats, "edge", edgeTraits, log);
     bus.start();
     if (!bus.connected) await once(bus, "up");
   });

@@ -2,16 +2,17 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { StorageType } from "@nats-io/jetstream";
 import { TimeoutError } from "@nats-io/transport-node";
+import { ensureAll, openBucket } from "../../bus/buckets.ts";
+import { readEntries, readValues } from "../../bus/list-bucket.ts";
 import { isTransient, persist } from "../../bus/retry.ts";
-import { ensureAll, openBucket, readEntries, readValues } from "../../controller-stub/buckets.ts";
-import type { Bus } from "../../controller-stub/bus.ts";
+import type { BusSession } from "../../bus/session.ts";
 import { bucketSettings } from "../../protocol/bucket-settings.ts";
 import { buckets, eventStream } from "../../protocol/subjects.ts";
 import { type NatsServer, startNats } from "../support/nats/server.ts";
 import { connectTo } from "./fake-host.ts";
 
 let nats: NatsServer;
-let bus: Bus;
+let bus: BusSession;
 
 before(async () => {
   nats = await startNats();

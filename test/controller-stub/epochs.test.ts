@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { openBucket } from "../../controller-stub/buckets.ts";
-import type { Bus } from "../../controller-stub/bus.ts";
+import { openBucket } from "../../bus/buckets.ts";
+import type { BusSession } from "../../bus/session.ts";
 import { highestEpoch, nextEpoch, noteEpoch } from "../../controller-stub/orders/epochs.ts";
 import { deploySchema } from "../../protocol/deploy.ts";
 import type { Order } from "../../protocol/order.ts";
@@ -10,8 +10,8 @@ import { type NatsServer, startNats } from "../support/nats/server.ts";
 import { connectTo, hostStatus, slotStatus } from "./fake-host.ts";
 
 let nats: NatsServer;
-let one: Bus;
-let two: Bus;
+let one: BusSession;
+let two: BusSession;
 
 before(async () => {
   nats = await startNats();
@@ -24,7 +24,7 @@ after(async () => {
 });
 
 test("two controllers at once never get the same epoch, and each sees its own grow", async () => {
-  const take = async (bus: Bus) => {
+  const take = async (bus: BusSession) => {
     const epochs: number[] = [];
     for (let i = 0; i < 20; i++) epochs.push(await nextEpoch(bus, "web", 0));
     return epochs;

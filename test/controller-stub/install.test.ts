@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
-import type { Bus } from "../../controller-stub/bus.ts";
+import type { BusSession } from "../../bus/session.ts";
 import { publishRelease } from "../../controller-stub/publish/releases.ts";
 import type { Order } from "../../protocol/order.ts";
 import { type NatsServer, startNats } from "../support/nats/server.ts";
@@ -15,7 +15,7 @@ const SHA256 = "a".repeat(64);
 const GIVEN = ["--url", "https://files.example.com/web.tar.gz", "--sha256", SHA256, "--size", "10"];
 
 let nats: NatsServer;
-let bus: Bus;
+let bus: BusSession;
 let directory: string;
 
 before(async () => {

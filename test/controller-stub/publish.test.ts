@@ -5,8 +5,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
-import { openReleases } from "../../controller-stub/buckets.ts";
-import type { Bus } from "../../controller-stub/bus.ts";
+import { openReleases } from "../../bus/buckets.ts";
+import type { BusSession } from "../../bus/session.ts";
 import { InterruptedError } from "../../controller-stub/errors.ts";
 import { findRelease, publishRelease } from "../../controller-stub/publish/releases.ts";
 import { parseObjectUrl, releaseSchema } from "../../protocol/release.ts";
@@ -15,7 +15,7 @@ import { endAll, run } from "./cli.ts";
 import { connectTo } from "./fake-host.ts";
 
 let nats: NatsServer;
-let bus: Bus;
+let bus: BusSession;
 let directory: string;
 
 before(async () => {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 import pc from "picocolors";
-import { openBucket } from "../../controller-stub/buckets.ts";
-import type { Bus } from "../../controller-stub/bus.ts";
+import { openBucket } from "../../bus/buckets.ts";
+import type { BusSession } from "../../bus/session.ts";
 import { changesBetween } from "../../controller-stub/terminal/host-changes.ts";
 import { formatAge, formatBytes, statusTable } from "../../controller-stub/terminal/render.ts";
 import { buckets } from "../../protocol/subjects.ts";
@@ -11,7 +11,7 @@ import { endAll, run, start } from "./cli.ts";
 import { connectTo, hostStatus, report, slotStatus } from "./fake-host.ts";
 
 let nats: NatsServer;
-let bus: Bus;
+let bus: BusSession;
 
 before(async () => {
   nats = await startNats();
@@ -84,7 +84,7 @@ test("a status that can't be read is named and left out, and a deleted one is go
     ["h1"],
   );
   assert.match(stderr, /warning: the status under odd\.h2 .*service/);
-  assert.match(stderr, /warning: the status under odd\.h3 .*is not JSON/);
+  assert.match(stderr, /warning: the status under odd\.h3 .*must be JSON/);
 });
 
 test("a service that nobody has reported for has no hosts", async () => {

@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
+import type { BusSession } from "../../../bus/session.ts";
 import type { DeployPlan, RunningDeploy } from "../../../protocol/deploy.ts";
 import { ReleaseNotFoundError } from "../../../protocol/errors.ts";
 import type { HostStatus } from "../../../protocol/host-status.ts";
 import type { Release } from "../../../protocol/release.ts";
 import type { Routes } from "../../../protocol/routes.ts";
-import type { Bus } from "../../bus.ts";
 import { NoHostsError, UsageError } from "../../errors.ts";
 import { findRelease } from "../../publish/releases.ts";
 import { type Draft, draftDeploy, initialProgress } from "../decisions/plan.ts";
@@ -31,7 +31,7 @@ export interface Begun {
  * @throws AlreadyCurrentError, ReleaseNotFoundError, NoHostsError, PlanError
  */
 export async function beginDeploy(
-  bus: Bus,
+  bus: BusSession,
   { service, version, goal, plan, by, message }: DeployRequest,
   { routes, fleet, orders }: { routes: Routes | null; fleet: readonly HostStatus[]; orders: OrderLedger },
 ): Promise<Begun> {
@@ -80,7 +80,7 @@ export function chooseHosts(
 
 /** What is known of versions: as they were last ordered, else as they are published. A version that is unknown can't be brought back. */
 async function releasesOf(
-  bus: Bus,
+  bus: BusSession,
   service: string,
   versions: ReadonlySet<string>,
   orders: OrderLedger,

@@ -1,6 +1,6 @@
+import type { BusSession } from "../../../bus/session.ts";
 import type { Deploy, RunningDeploy } from "../../../protocol/deploy.ts";
 import { InternalError } from "../../../protocol/errors.ts";
-import type { Bus } from "../../bus.ts";
 import type { Lock } from "./deploy-lock.ts";
 import type { OrderLedger } from "./order-ledger.ts";
 import type { Report } from "./report.ts";
@@ -17,7 +17,7 @@ export interface Bounds {
 /** What a run that changes a service has at hand. */
 export interface DeployContext {
   /** Its signal ends the run: an interruption, or the loss of the lock. */
-  bus: Bus;
+  bus: BusSession;
   service: string;
   by: string;
   lock: Lock;

@@ -1,10 +1,9 @@
 import { randomUUID } from "node:crypto";
-import type { KV, KvEntry } from "@nats-io/kv";
+import { type Bucket, type BucketEntry, openBucket } from "../../../bus/buckets.ts";
 import { isConflict } from "../../../bus/retry.ts";
+import type { BusSession } from "../../../bus/session.ts";
 import type { Deploy } from "../../../protocol/deploy.ts";
 import { buckets, keys } from "../../../protocol/subjects.ts";
-import { openBucket } from "../../buckets.ts";
-import type { Bus } from "../../bus.ts";
 import { readDeploy, writeDeploy } from "../../orders/epochs.ts";
 import { HeldByError, LockLostError } from "../deploy-errors.ts";
 import { bounded } from "./bounded.ts";
@@ -23,10 +22,10 @@ export interface LockOptions {
 
 export interface LockRecord {
   deploy: Deploy;
-  entry: KvEntry | null;
+  entry: BucketEntry | null;
 }
 
-export async function readRecord(bus: Bus, service: string): Promise<LockRecord> {
+export async function readRecord(bus: BusSession, service: string): Promise<LockRecord> {
   const kv = await openBucket(bus, buckets.deploys);
   const entry = await bus.persist(() => kv.get(keys.deploy(service)));
   return { deploy: readDeploy(service, entry), entry };
@@ -44,8 +43,8 @@ export class Lock {
   private released = false;
 
   private constructor(
-    private readonly bus: Bus,
-    private readonly kv: KV,
+    private readonly bus: BusSession,
+    private readonly kv: Bucket,
     private readonly leaseMs: number,
     private readonly token: string,
     readonly epoch: number,
@@ -57,7 +56,7 @@ export class Lock {
 
   /** @throws HeldByError where somebody has it; with `over`, only where that is not the lock which was seen to stand still */
   static async take(
-    bus: Bus,
+    bus: BusSession,
     service: string,
     { holder, leaseMs, patienceMs, floor }: LockOptions,
     over: Deploy["lock"] = null,

@@ -1,11 +1,11 @@
-import type { KV } from "@nats-io/kv";
+import { type Bucket, openBucket } from "../../../bus/buckets.ts";
+import { readEntries } from "../../../bus/list-bucket.ts";
 import { isConflict } from "../../../bus/retry.ts";
+import type { BusSession } from "../../../bus/session.ts";
 import { OrderMalformedError } from "../../../protocol/errors.ts";
 import { type Order, parseOrder } from "../../../protocol/order.ts";
 import type { Release } from "../../../protocol/release.ts";
 import { buckets, keys } from "../../../protocol/subjects.ts";
-import { openBucket, readEntries } from "../../buckets.ts";
-import type { Bus } from "../../bus.ts";
 import { FencedError } from "../deploy-errors.ts";
 
 const PUTS_AT_ONCE = 64;
@@ -27,12 +27,12 @@ export class OrderLedger {
   private puts = 0;
 
   private constructor(
-    private readonly bus: Bus,
-    private readonly kv: KV,
+    private readonly bus: BusSession,
+    private readonly kv: Bucket,
     private readonly service: string,
   ) {}
 
-  static async read(bus: Bus, service: string): Promise<OrderLedger> {
+  static async read(bus: BusSession, service: string): Promise<OrderLedger> {
     const kv = await openBucket(bus, buckets.orders);
     const orders = new OrderLedger(bus, kv, service);
     for (const entry of await readEntries(bus, kv, keys.order(service, "*", "*"))) {

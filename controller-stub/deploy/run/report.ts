@@ -1,7 +1,7 @@
+import { ensureEventStream } from "../../../bus/buckets.ts";
+import type { BusSession } from "../../../bus/session.ts";
 import type { Event } from "../../../protocol/event.ts";
 import { eventStream, subjects } from "../../../protocol/subjects.ts";
-import { ensureEventStream } from "../../buckets.ts";
-import type { Bus } from "../../bus.ts";
 import type { Output } from "../../terminal/output.ts";
 import type { MissingEdge } from "../decisions/barrier.ts";
 import type { MissingMember } from "../decisions/missing-members.ts";
@@ -37,7 +37,7 @@ export class Report {
 
   constructor(
     private readonly output: Output,
-    private readonly bus: Bus,
+    private readonly bus: BusSession,
     private readonly service: string,
   ) {}
 
@@ -146,7 +146,7 @@ export class Report {
     void sending.finally(() => this.sending.delete(sending));
   }
 
-  static async open(output: Output, bus: Bus, service: string): Promise<Report> {
+  static async open(output: Output, bus: BusSession, service: string): Promise<Report> {
     // An event that finds no stream is lost, and that is all.
     await ensureEventStream(bus).catch(() => output.warn(`${eventStream.name} can't be used: no events are kept`));
     return new Report(output, bus, service);

@@ -1,10 +1,10 @@
-import type { KV } from "@nats-io/kv";
+import { type Bucket, openBucket } from "../../../bus/buckets.ts";
 import { isConflict } from "../../../bus/retry.ts";
+import type { BusSession } from "../../../bus/session.ts";
+import { decode } from "../../../protocol/decode.ts";
 import { InternalError } from "../../../protocol/errors.ts";
 import { type Routes, routesSchema } from "../../../protocol/routes.ts";
 import { buckets, keys } from "../../../protocol/subjects.ts";
-import { openBucket } from "../../buckets.ts";
-import type { Bus } from "../../bus.ts";
 import { FencedError } from "../deploy-errors.ts";
 
 /** Routes as they stand in the bucket; `revision` is the KV revision, which edges acknowledge. */
@@ -25,20 +25,17 @@ export interface WantedRoutes {
 }
 
 /** @throws InternalError where they can't be read: what edges do with them is then unknown */
-export async function readRoutes(bus: Bus, service: string): Promise<StoredRoutes> {
+export async function readRoutes(bus: BusSession, service: string): Promise<StoredRoutes> {
   return read(bus, await openBucket(bus, buckets.routes), service);
 }
 
-async function read(bus: Bus, kv: KV, service: string): Promise<StoredRoutes> {
+async function read(bus: BusSession, kv: Bucket, service: string): Promise<StoredRoutes> {
   const entry = await bus.persist(() => kv.get(keys.routes(service)));
   if (entry === null || entry.operation !== "PUT") return { routes: null, revision: entry?.revision ?? 0 };
-  try {
-    return { routes: routesSchema.parse(entry.json()), revision: entry.revision };
-  } catch (cause) {
-    throw new InternalError(`the routes of ${service} in ${buckets.routes} can't be read; mend them, or delete them`, {
-      cause,
-    });
-  }
+  const decoded = decode(routesSchema, entry.string());
+  if ("value" in decoded) return { routes: decoded.value, revision: entry.revision };
+  const why = `the routes of ${service} in ${buckets.routes} can't be read (${decoded.broken})`;
+  throw new InternalError(`${why}; fix them, or delete them`);
 }
 
 /**
@@ -46,7 +43,7 @@ async function read(bus: Bus, kv: KV, service: string): Promise<StoredRoutes> {
  * @throws FencedError where routes of a later epoch are there
  */
 export async function ensureRoutes(
-  bus: Bus,
+  bus: BusSession,
   service: string,
   wanted: WantedRoutes,
   { epoch, by }: { epoch: number; by: string },

@@ -1,12 +1,12 @@
 import { setMaxListeners } from "node:events";
 import { hostname } from "node:os";
 import type { Command } from "commander";
+import { openBucket } from "../../../bus/buckets.ts";
+import { type BusSession, defaultTimeoutMs } from "../../../bus/session.ts";
 import type { Deploy } from "../../../protocol/deploy.ts";
 import { BusUnreachableError, toSlotdError } from "../../../protocol/errors.ts";
 import type { Routes } from "../../../protocol/routes.ts";
 import { buckets } from "../../../protocol/subjects.ts";
-import { openBucket } from "../../buckets.ts";
-import { type Bus, defaultTimeoutMs } from "../../bus.ts";
 import { type Context, globals, warnMalformed, withBus } from "../../context.ts";
 import { ControllerError, InterruptedError } from "../../errors.ts";
 import { highestEpoch } from "../../orders/epochs.ts";
@@ -36,7 +36,7 @@ const WAVE_MS = 10 * 60_000;
 
 /** The fleet as it is, read and followed. */
 export interface View {
-  bus: Bus;
+  bus: BusSession;
   routes: Routes | null;
   fleet: Fleet;
   edges: Edges;
@@ -46,7 +46,7 @@ export interface View {
 /** Reads everything that a plan needs. Changes nothing but to make buckets that are missing. */
 export async function withView<T>(
   context: Context,
-  bus: Bus,
+  bus: BusSession,
   service: string,
   use: (view: View) => Promise<T>,
 ): Promise<T> {
@@ -72,7 +72,7 @@ export async function withView<T>(
 }
 
 /** The bus of a verb that may take long: `--timeout` is for its waves, and not for a request. */
-export function withFleetBus<T>(context: Context, command: Command, use: (bus: Bus) => Promise<T>): Promise<T> {
+export function withFleetBus<T>(context: Context, command: Command, use: (bus: BusSession) => Promise<T>): Promise<T> {
   return withBus(context, command, use, { timeoutMs: defaultTimeoutMs });
 }
 
@@ -135,7 +135,7 @@ export function underLock(
 /** Says no before anything is taken, if that can be. @returns the lock that stood still */
 async function refuse(
   { output }: Context,
-  bus: Bus,
+  bus: BusSession,
   { verb, service, takesOver }: Pick<Session, "verb" | "service"> & { takesOver: boolean },
 ): Promise<Deploy["lock"]> {
   const { deploy } = await readRecord(bus, service);

@@ -1,6 +1,7 @@
+import { listen } from "../../../bus/listen.ts";
+import type { BusSession } from "../../../bus/session.ts";
 import type { Deploy } from "../../../protocol/deploy.ts";
 import { buckets, keys } from "../../../protocol/subjects.ts";
-import type { Bus } from "../../bus.ts";
 import { HeldByError } from "../deploy-errors.ts";
 import { ChangeSignal, untilChange } from "./change-signal.ts";
 import { readRecord } from "./deploy-lock.ts";
@@ -12,10 +13,13 @@ type Held = NonNullable<Deploy["lock"]>;
  * @returns the lock, if it stood still and may be taken over; null if nobody has it
  * @throws HeldByError as soon as it is renewed
  */
-export async function watchLock(bus: Bus, service: string, onWait: (lock: Held) => void): Promise<Deploy["lock"]> {
+export async function watchLock(
+  bus: BusSession,
+  service: string,
+  onWait: (lock: Held) => void,
+): Promise<Deploy["lock"]> {
   const changes = new ChangeSignal();
-  const subject = `$KV.${buckets.deploys}.${keys.deploy(service)}`;
-  const subscription = bus.nc.subscribe(subject, { callback: () => changes.emit() });
+  const unlisten = listen(bus.nc, buckets.deploys, keys.deploy(service), { onPut: () => changes.emit() });
   try {
     await bus.persist(() => bus.nc.flush());
     const { lock } = (await readRecord(bus, service)).deploy;
@@ -39,6 +43,6 @@ export async function watchLock(bus: Bus, service: string, onWait: (lock: Held) 
     if (isMoved() && seen !== null) throw new HeldByError(service, seen, { renewed: true });
     return seen;
   } finally {
-    subscription.unsubscribe();
+    unlisten();
   }
 }

@@ -1,10 +1,12 @@
+import { openBucket } from "../../../bus/buckets.ts";
+import { readValues } from "../../../bus/list-bucket.ts";
+import type { BusSession } from "../../../bus/session.ts";
+import { decode } from "../../../protocol/decode.ts";
 import type { HostStatus } from "../../../protocol/host-status.ts";
 import { type Member, memberSchema } from "../../../protocol/member.ts";
 import { hostToken } from "../../../protocol/names.ts";
 import { edgeStatusSchema } from "../../../protocol/routes.ts";
 import { buckets, keys } from "../../../protocol/subjects.ts";
-import { openBucket, readValues } from "../../buckets.ts";
-import type { Bus } from "../../bus.ts";
 import { follow } from "../../follow.ts";
 import { followStatuses, type OnMalformed } from "../../hosts.ts";
 import type { KnownEdge } from "../decisions/barrier.ts";
@@ -17,7 +19,11 @@ export class Fleet {
   private readonly statusByKey = new Map<string, HostStatus>();
   private constructor() {}
 
-  static async follow(bus: Bus, service: string, onMalformed: OnMalformed): Promise<Fleet & { stop: () => void }> {
+  static async follow(
+    bus: BusSession,
+    service: string,
+    onMalformed: OnMalformed,
+  ): Promise<Fleet & { stop: () => void }> {
     const fleet = new Fleet();
     const hear = (status: HostStatus) => {
       fleet.statusByKey.set(hostToken(status.host), status);
@@ -40,17 +46,12 @@ export class Fleet {
 /** What an edge wrote, as far as it can be read. */
 export function readEdge(key: string, text: string): KnownEdge {
   const edge = key.slice(key.indexOf(".") + 1);
-  try {
-    const parsed = edgeStatusSchema.safeParse(JSON.parse(text));
-    if (parsed.success && parsed.data.edge === edge) return { edge, status: parsed.data };
-    const issue = parsed.error?.issues[0];
-    const problem = parsed.success
-      ? `it is of edge ${parsed.data.edge}`
-      : `${issue?.path.join(".")}: ${issue?.message}`;
-    return { edge, status: null, problem };
-  } catch {
-    return { edge, status: null, problem: "is not JSON" };
-  }
+  const decoded = decode(edgeStatusSchema, text);
+  if ("broken" in decoded) return { edge, status: null, problem: decoded.broken };
+  const { value: status } = decoded;
+  return status.edge === edge
+    ? { edge, status }
+    : { edge, status: null, problem: `edge: must be ${edge}, not ${status.edge}` };
 }
 
 /** What each edge of a service last acknowledged. One whose status can't be read is an edge all the same. */
@@ -59,7 +60,7 @@ export class Edges {
   private readonly edges = new Map<string, KnownEdge>();
   private constructor() {}
 
-  static async follow(bus: Bus, service: string): Promise<Edges & { stop: () => void }> {
+  static async follow(bus: BusSession, service: string): Promise<Edges & { stop: () => void }> {
     const edges = new Edges();
     const stop = await follow(bus, {
       bucket: buckets.edges,
@@ -96,7 +97,7 @@ export class Members {
   readonly all = new Map<string, KnownMember>();
   private constructor() {}
 
-  static async follow(bus: Bus, service: string): Promise<Members & { stop: () => void }> {
+  static async follow(bus: BusSession, service: string): Promise<Members & { stop: () => void }> {
     const members = new Members();
     const idOf = (key: string) => key.split(".").slice(2).join(".");
     const stop = await follow(bus, {
@@ -116,19 +117,13 @@ export class Members {
 }
 
 function readMember(text: string): KnownMember {
-  try {
-    const parsed = memberSchema.safeParse(JSON.parse(text));
-    if (parsed.success) return { member: parsed.data };
-    const issue = parsed.error.issues[0];
-    return { member: null, problem: `${issue?.path.join(".")}: ${issue?.message}` };
-  } catch {
-    return { member: null, problem: "is not JSON" };
-  }
+  const decoded = decode(memberSchema, text);
+  return "value" in decoded ? { member: decoded.value } : { member: null, problem: decoded.broken };
 }
 
 /** The highest KV revision of some members, as they are known, else as they are now. */
 export async function highestRevision(
-  bus: Bus,
+  bus: BusSession,
   service: string,
   ids: ReadonlySet<string>,
   known: ReadonlyMap<string, KnownMember>,

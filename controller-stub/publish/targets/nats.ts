@@ -1,9 +1,9 @@
 import type { ObjectInfo } from "@nats-io/obj";
+import { openReleases } from "../../../bus/buckets.ts";
 import { isConflict } from "../../../bus/retry.ts";
+import type { BusSession } from "../../../bus/session.ts";
 import { sha256Schema } from "../../../protocol/names.ts";
 import { objectUrl } from "../../../protocol/release.ts";
-import { openReleases } from "../../buckets.ts";
-import type { Bus } from "../../bus.ts";
 import type { LocalFile } from "../local-file.ts";
 import type { Target, Text } from "./target.ts";
 
@@ -11,7 +11,7 @@ import type { Target, Text } from "./target.ts";
 export class NatsTarget implements Target {
   readonly where = "the bus's object store";
 
-  constructor(readonly bus: Bus) {}
+  constructor(readonly bus: BusSession) {}
 
   addressOf(name: string): string {
     return objectUrl(name);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
-import { ensureAll } from "../../../controller-stub/buckets.ts";
+import { ensureAll } from "../../../bus/buckets.ts";
 import { startNats } from "../../support/nats/server.ts";
 import { endAll } from "../cli.ts";
 import { connectTo } from "../fake-host.ts";
@@ -14,7 +14,7 @@ afterEach(async () => {
 });
 
 async function stageOn(url: string, replicas: number): Promise<Stage> {
-  const bus = await connectTo(url, { servers: url.split(","), replicas });
+  const bus = await connectTo(url, { login: { servers: url.split(",") }, replicas });
   cleanup.push(() => bus.close());
   await ensureAll(bus);
   const stage = await Stage.set(url, bus, "web", { hosts: ["h1", "h2", "h3"], edges: ["e1"], replicas });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
-import { openBucket } from "../../../controller-stub/buckets.ts";
+import { openBucket } from "../../../bus/buckets.ts";
 import { buckets, keys } from "../../../protocol/subjects.ts";
 import { everywhere, type Stage, Theatre, until } from "./stage.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
-import { openBucket } from "../../../controller-stub/buckets.ts";
+import { openBucket } from "../../../bus/buckets.ts";
 import { Lock } from "../../../controller-stub/deploy/run/deploy-lock.ts";
 import { nextEpoch } from "../../../controller-stub/orders/epochs.ts";
 import { parseOrder } from "../../../protocol/order.ts";

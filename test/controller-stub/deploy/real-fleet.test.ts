@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { ensureAll } from "../../../controller-stub/buckets.ts";
+import { ensureAll } from "../../../bus/buckets.ts";
 import { publishRelease } from "../../../controller-stub/publish/releases.ts";
 import type { Host } from "../../support/agent/host.ts";
 import { useHosts } from "../../support/agent/hosts.ts";
