@@ -8,7 +8,7 @@ import { abortable } from "../daemon/abortable.ts";
 import { redact } from "../protocol/errors.ts";
 import { bucketInfo, keysIn } from "./bucket-info.ts";
 import type { Kept } from "./kept.ts";
-import { listen, type PutListener } from "./listen.ts";
+import { listenToKeys, type PutListener } from "./listen.ts";
 import type { Login } from "./login-rules.ts";
 import { reasonOf } from "./reason.ts";
 
@@ -120,7 +120,7 @@ export class BusConnection extends EventEmitter<ConnectionEvents> {
 
   /** Calls back with puts into a bucket, also after reconnections. @returns what ends that; null before the first connection */
   listen(bucket: string, filter: string, listener: PutListener): (() => void) | null {
-    return this.nc ? listen(this.nc, bucket, filter, listener) : null;
+    return this.nc ? listenToKeys(this.nc, bucket, filter, listener) : null;
   }
 
   /** A promise that is abandoned when the bus goes away: an answer that was on its way will not come. */

@@ -9,7 +9,7 @@ export interface PutListener {
 }
 
 /** Calls back with puts into a bucket, by a plain subscription without a consumer. @returns what ends it */
-export function listen(nc: NatsConnection, bucket: string, filter: string, listener: PutListener): () => void {
+export function listenToKeys(nc: NatsConnection, bucket: string, filter: string, listener: PutListener): () => void {
   const prefix = subjects.puts(bucket, "").length;
   const subscription = nc.subscribe(subjects.puts(bucket, filter), {
     callback: (error, message) => {

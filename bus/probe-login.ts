@@ -6,7 +6,7 @@ import type { Login } from "./login-rules.ts";
 import { reasonOf } from "./reason.ts";
 
 /** What became of an attempt to log in. `maxStreams` is 0 or less where there is no limit. */
-export type ProbeResult =
+export type LoginProbe =
   | { result: "refused"; why: string }
   | { result: "no JetStream"; why: string }
   | { result: "ok"; serverVersion: string | null; streams: number; maxStreams: number };
@@ -15,7 +15,7 @@ export type ProbeResult =
  * Logs in once, and asks JetStream for the account's limits.
  * @param servers those of the login's addresses to try
  */
-export async function probeLogin(login: Login, servers: readonly string[], timeoutMs: number): Promise<ProbeResult> {
+export async function probeLogin(login: Login, servers: readonly string[], timeoutMs: number): Promise<LoginProbe> {
   // The whole login says whether TLS is needed, and may have a user in the address of a server that is down.
   const hosts = servers.flatMap((address) => parseAddress(address)?.host ?? []);
   const options = { ...loginOptions(login), servers: hosts, name: "slotctl doctor", reconnect: false };

@@ -7,7 +7,7 @@ import { abortable } from "../daemon/abortable.ts";
 import { BusUnreachableError } from "../protocol/errors.ts";
 import { redactAddress } from "./address.ts";
 import type { FollowedBus } from "./follow-keys.ts";
-import { listen } from "./listen.ts";
+import { listenToKeys } from "./listen.ts";
 import { loginOptions } from "./login.ts";
 import type { Login } from "./login-rules.ts";
 import { reasonOf } from "./reason.ts";
@@ -92,7 +92,7 @@ class FollowedSession extends EventEmitter<{ up: [] }> implements FollowedBus {
   }
 
   listen(...[bucket, filter, listener]: Parameters<FollowedBus["listen"]>): () => void {
-    return listen(this.nc, bucket, filter, listener);
+    return listenToKeys(this.nc, bucket, filter, listener);
   }
 
   whileUp<T>(promise: Promise<T>): Promise<T> {

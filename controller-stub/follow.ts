@@ -22,7 +22,10 @@ const SILENT = { debug: () => {}, warn: () => {} };
  * buckets that are not written by compare-and-set: hosts and edges report every few seconds.
  * @returns once the present values were handed out, a function that ends it.
  */
-export async function follow(bus: BusSession, { bucket, filter, onValue, onGone }: Followed): Promise<() => void> {
+export async function followValues(
+  bus: BusSession,
+  { bucket, filter, onValue, onGone }: Followed,
+): Promise<() => void> {
   const kv = await openBucket(bus, bucket);
   const present = new Set<string>();
   const heard = new Set<string>();

@@ -4,7 +4,7 @@ import type { BusSession } from "../bus/session.ts";
 import { decode } from "../protocol/decode.ts";
 import { type HostStatus, hostStatusSchema } from "../protocol/host-status.ts";
 import { buckets, keys } from "../protocol/subjects.ts";
-import { follow } from "./follow.ts";
+import { followValues } from "./follow.ts";
 
 /** A host that has not reported for this long may be gone: agents report every 5 s. */
 export const staleAfterMs = 15_000;
@@ -38,7 +38,7 @@ export function followStatuses(
   onStatus: (status: HostStatus) => void,
   onMalformed: OnMalformed,
 ): Promise<() => void> {
-  return follow(bus, {
+  return followValues(bus, {
     bucket: buckets.hosts,
     filter: keys.host(service, "*"),
     onValue: (key, text) => {

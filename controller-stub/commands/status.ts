@@ -1,5 +1,5 @@
 import { type Command, createArgument } from "commander";
-import { listen } from "../../bus/listen.ts";
+import { listenToKeys } from "../../bus/listen.ts";
 import type { BusSession } from "../../bus/session.ts";
 import type { Deploy } from "../../protocol/deploy.ts";
 import type { HostStatus } from "../../protocol/host-status.ts";
@@ -79,8 +79,8 @@ async function watchStatus(context: Context, command: Command, service: string):
       );
     };
     const hints = [
-      listen(bus.nc, buckets.routes, keys.routes(service), { onPut: read }),
-      listen(bus.nc, buckets.deploys, keys.deploy(service), { onPut: read }),
+      listenToKeys(bus.nc, buckets.routes, keys.routes(service), { onPut: read }),
+      listenToKeys(bus.nc, buckets.deploys, keys.deploy(service), { onPut: read }),
     ];
     const draw = () => {
       const hosts = [...byHost.values()].sort((a, b) => (a.host < b.host ? -1 : 1));

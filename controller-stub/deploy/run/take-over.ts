@@ -1,4 +1,4 @@
-import { listen } from "../../../bus/listen.ts";
+import { listenToKeys } from "../../../bus/listen.ts";
 import type { BusSession } from "../../../bus/session.ts";
 import type { Deploy } from "../../../protocol/deploy.ts";
 import { buckets, keys } from "../../../protocol/subjects.ts";
@@ -19,7 +19,7 @@ export async function watchLock(
   onWait: (lock: Held) => void,
 ): Promise<Deploy["lock"]> {
   const changes = new ChangeSignal();
-  const unlisten = listen(bus.nc, buckets.deploys, keys.deploy(service), { onPut: () => changes.emit() });
+  const unlisten = listenToKeys(bus.nc, buckets.deploys, keys.deploy(service), { onPut: () => changes.emit() });
   try {
     await bus.persist(() => bus.nc.flush());
     const { lock } = (await readRecord(bus, service)).deploy;

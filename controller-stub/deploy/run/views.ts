@@ -7,7 +7,7 @@ import { type Member, memberSchema } from "../../../protocol/member.ts";
 import { hostToken } from "../../../protocol/names.ts";
 import { edgeStatusSchema } from "../../../protocol/routes.ts";
 import { buckets, keys } from "../../../protocol/subjects.ts";
-import { follow } from "../../follow.ts";
+import { followValues } from "../../follow.ts";
 import { followStatuses, type OnMalformed } from "../../hosts.ts";
 import type { KnownEdge } from "../decisions/barrier.ts";
 import { ChangeSignal } from "./change-signal.ts";
@@ -62,7 +62,7 @@ export class Edges {
 
   static async follow(bus: BusSession, service: string): Promise<Edges & { stop: () => void }> {
     const edges = new Edges();
-    const stop = await follow(bus, {
+    const stop = await followValues(bus, {
       bucket: buckets.edges,
       filter: keys.edge(service, "*"),
       onValue: (key, text) => {
@@ -100,7 +100,7 @@ export class Members {
   static async follow(bus: BusSession, service: string): Promise<Members & { stop: () => void }> {
     const members = new Members();
     const idOf = (key: string) => key.split(".").slice(2).join(".");
-    const stop = await follow(bus, {
+    const stop = await followValues(bus, {
       bucket: buckets.serversets,
       filter: `${service}.*.*.*`,
       onValue: (key, text, revision) => {

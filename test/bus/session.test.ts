@@ -8,8 +8,8 @@ import { isTransient, persist } from "../../bus/retry.ts";
 import type { BusSession } from "../../bus/session.ts";
 import { bucketSettings } from "../../protocol/bucket-settings.ts";
 import { buckets, eventStream } from "../../protocol/subjects.ts";
+import { connectTo } from "../controller-stub/fake-host.ts";
 import { type NatsServer, startNats } from "../support/nats/server.ts";
-import { connectTo } from "./fake-host.ts";
 
 let nats: NatsServer;
 let bus: BusSession;
