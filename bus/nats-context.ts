@@ -28,6 +28,17 @@ const readFields = z.object({
   tls_first: z.boolean().default(false),
 });
 
+/** Settings of a login that have another name in a context. */
+export const contextFields: Readonly<Record<string, string>> = {
+  servers: "url",
+  credentials_file: "creds",
+  nkey_file: "nkey",
+  password_file: "password",
+  ca_file: "ca",
+  cert_file: "cert",
+  key_file: "key",
+};
+
 /** Without effect on what slotd does. */
 const IGNORED = ["description", "color_scheme", "jetstream_event_prefix"];
 

@@ -1,113 +1,98 @@
 import { accessSync, constants } from "node:fs";
 import { defaultServer, parseAddress } from "../bus/address.ts";
 import { type Login, loginFaults, loginFiles } from "../bus/login-rules.ts";
-import { contextDirectory, NatsContextError, readNatsContext } from "../bus/nats-context.ts";
+import { contextDirectory, contextFields, NatsContextError, readNatsContext } from "../bus/nats-context.ts";
 import { UsageError } from "./errors.ts";
 import { type LoginOptions, list } from "./options.ts";
 
-/** A setting's option, and the variable that stands in for it. */
-const NAMES = {
-  servers: ["--nats", "SLOTD_NATS"],
-  context: ["--context", "SLOTD_CONTEXT"],
-  credentials_file: ["--creds", "SLOTD_CREDS"],
-  nkey_file: ["--nkey", "SLOTD_NKEY"],
-  user: ["--user", "SLOTD_USER"],
-  password_file: ["--password-file", "SLOTD_PASSWORD_FILE"],
-  token_file: ["--token-file", "SLOTD_TOKEN_FILE"],
-  ca_file: ["--tlsca", "SLOTD_TLSCA"],
-  cert_file: ["--tlscert", "SLOTD_TLSCERT"],
-  key_file: ["--tlskey", "SLOTD_TLSKEY"],
+/** Setting → the option that sets it, by its name and its key, and the variable that stands in for it. */
+const SETTINGS = {
+  servers: ["--nats", "nats", "SLOTD_NATS"],
+  context: ["--context", "context", "SLOTD_CONTEXT"],
+  credentials_file: ["--creds", "creds", "SLOTD_CREDS"],
+  nkey_file: ["--nkey", "nkey", "SLOTD_NKEY"],
+  user: ["--user", "user", "SLOTD_USER"],
+  password_file: ["--password-file", "passwordFile", "SLOTD_PASSWORD_FILE"],
+  token_file: ["--token-file", "tokenFile", "SLOTD_TOKEN_FILE"],
+  ca_file: ["--tlsca", "tlsca", "SLOTD_TLSCA"],
+  cert_file: ["--tlscert", "tlscert", "SLOTD_TLSCERT"],
+  key_file: ["--tlskey", "tlskey", "SLOTD_TLSKEY"],
 } as const;
-type Setting = keyof typeof NAMES;
-type Settings = Partial<Record<Exclude<Setting, "servers">, string | undefined>>;
+type Setting = keyof typeof SETTINGS;
 
-/** Who one is. A login on the command line replaces the one in the environment as a whole. */
+/** What says who one is. On the command line it replaces all of that in the environment. */
 const WAYS = ["context", "credentials_file", "nkey_file", "user", "password_file", "token_file"] as const;
+
+/** Setting → its value, and the option or variable that it came by. Several servers are separated by commas. */
+type Chosen = Partial<Record<Setting, { value: string; from: string }>>;
 
 /**
  * The login that the options mean, or the environment where they say nothing.
  * @throws UsageError naming the option, or the variable, and the rule
  */
 export function chooseLogin(options: LoginOptions, env: NodeJS.ProcessEnv): Login {
-  const given = fromOptions(options);
-  const standIn = fromEnvironment(env);
-  const isGiven = WAYS.some((way) => given[way] !== undefined) || options.nats?.some(hasLogin) === true;
-  if (isGiven) for (const way of WAYS) delete standIn[way];
-  const name = (setting: string): string => {
-    const [option, variable] = NAMES[setting as Setting] ?? [setting, setting];
-    return given[setting as keyof Settings] === undefined && standIn[setting as keyof Settings] ? variable : option;
+  const chosen = choose(options, env);
+  const { context } = chosen;
+  const login = context ? mergeContext(chosen, readContext(context, env)) : toLogin(chosen);
+  const short = (setting: string) => {
+    const given = chosen[setting as Setting];
+    if (given) return given.from;
+    return context ? (contextFields[setting] ?? setting) : (SETTINGS[setting as Setting]?.[0] ?? setting);
   };
-  const { context, ca_file, cert_file, key_file, ...login } = { ...standIn, ...defined(given) };
-  const files = defined({ ca_file, cert_file, key_file });
-  const other = WAYS.find((way) => way !== "context" && login[way] !== undefined);
-  if (context !== undefined && other) throw new UsageError(name("context"), `must not be combined with ${name(other)}`);
-  const found = context === undefined ? {} : readContext(name("context"), context, env);
-  const tls = { ...defined(found.tls ?? {}), ...files };
-  const whole: Login = {
-    servers: options.nats ?? found.servers ?? serversFrom(env, isGiven),
-    ...login,
-    ...defined(found),
-    ...(Object.keys(tls).length > 0 && { tls }),
-  };
-  if (options.nats) whole.servers = options.nats;
-  check(whole, context === undefined ? name : (setting) => `${setting} of context ${context}`, context, name);
-  return whole;
+  const whole = (setting: string) =>
+    context && !chosen[setting as Setting] ? `${context.from} ${context.value}: ${short(setting)}` : short(setting);
+  check(login, short, whole);
+  return login;
 }
 
-function check(
-  login: Login,
-  say: (setting: string) => string,
-  context: string | undefined,
-  name: (s: string) => string,
-) {
-  const [fault] = loginFaults(login, say);
-  if (fault) {
-    const setting = String(fault.path.findLast((part) => typeof part === "string"));
-    if (context === undefined || setting === "servers") throw new UsageError(name(setting), fault.rule);
-    throw new UsageError(name("context"), `${context}: ${setting} ${fault.rule}`);
+function choose(options: LoginOptions, env: NodeJS.ProcessEnv): Chosen {
+  const given: Chosen = {};
+  const standIn: Chosen = {};
+  for (const setting of Object.keys(SETTINGS) as Setting[]) {
+    const [option, key, variable] = SETTINGS[setting];
+    const value = options[key];
+    if (value !== undefined) given[setting] = { value: String(value), from: option };
+    if (env[variable]) standIn[setting] = { value: env[variable], from: variable };
   }
-  for (const { setting, file } of loginFiles(login)) {
-    try {
-      accessSync(file, constants.R_OK);
-    } catch (cause) {
-      throw new UsageError(say(setting), `can't be read: ${(cause as Error).message}`, { cause });
-    }
+  const saysWho = WAYS.some((way) => given[way]) || options.nats?.some((address) => parseAddress(address)?.username);
+  if (saysWho) {
+    for (const way of WAYS) delete standIn[way];
+    if (standIn.servers) standIn.servers.value = list(standIn.servers.value).map(withoutLogin).join();
   }
+  return { ...standIn, ...given };
 }
 
-function readContext(option: string, context: string, env: NodeJS.ProcessEnv): Partial<Login> {
-  try {
-    return readNatsContext(context, contextDirectory(env), env.HOME ?? "");
-  } catch (cause) {
-    if (cause instanceof NatsContextError) throw new UsageError(option, `${context}: ${cause.message}`, { cause });
-    throw cause;
-  }
-}
-
-function fromOptions(options: LoginOptions): Settings {
+function toLogin(chosen: Chosen): Login {
+  const { credentials_file, nkey_file, user, password_file, token_file, ca_file, cert_file, key_file } = chosen;
+  const tls = { ca_file: ca_file?.value, cert_file: cert_file?.value, key_file: key_file?.value };
   return {
-    context: options.context,
-    credentials_file: options.creds,
-    nkey_file: options.nkey,
-    user: options.user,
-    password_file: options.passwordFile,
-    token_file: options.tokenFile,
-    ca_file: options.tlsca,
-    cert_file: options.tlscert,
-    key_file: options.tlskey,
+    servers: serversOf(chosen),
+    credentials_file: credentials_file?.value,
+    nkey_file: nkey_file?.value,
+    user: user?.value,
+    password_file: password_file?.value,
+    token_file: token_file?.value,
+    ...((ca_file || cert_file || key_file) && { tls }),
   };
 }
 
-function fromEnvironment(env: NodeJS.ProcessEnv): Settings {
-  const variables = Object.entries(NAMES).filter(([setting]) => setting !== "servers");
-  return defined(Object.fromEntries(variables.map(([setting, [, variable]]) => [setting, env[variable] || undefined])));
+/** A context is a login; the servers of the command line, and TLS settings, override its own. */
+function mergeContext(chosen: Chosen, context: Partial<Login>): Login {
+  const other = WAYS.find((way) => way !== "context" && chosen[way]);
+  if (other) throw new UsageError(chosen.context?.from as string, `must not be combined with ${chosen[other]?.from}`);
+  const overridden = chosen.servers?.from === SETTINGS.servers[0];
+  const servers = overridden ? serversOf(chosen) : (context.servers ?? serversOf(chosen));
+  const { tls } = toLogin(chosen);
+  const merged = {
+    ...context.tls,
+    ...Object.fromEntries(Object.entries(tls ?? {}).filter(([, file]) => file !== undefined)),
+  };
+  return { ...context, servers, ...((tls || context.tls) && { tls: merged }) };
 }
 
-/** @param bare without the logins in the addresses, in place of which another is given */
-function serversFrom({ SLOTD_NATS: text = "" }: NodeJS.ProcessEnv, bare: boolean): string[] {
-  const servers = list(text);
-  if (servers.length === 0) return [defaultServer];
-  return bare ? servers.map((address) => withoutLogin(address)) : servers;
+function serversOf({ servers }: Chosen): string[] {
+  const addresses = list(servers?.value ?? "");
+  return addresses.length > 0 ? addresses : [defaultServer];
 }
 
 function withoutLogin(address: string): string {
@@ -115,10 +100,30 @@ function withoutLogin(address: string): string {
   return url ? `${url.protocol}//${url.host}` : address;
 }
 
-function hasLogin(address: string): boolean {
-  return Boolean(parseAddress(address)?.username);
+function readContext(context: { value: string; from: string }, env: NodeJS.ProcessEnv): Partial<Login> {
+  try {
+    return readNatsContext(context.value, contextDirectory(env), env.HOME ?? "");
+  } catch (cause) {
+    if (!(cause instanceof NatsContextError)) throw cause;
+    throw new UsageError(`${context.from} ${context.value}:`, cause.message, { cause });
+  }
 }
 
-function defined<T extends object>(values: T): { [K in keyof T]: T[K] } {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as T;
+/**
+ * @param short a setting as the user knows it
+ * @param whole the same, with where it is set
+ */
+function check(login: Login, short: (setting: string) => string, whole: (setting: string) => string): void {
+  const [fault] = loginFaults(login, short);
+  if (fault) {
+    const setting = fault.path.findLast((part) => typeof part === "string") as string;
+    throw new UsageError(whole(setting), fault.rule);
+  }
+  for (const { setting, file } of loginFiles(login)) {
+    try {
+      accessSync(file, constants.R_OK);
+    } catch (cause) {
+      throw new UsageError(whole(setting), `can't be read: ${(cause as Error).message}`, { cause });
+    }
+  }
 }

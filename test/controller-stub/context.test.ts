@@ -106,9 +106,17 @@ describe("a context of the nats command", () => {
 
   it("is refused where it has two logins, or half of one", async () => {
     context("two", { ...good(), token: SECRET });
-    await isUsage(/--context two: .*must not be combined with/, {}, "--context", "two");
+    await isUsage(/--context two: user must not be combined with token/, {}, "--context", "two");
     context("half", { ...good(), password: "" });
-    await isUsage(/--context half: .*is required with/, {}, "--context", "half");
+    await isUsage(/--context half: password is required with user/, {}, "--context", "half");
+  });
+
+  it("is refused where its server, or a file that it names, is no good", async () => {
+    context("bad", { ...good(), url: "http://bus" });
+    await isUsage(/--context bad: url must be a nats:\/\//, {}, "--context", "bad");
+    context("lost", { ...good(), ca: "/nowhere" });
+    await isUsage(/--context lost: ca can't be read/, {}, "--context", "lost");
+    await succeeds({}, "--context", "lost", "--tlsca", authority.cert);
   });
 
   it("is refused where it is malformed or missing, without a word of what is in it", async () => {

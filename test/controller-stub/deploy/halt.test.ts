@@ -199,7 +199,7 @@ test("a record that can't be read is left alone, and named", async () => {
   for (const [verb, ...args] of [["deploy", "A"], ["resume"], ["status"]] as [string, ...string[]][]) {
     const { code, stderr } = await stage.run(verb, ...args);
     assert.equal(code, 1);
-    assert.match(stderr, /can't be read; mend it, or delete it/);
+    assert.match(stderr, /can't be read \(.+\); fix it, or delete it/);
   }
   assert.equal((await kv.get(stage.service))?.string(), '{"service":"web"}');
   await kv.delete(stage.service);
