@@ -40,6 +40,7 @@ export class KeyFollower {
     private readonly log: Pick<Logger, "debug" | "warn">,
   ) {}
 
+  /** Listens from now on, and reads when the bus comes up. Where it is up already, the caller reads first. */
   start(): void {
     this.bus.on("up", this.onUp);
     this.timer = setInterval(() => void this.refresh(), REREAD_MS * (0.9 + Math.random() * 0.2));

@@ -28,7 +28,8 @@ export async function followValues(
 ): Promise<() => void> {
   const kv = await openBucket(bus, bucket);
   const present = new Set<string>();
-  const heard = new Set<string>();
+  /** Of each read that is under way: the keys that were heard since it began. */
+  const reads = new Set<Set<string>>();
   const take = (key: string, text: string, revision?: number) => {
     present.add(key);
     onValue(key, text, revision);
@@ -38,14 +39,16 @@ export async function followValues(
   };
   const reader = {
     onPut: (key: string, text: string | null) => {
-      heard.add(key);
+      for (const heard of reads) heard.add(key);
       if (text === null) drop(key);
       else take(key, text);
     },
     /** What was read may be older than what was heard in the meantime. */
     read: async () => {
-      heard.clear();
-      const values = new Map((await readValues(bus, kv, filter)).map((entry) => [entry.key, entry]));
+      const heard = new Set<string>();
+      reads.add(heard);
+      const entries = await readValues(bus, kv, filter).finally(() => reads.delete(heard));
+      const values = new Map(entries.map((entry) => [entry.key, entry]));
       for (const [key, entry] of values) if (!heard.has(key)) take(key, entry.string(), entry.revision);
       for (const key of present) if (!values.has(key) && !heard.has(key)) drop(key);
     },
