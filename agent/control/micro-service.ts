@@ -3,7 +3,7 @@ import type { Bus } from "../../bus/connection.ts";
 import { OrderMalformedError, toSlotdError } from "../../protocol/errors.ts";
 import { microService, subjects } from "../../protocol/subjects.ts";
 import type { Config } from "../config/schema.ts";
-import type { OutputLine } from "../output/output.ts";
+import type { OutputLine } from "../output/worker-output.ts";
 import type { Api } from "./api.ts";
 
 /** What a message carries beside its payload. */

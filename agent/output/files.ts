@@ -3,9 +3,9 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { FollowedFile } from "./followed-file.ts";
-import type { Output, OutputFilter, OutputLine, Writer } from "./output.ts";
 import { type Tail, tail } from "./tail.ts";
 import { Trimmer } from "./trimmer.ts";
+import type { OutputFilter, OutputLine, WorkerOutput, Writer } from "./worker-output.ts";
 
 const FOLLOW_MS = 200;
 const MODE = 0o640;
@@ -17,7 +17,7 @@ interface OutputFile {
 }
 
 /** A file for each seat of each slot, over all versions: `SLOT-WORKER.log`, and its older half `.log.1`. */
-export class FileOutput implements Output {
+export class FileOutput implements WorkerOutput {
   private readonly trimmer: Trimmer;
 
   constructor(
