@@ -16,6 +16,11 @@ export function openOutput(
 ): WorkerOutput {
   const onLost = (writer: Writer, err: Error) =>
     log.warn({ err, ...writer }, "journald took no connection: what this worker writes is lost");
+  const onNoHoles = () =>
+    log.warn(
+      { directory },
+      "this file system can't free parts of files: output files are copied and truncated, which may lose lines",
+    );
   const journal = output === "journal" || (output === "auto" && ownOutputGoesToJournald(environment));
-  return journal ? new JournaldOutput(service, onLost) : new FileOutput(directory, max_worker_bytes);
+  return journal ? new JournaldOutput(service, onLost) : new FileOutput(directory, max_worker_bytes, onNoHoles);
 }
