@@ -1,3 +1,4 @@
+import { constants } from "node:os";
 import koffi from "koffi";
 import { NativeError } from "./libc.ts";
 
@@ -8,8 +9,9 @@ const lseek = lib.func("int64_t lseek(int fd, int64_t offset, int whence)");
 const FALLOC_FL_KEEP_SIZE = 1;
 const FALLOC_FL_PUNCH_HOLE = 2;
 const SEEK_DATA = 3;
-/** What file systems answer that have no holes, or no files that reach as far. EPERM: a seccomp filter. */
-const UNSUPPORTED = ["EOPNOTSUPP", "ENOSYS", "EFBIG", "EINVAL", "EPERM"];
+const { EOPNOTSUPP, ENOSYS, EFBIG, EINVAL, EPERM, ENXIO } = constants.errno;
+/** The answers of file systems without holes, or without files as large. EPERM: a seccomp filter. */
+const UNSUPPORTED = [EOPNOTSUPP, ENOSYS, EFBIG, EINVAL, EPERM];
 
 /**
  * Gives a part of a file back to the file system; it reads as NULs then, and the file's size stays. Blocks that lie only partly in it
@@ -35,7 +37,7 @@ export async function canPunchHoles(fd: number, maxSize: number): Promise<boolea
     await punchHole(fd, maxSize, maxSize + 1);
     return true;
   } catch (error) {
-    return !UNSUPPORTED.includes((error as NativeError).code);
+    return !(error instanceof NativeError && UNSUPPORTED.includes(error.errno));
   }
 }
 
@@ -44,7 +46,7 @@ export function firstData(fd: number): number | null {
   const found = Number(lseek(fd, 0, SEEK_DATA));
   if (found !== -1) return found;
   const error = new NativeError("lseek", koffi.errno());
-  if (error.code === "ENXIO") return null;
-  if (error.code === "EINVAL") return 0;
+  if (error.errno === ENXIO) return null;
+  if (error.errno === EINVAL) return 0;
   throw error;
 }
