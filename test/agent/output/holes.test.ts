@@ -168,22 +168,22 @@ for (const [place, open] of places)
       flood(t, fixture, { maxBytes: 32 * MIB, size: () => fixture.allocated() }));
 
     it("lose nothing when agents are killed while they trim", async () => {
-      const maxBytes = 2 * MIB;
+      const maxBytes = MIB / 2;
       const output = new FileOutput(fixture.directory, maxBytes);
       const path = fixture.path();
       const script = `const {writeSync} = require("node:fs"); const zero = new Int32Array(new SharedArrayBuffer(4));
-        for (let n = 0; ; n += 1000) { let text = ""; for (let i = n; i < n + 1000; i++) text += "line " + i + "\\n";
+        for (let n = 0; ; n += 200) { let text = ""; for (let i = n; i < n + 200; i++) text += "line " + i + "\\n";
           writeSync(1, text); Atomics.wait(zero, 0, 0, 1); }`;
       const worker = fixture.start(output, script);
       for (let round = 0; round < 5; round++) {
         const agent = spawn(process.execPath, [TRIM, fixture.directory, String(maxBytes)], { stdio: "inherit" });
         fixture.endsWithTest(agent);
         const from = statSync(path).size;
-        await until("it has trimmed", () => statSync(path).size > from + maxBytes * 1.5, PATIENT);
+        await until("it has trimmed", () => statSync(path).size > from + maxBytes * 3, PATIENT);
         assert.equal(agent.exitCode, null);
         await end(agent);
         // The last line may be under way.
-        assertConsecutive((await told(new FileOutput(fixture.directory, maxBytes), 1e6)).slice(0, -1));
+        assertConsecutive((await told(new FileOutput(fixture.directory, maxBytes), 100_000)).slice(0, -1));
       }
       assert.equal(worker.exitCode, null);
       await end(worker);
@@ -191,7 +191,7 @@ for (const [place, open] of places)
       assert(fixture.allocated() <= maxBytes);
       const lines = kept(path).toString().trimEnd().split("\n");
       assertConsecutive(lines);
-      assert(lines.length > 50_000, `${lines.length} lines`);
+      assert(lines.length > 10_000, `${lines.length} lines`);
     });
 
     it("show a slow reader whole lines only, from where the kept part begins", async () => {
