@@ -111,9 +111,9 @@ for (const [place, open] of places)
     });
 
     it("lose no line for a follower that keeps up, while several processes write at full speed", async (t) => {
-      const maxBytes = 8 * MIB;
+      const maxBytes = 4 * MIB;
       const output = new FileOutput(fixture.directory, maxBytes);
-      const [processes, rounds, burst] = [3, 20, 8_000];
+      const [processes, rounds, burst] = [3, 20, 4_000];
       const script = (name: number) => `const {writeSync} = require("node:fs"); let next = 0;
         process.stdin.on("data", (asked) => { for (let left = asked.length * ${burst}; left > 0; left--)
           writeSync(1, "${name} " + String(next++).padStart(40, "0") + "\\n"); });`;
@@ -134,7 +134,7 @@ for (const [place, open] of places)
           const before = fixture.allocated();
           largest = Math.max(largest, before);
           await output.trim();
-          if (fixture.allocated() < before - MIB) holes++;
+          if (fixture.allocated() < before - MIB / 2) holes++;
           await new Promise((resolve) => setTimeout(resolve, 5));
         }
       })();
@@ -152,7 +152,6 @@ for (const [place, open] of places)
       assert.deepEqual(next, Array(processes).fill(rounds * burst));
       t.diagnostic(`${holes} holes; largest ${(largest / MIB).toFixed(1)} MiB`);
       assert(holes >= 5, `${holes} holes`);
-      // Between two checks, the bursts under way may be added.
       assert(largest <= maxBytes, `${largest} bytes`);
       const last = await told(output, 10_000);
       for (const name of writers.keys()) {
