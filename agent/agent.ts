@@ -20,7 +20,8 @@ import type { Journal } from "./journal/journal.ts";
 import { AccountLookup } from "./os/account.ts";
 import { bootId } from "./os/process.ts";
 import type { ServiceManager } from "./os/service-manager.ts";
-import { type Output, openOutput } from "./output/output.ts";
+import { openOutput } from "./output/open-output.ts";
+import type { WorkerOutput } from "./output/worker-output.ts";
 import { keepPolicy, releaseBounds } from "./releases/bounds.ts";
 import { objectSource } from "./releases/fetch/object-source.ts";
 import { CleanUp } from "./releases/store/clean-up.ts";
@@ -50,7 +51,7 @@ const SETTLED_MS = 100;
 export class Agent {
   readonly events = new EventLog();
   readonly slots: ReadonlyMap<string, Slot>;
-  readonly output: Output;
+  readonly output: WorkerOutput;
   readonly inventory: Inventory;
   readonly bus: BusConnection;
   private readonly lock: { release(): void };

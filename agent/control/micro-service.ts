@@ -4,7 +4,7 @@ import { parseJson } from "../../protocol/decode.ts";
 import { OrderMalformedError, toSlotdError } from "../../protocol/errors.ts";
 import { microService, subjects } from "../../protocol/subjects.ts";
 import type { Config } from "../config/schema.ts";
-import type { OutputLine } from "../output/output.ts";
+import type { OutputLine } from "../output/worker-output.ts";
 import type { Api } from "./api.ts";
 
 /** What a message carries beside its payload. */

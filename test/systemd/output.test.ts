@@ -390,8 +390,8 @@ test("workers write to files where the configuration says so, within their bound
 
   const file = first?.output as string;
   const size = async () => {
-    const { stdout } = await host.run(`stat -c %s ${file} ${file}.1 2>/dev/null`, { check: false });
-    return stdout.split("\n").reduce((sum, size) => sum + Number(size), 0);
+    const { stdout } = await host.run(`stat -c %b ${file} ${file}.1 2>/dev/null`, { check: false });
+    return stdout.split("\n").reduce((sum, blocks) => sum + Number(blocks) * 512, 0);
   };
   const rate = 100 * MIB;
   const largest = await flooded(t, rate, size);

@@ -1,7 +1,3 @@
-import type { Logger } from "pino";
-import { FileOutput } from "./files.ts";
-import { JournalOutput, journalIsThere } from "./journal.ts";
-
 /** One of a slot's workers, by what it serves: its output is kept under this name. */
 export interface Writer {
   slot: string;
@@ -24,7 +20,7 @@ export interface OutputLine {
 }
 
 /** Where the workers' output goes. It never passes through the agent, whose end must not touch it. */
-export interface Output {
+export interface WorkerOutput {
   /** A descriptor for a worker's standard output and error; whoever asked closes it. */
   open(writer: Writer): number;
   /** Where a person finds what a worker wrote: a file, or `journal:` and the identifier. */
@@ -35,21 +31,4 @@ export interface Output {
   read(filter: OutputFilter, follow: AbortSignal | null): AsyncGenerator<OutputLine>;
   /** Keeps what is there within its bounds; called every second. */
   trim(): Promise<void>;
-}
-
-/**
- * The journal where the agent's own output goes there too, or where it is asked for; else files.
- * @param environment of the agent
- */
-export function openOutput(
-  service: string,
-  directory: string,
-  { output, max_worker_bytes }: { output: "auto" | "journal" | "files"; max_worker_bytes: number },
-  environment: NodeJS.ProcessEnv,
-  log: Logger,
-): Output {
-  const onLost = (writer: Writer, err: Error) =>
-    log.warn({ err, ...writer }, "journald took no connection: what this worker writes is lost");
-  const journal = output === "journal" || (output === "auto" && journalIsThere(environment));
-  return journal ? new JournalOutput(service, onLost) : new FileOutput(directory, max_worker_bytes);
 }

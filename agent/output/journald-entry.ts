@@ -1,4 +1,4 @@
-import type { OutputLine } from "./output.ts";
+import type { OutputLine } from "./worker-output.ts";
 
 /** A line, and where it stands in the journal. */
 export interface Entry {

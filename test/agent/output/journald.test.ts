@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { closeSync, existsSync, fstatSync, openSync } from "node:fs";
 import { describe, it } from "node:test";
-import { journalIsThere } from "../../../agent/output/journal.ts";
-import { isAfter, parseEntry } from "../../../agent/output/journal-entry.ts";
+import { ownOutputGoesToJournald } from "../../../agent/output/journald.ts";
+import { isAfter, parseEntry } from "../../../agent/output/journald-entry.ts";
 
 describe("entries of the journal", () => {
   const cursor = (fields: Record<string, string>) =>
@@ -48,9 +48,9 @@ describe("the journal", () => {
     const { dev, ino } = fstatSync(fd);
     // A machine without systemd has none in any case.
     const socket = existsSync("/run/systemd/journal/stdout");
-    assert.equal(journalIsThere({ JOURNAL_STREAM: `${dev}:${ino}` }, [fd]), socket);
-    assert.equal(journalIsThere({ JOURNAL_STREAM: `${dev}:${ino}0` }, [fd]), false);
-    assert.equal(journalIsThere({ JOURNAL_STREAM: "" }, [fd]), false);
-    assert.equal(journalIsThere({}, [fd]), false);
+    assert.equal(ownOutputGoesToJournald({ JOURNAL_STREAM: `${dev}:${ino}` }, [fd]), socket);
+    assert.equal(ownOutputGoesToJournald({ JOURNAL_STREAM: `${dev}:${ino}0` }, [fd]), false);
+    assert.equal(ownOutputGoesToJournald({ JOURNAL_STREAM: "" }, [fd]), false);
+    assert.equal(ownOutputGoesToJournald({}, [fd]), false);
   });
 });

@@ -5,8 +5,8 @@ import { promisify } from "node:util";
 import { unixAddress } from "../os/address.ts";
 import * as libc from "../os/libc.ts";
 import { unitName } from "../os/unit.ts";
-import { type Entry, isAfter, JSON_LINES, parseEntry } from "./journal-entry.ts";
-import type { Output, OutputFilter, OutputLine, Writer } from "./output.ts";
+import { type Entry, isAfter, JSON_LINES, parseEntry } from "./journald-entry.ts";
+import type { OutputFilter, OutputLine, WorkerOutput, Writer } from "./worker-output.ts";
 
 /** systemd-journald's stream socket: what a service's standard output is connected to. */
 const SOCKET = "/run/systemd/journal/stdout";
@@ -23,7 +23,7 @@ const MAX_ANSWER = 64 * 1024 ** 2;
 const run = promisify(execFile);
 
 /** Whether systemd has connected the agent's own output to a journal. The variable alone is inherited by others too: systemd.exec(5). */
-export function journalIsThere(
+export function ownOutputGoesToJournald(
   { JOURNAL_STREAM }: NodeJS.ProcessEnv,
   descriptors: readonly number[] = [2, 1],
 ): boolean {
@@ -46,7 +46,7 @@ function fileId(fd: number): string | null {
  * `SERVICE/SLOT/VERSION/WORKER`, for example `journalctl -t web/a/v42/0`. journald bounds what it keeps, and how much it takes of a
  * service that writes too much. It splits lines of more than 48 KiB, and leaves out empty ones.
  */
-export class JournalOutput implements Output {
+export class JournaldOutput implements WorkerOutput {
   private readonly unit = unitName();
 
   constructor(
