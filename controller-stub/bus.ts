@@ -11,7 +11,7 @@ import {
 } from "@nats-io/transport-node";
 import { persist } from "../bus/retry.ts";
 import { BusUnreachableError, redact } from "../protocol/errors.ts";
-import { UsageError } from "./errors.ts";
+import { ArgumentError } from "./errors.ts";
 
 export const defaultServer = "nats://127.0.0.1:4222";
 export const defaultTimeoutMs = 5000;
@@ -89,7 +89,7 @@ function parseServer(text: string): URL {
   const address = text.includes("://") ? text : `nats://${text}`;
   const url = URL.canParse(address) ? new URL(address) : undefined;
   if (url && ["nats:", "tls:"].includes(url.protocol) && url.hostname !== "") return url;
-  throw new UsageError("--nats", `must be a nats://HOST:PORT address, not ${JSON.stringify(redact(text))}`);
+  throw new ArgumentError("--nats", `must be a nats://HOST:PORT address, not ${JSON.stringify(redact(text))}`);
 }
 
 /** As nats-server reads an address: a user with a password, or else a token. */
@@ -102,7 +102,7 @@ function readCreds(file: string): Uint8Array {
   try {
     return readFileSync(file);
   } catch (cause) {
-    throw new UsageError("--creds", `can't be read: ${(cause as Error).message}`, { cause });
+    throw new ArgumentError("--creds", `can't be read: ${(cause as Error).message}`, { cause });
   }
 }
 

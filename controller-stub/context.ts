@@ -1,11 +1,11 @@
 import type { Command } from "commander";
 import { type Bus, connectBus, defaultServer, defaultTimeoutMs } from "./bus.ts";
-import { type GlobalOptions, list } from "./options.ts";
-import type { Output } from "./terminal/output.ts";
+import { type ControllerOptions, splitList } from "./options.ts";
+import type { CommandOutput } from "./terminal/output.ts";
 
 /** What a verb has to work with. */
 export interface Context {
-  output: Output;
+  output: CommandOutput;
   signal: AbortSignal;
   /** SLOTD_NATS. */
   natsFromEnv: string | undefined;
@@ -13,8 +13,8 @@ export interface Context {
   user: string;
 }
 
-export function globals(command: Command): GlobalOptions {
-  return command.optsWithGlobals<GlobalOptions>();
+export function globalOptions(command: Command): ControllerOptions {
+  return command.optsWithGlobals<ControllerOptions>();
 }
 
 /** Connects as the global options say, and closes the connection whatever happens. */
@@ -24,8 +24,8 @@ export async function withBus<T>(
   use: (bus: Bus) => Promise<T>,
   { timeoutMs }: { timeoutMs?: number } = {},
 ): Promise<T> {
-  const { nats, creds, timeout, replicas } = globals(command);
-  const fromEnv = list(context.natsFromEnv ?? "");
+  const { nats, creds, timeout, replicas } = globalOptions(command);
+  const fromEnv = splitList(context.natsFromEnv ?? "");
   const bus = await connectBus({
     servers: nats ?? (fromEnv.length > 0 ? fromEnv : [defaultServer]),
     credsFile: creds,

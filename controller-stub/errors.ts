@@ -22,7 +22,7 @@ export abstract class ControllerError extends Error {
 }
 
 /** An argument or option breaks a rule. */
-export class UsageError extends ControllerError {
+export class ArgumentError extends ControllerError {
   readonly code = "USAGE";
   override readonly exitCode = exitCodes.usage;
   constructor(
@@ -93,7 +93,7 @@ export class OrderNotDoneError extends ControllerError {
 }
 
 /** The person at the keyboard, or the service manager, ended the command. */
-export class InterruptedError extends ControllerError {
+export class EndedBySignalError extends ControllerError {
   readonly code = "INTERRUPTED";
   constructor(
     signal: string,

@@ -8,12 +8,12 @@ import { follow } from "./follow.ts";
 export const staleAfterMs = 15_000;
 
 /** How old a status is by this machine's clock; never less than nothing, since clocks differ. */
-export function ageMs(status: HostStatus, now: number): number {
+export function reportAgeMs(status: HostStatus, now: number): number {
   return Math.max(0, now - Date.parse(status.observedAt));
 }
 
 export function isStale(status: HostStatus, now: number): boolean {
-  return ageMs(status, now) > staleAfterMs;
+  return reportAgeMs(status, now) > staleAfterMs;
 }
 
 export type OnMalformed = (key: string, why: string) => void;

@@ -2,8 +2,8 @@ import { Command, CommanderError, Option } from "commander";
 import { type SlotdError, toSlotdError } from "../protocol/errors.ts";
 import { defaultServer, defaultTimeoutMs } from "./bus.ts";
 import { ControllerError, exitCodes, OrderNotDoneError } from "./errors.ts";
-import { aTimeout, servers, wholeNumber } from "./options.ts";
-import type { Output } from "./terminal/output.ts";
+import { parseServers, parseTimeout, wholeNumberParser } from "./options.ts";
+import type { CommandOutput } from "./terminal/output.ts";
 
 const AFTER = `
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the bus can't be reached.
@@ -21,12 +21,12 @@ export function createProgram(): Command {
       new Option(
         "--nats <url>",
         `servers of the bus; repeatable, or with commas (SLOTD_NATS, or ${defaultServer})`,
-      ).argParser(servers),
+      ).argParser(parseServers),
     )
     .option("--creds <file>", "a user's credentials for the bus")
     .option("--json", "print JSON")
-    .option("--timeout <ms>", `how long the bus, and --wait, may take (${defaultTimeoutMs}; 600000)`, aTimeout)
-    .option("--replicas <n>", "copies of what is created on the bus", wholeNumber(1, 5), 1)
+    .option("--timeout <ms>", `how long the bus, and --wait, may take (${defaultTimeoutMs}; 600000)`, parseTimeout)
+    .option("--replicas <n>", "copies of what is created on the bus", wholeNumberParser(1, 5), 1)
     .addHelpText("after", AFTER)
     .configureHelp({ showGlobalOptions: true })
     .exitOverride()
@@ -34,7 +34,7 @@ export function createProgram(): Command {
 }
 
 /** Runs the command. Errors stop here. @returns the exit code */
-export async function runProgram(program: Command, args: readonly string[], output: Output): Promise<number> {
+export async function runProgram(program: Command, args: readonly string[], output: CommandOutput): Promise<number> {
   try {
     await program.parseAsync(args, { from: "user" });
     return exitCodes.done;
@@ -44,7 +44,7 @@ export async function runProgram(program: Command, args: readonly string[], outp
   }
 }
 
-function endParsing(error: CommanderError, output: Output): number {
+function endParsing(error: CommanderError, output: CommandOutput): number {
   if (error.exitCode === 0) return exitCodes.done;
   // Without a verb the help was printed already.
   const message = error.code === "commander.help" ? "a verb is missing" : error.message.replace(/^error: /, "");
@@ -53,7 +53,7 @@ function endParsing(error: CommanderError, output: Output): number {
   return exitCodes.usage;
 }
 
-function endOwn(error: ControllerError, output: Output): number {
+function endOwn(error: ControllerError, output: CommandOutput): number {
   if (error instanceof OrderNotDoneError) {
     for (const { host, code, outcome, message } of error.failures) output.error(code, `${host} ${outcome}: ${message}`);
     if (error.missing.length > 0) output.error("WAIT_TIMEOUT", error.missingMessage);
@@ -64,7 +64,7 @@ function endOwn(error: ControllerError, output: Output): number {
   return error.exitCode;
 }
 
-function endOther(error: SlotdError, output: Output): number {
+function endOther(error: SlotdError, output: CommandOutput): number {
   output.error(error.code, error.message);
   output.object({ error: error.toWire() });
   if (error.code === "BUS_UNREACHABLE") return exitCodes.busUnreachable;

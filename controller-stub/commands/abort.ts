@@ -2,8 +2,8 @@ import type { Command } from "commander";
 import type { Context } from "../context.ts";
 import { addRunOptions, type RunOptions, serviceArgument } from "../deploy/deploy-options.ts";
 import { deployOf, inDeploy } from "../deploy/run/deploy-context.ts";
-import { finishOf } from "../deploy/run/finish.ts";
-import { ended } from "../deploy/run/run.ts";
+import { deployResult } from "../deploy/run/finish.ts";
+import { endedNow } from "../deploy/run/run.ts";
 import { underLock } from "../deploy/run/session.ts";
 
 export function addAbort(program: Command, context: Context): void {
@@ -21,9 +21,9 @@ export function addAbort(program: Command, context: Context): void {
       underLock(context, self, { verb: "abort", service, options, takesOver: true }, async (work) => {
         const { version, step } = deployOf(work);
         work.report.event(`the deploy of ${version} was aborted in step ${step}`, { version, facts: { by: work.by } });
-        return finishOf(
+        return deployResult(
           work,
-          inDeploy((deploy) => ({ ...deploy, ...ended(), step: "aborted" })),
+          inDeploy((deploy) => ({ ...deploy, ...endedNow(), step: "aborted" })),
         );
       }),
     );

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type { Context } from "../context.ts";
 import { addWaveOptions, serviceArgument, type WaveOptions } from "../deploy/deploy-options.ts";
-import { converge } from "../deploy/run/converge.ts";
+import { convergeHosts } from "../deploy/run/converge.ts";
 import { underLock } from "../deploy/run/session.ts";
 
 export function addConverge(program: Command, context: Context): void {
@@ -16,6 +16,8 @@ export function addConverge(program: Command, context: Context): void {
     .option("--exclude-absent", "order for hosts that do not report, and do not wait for them")
     .addHelpText("after", "\nExample:\n  slotd-controller converge web --only 'h7*'")
     .action((service: string, options: WaveOptions & { excludeAbsent?: boolean }, self: Command) =>
-      underLock(context, self, { verb: "converge", service, options }, (work, view) => converge(work, view, options)),
+      underLock(context, self, { verb: "converge", service, options }, (work, view) =>
+        convergeHosts(work, view, options),
+      ),
     );
 }

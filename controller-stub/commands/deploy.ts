@@ -11,10 +11,10 @@ import {
 import { beginDeploy, type DeployRequest } from "../deploy/run/begin.ts";
 import type { DeployContext } from "../deploy/run/deploy-context.ts";
 import { showPlan } from "../deploy/run/dry-run.ts";
-import { finishOf } from "../deploy/run/finish.ts";
-import { few } from "../deploy/run/report.ts";
+import { deployResult } from "../deploy/run/finish.ts";
+import { listSome } from "../deploy/run/report.ts";
 import { runDeploy } from "../deploy/run/run.ts";
-import { underLock, withFleetBus, withView } from "../deploy/run/session.ts";
+import { underLock, withFleetBus, withFleetView } from "../deploy/run/session.ts";
 
 const EXAMPLES = `
 Examples:
@@ -54,7 +54,7 @@ function add(program: Command, context: Context, verb: "deploy" | "prepare", goa
 
 function dryRun(context: Context, command: Command, wish: DeployRequest): Promise<void> {
   return withFleetBus(context, command, (bus) =>
-    withView(context, bus, wish.service, async (view) => {
+    withFleetView(context, bus, wish.service, async (view) => {
       const begun = await beginDeploy(bus, wish, { ...view, fleet: view.fleet.statuses });
       showPlan(context.output, wish.service, begun, view);
     }),
@@ -77,9 +77,9 @@ function deploy(
     const absent = draft.hosts.filter((host) => host.absent).map(({ host }) => host);
     if (absent.length > 0)
       work.report.warn(
-        `${few(absent)} not reporting: ordered for, and ${wish.plan.excludeAbsent ? "not " : ""}waited for`,
+        `${listSome(absent)} not reporting: ordered for, and ${wish.plan.excludeAbsent ? "not " : ""}waited for`,
       );
-    return finishOf(work, await runDeploy(work));
+    return deployResult(work, await runDeploy(work));
   });
 }
 

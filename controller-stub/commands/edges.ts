@@ -4,11 +4,11 @@ import { openBucket } from "../buckets.ts";
 import type { Bus } from "../bus.ts";
 import { type Context, withBus } from "../context.ts";
 import { serviceArgument } from "../deploy/deploy-options.ts";
-import { readEdges } from "../deploy/run/read-edges.ts";
-import { readRoutes } from "../deploy/run/routes.ts";
+import { fetchEdges } from "../deploy/run/read-edges.ts";
+import { fetchRoutes } from "../deploy/run/routes.ts";
 import { edgeTable } from "../deploy/tables.ts";
-import { UsageError } from "../errors.ts";
-import { aName } from "../options.ts";
+import { ArgumentError } from "../errors.ts";
+import { parseName } from "../options.ts";
 
 export function addEdges(program: Command, context: Context): void {
   program
@@ -18,7 +18,7 @@ export function addEdges(program: Command, context: Context): void {
       "Shows what each edge has acknowledged. An edge that is gone for good is waited for until it is forgotten.",
     )
     .addArgument(serviceArgument())
-    .option("--forget <edge>", "remove an edge that routes nothing any more", aName)
+    .option("--forget <edge>", "remove an edge that routes nothing any more", parseName)
     .addHelpText("after", "\nExamples:\n  slotd-controller edges web\n  slotd-controller edges web --forget edge-3")
     .action((service: string, { forget }: { forget?: string }, command: Command) =>
       withBus(context, command, (bus) =>
@@ -28,7 +28,7 @@ export function addEdges(program: Command, context: Context): void {
 }
 
 async function show({ output }: Context, bus: Bus, service: string): Promise<void> {
-  const [edges, routes] = await Promise.all([readEdges(bus, service), readRoutes(bus, service)]);
+  const [edges, routes] = await Promise.all([fetchEdges(bus, service), fetchRoutes(bus, service)]);
   output.object({ service, routes: routes.routes, revision: routes.revision, edges });
   if (edges.length === 0) output.line(`no edge of ${service} is known`);
   else output.line(edgeTable(edges, routes, Date.now(), output.colours));
@@ -38,7 +38,8 @@ async function forgetEdge({ output }: Context, bus: Bus, service: string, edge: 
   const kv = await openBucket(bus, buckets.edges);
   const key = keys.edge(service, edge);
   const entry = await bus.persist(() => kv.get(key));
-  if (entry === null || entry.operation !== "PUT") throw new UsageError("--forget", `${edge} is no edge of ${service}`);
+  if (entry === null || entry.operation !== "PUT")
+    throw new ArgumentError("--forget", `${edge} is no edge of ${service}`);
   await bus.persist(() => kv.delete(key));
   output.object({ service, forgotten: edge });
   output.line(`${edge} is forgotten; one that still runs reports again within 5 s`);

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { type Context, warnMalformed, withBus } from "../context.ts";
 import { serviceArgument } from "../deploy/deploy-options.ts";
-import { readRoutes } from "../deploy/run/routes.ts";
+import { fetchRoutes } from "../deploy/run/routes.ts";
 import { hostTable } from "../deploy/tables.ts";
 import { isStale, readStatuses } from "../hosts.ts";
 
@@ -17,7 +17,7 @@ export function addHosts(program: Command, context: Context): void {
     .action(async (service: string, _options, command: Command) => {
       const { output } = context;
       const [statuses, { routes }] = await withBus(context, command, (bus) =>
-        Promise.all([readStatuses(bus, service, warnMalformed(context)), readRoutes(bus, service)]),
+        Promise.all([readStatuses(bus, service, warnMalformed(context)), fetchRoutes(bus, service)]),
       );
       const now = Date.now();
       const brief = statuses.map((status) => ({

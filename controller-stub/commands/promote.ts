@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import type { Context } from "../context.ts";
 import { addRunOptions, type RunOptions, serviceArgument } from "../deploy/deploy-options.ts";
 import { inDeploy } from "../deploy/run/deploy-context.ts";
-import { finishOf } from "../deploy/run/finish.ts";
+import { deployResult } from "../deploy/run/finish.ts";
 import { runDeploy } from "../deploy/run/run.ts";
 import { underLock } from "../deploy/run/session.ts";
 
@@ -26,7 +26,7 @@ export function addPromote(program: Command, context: Context): void {
           plan: { ...deploy.plan, withoutEdges: [...new Set([...deploy.plan.withoutEdges, ...withoutEdge])] },
         }));
         await work.lock.write(change);
-        return finishOf(work, await runDeploy(work));
+        return deployResult(work, await runDeploy(work));
       }),
     );
 }

@@ -3,14 +3,14 @@ import { fileURLToPath } from "node:url";
 import { type Command, createArgument, InvalidArgumentError, Option } from "commander";
 import { type ArchiveFormat, packageSuffix } from "../../protocol/package.ts";
 import { type Context, withBus } from "../context.ts";
-import { UsageError } from "../errors.ts";
-import { aName, aVersion } from "../options.ts";
+import { ArgumentError } from "../errors.ts";
+import { parseName, parseVersion } from "../options.ts";
 import { publishPackage } from "../publish/packages.ts";
 import { type OnProgress, type Published, publishArchive } from "../publish/releases.ts";
 import { DirectoryTarget } from "../publish/targets/directory.ts";
-import { baseUrl, below, HttpTarget } from "../publish/targets/http.ts";
+import { addressBelow, baseUrl, HttpTarget } from "../publish/targets/http.ts";
 import { NatsTarget } from "../publish/targets/nats.ts";
-import type { Target } from "../publish/targets/target.ts";
+import type { PublishTarget } from "../publish/targets/target.ts";
 import { formatBytes } from "../terminal/render.ts";
 
 const MAX_MIRRORS = 8;
@@ -40,8 +40,8 @@ export function addPublish(program: Command, context: Context): void {
       "Puts a release where hosts fetch it from: an archive (.tar, .tar.gz or .tar.zst), or all that `slotctl pack` made, with deltas,\n" +
         "manifest and signatures. A version never changes: the same content again is fine, other content is refused.",
     )
-    .addArgument(createArgument("<service>", "application that it is a release of").argParser(aName))
-    .addArgument(createArgument("<version>", "name of the release, unique for good").argParser(aVersion))
+    .addArgument(createArgument("<service>", "application that it is a release of").argParser(parseName))
+    .addArgument(createArgument("<version>", "name of the release, unique for good").argParser(parseVersion))
     .argument("<file>", `archive, or NAME-V${packageSuffix}`)
     .option("--to <place>", "nats, a directory, or an http(s) address that takes PUT", "nats")
     .option("--headers-file <file>", 'lines of "Name: value" to send along with http(s) requests')
@@ -65,11 +65,11 @@ async function publish(
   { format, mirror = [], ...options }: PublishOptions,
 ): Promise<void> {
   const { output } = context;
-  const mirrorsOf = (name: string) => mirror.map((base) => below(base, name).href);
+  const mirrorsOf = (name: string) => mirror.map((base) => addressBelow(base, name).href);
   const onProgress: OnProgress = (done, total) =>
     output.progress(done === total ? "" : `${formatBytes(done)} of ${formatBytes(total)}`);
   const isPackage = what.file.endsWith(packageSuffix);
-  if (format !== undefined && !isPackage) throw new UsageError("--format", `is for a NAME-V${packageSuffix}`);
+  if (format !== undefined && !isPackage) throw new ArgumentError("--format", `is for a NAME-V${packageSuffix}`);
   const { already, ...release } = await withTarget(context, command, options, (target) =>
     isPackage
       ? publishPackage(target, { ...what, format, mirrorsOf }, onProgress)
@@ -83,14 +83,14 @@ function withTarget<T>(
   context: Context,
   command: Command,
   { to, headersFile }: Pick<PublishOptions, "to" | "headersFile">,
-  use: (target: Target) => Promise<T>,
+  use: (target: PublishTarget) => Promise<T>,
 ): Promise<T> {
   const isHttp = /^https?:\/\//.test(to);
-  if (headersFile !== undefined && !isHttp) throw new UsageError("--headers-file", "is for --to http(s)://…");
+  if (headersFile !== undefined && !isHttp) throw new ArgumentError("--headers-file", "is for --to http(s)://…");
   if (isHttp) return use(new HttpTarget(to, headersFile, context.signal));
   if (to === "nats") return withBus(context, command, (bus) => use(new NatsTarget(bus)));
   if (to.includes("://") && !to.startsWith("file:///"))
-    throw new UsageError("--to", "must be nats, a directory, file:///…, or http(s)://…");
+    throw new ArgumentError("--to", "must be nats, a directory, file:///…, or http(s)://…");
   return use(new DirectoryTarget(to.startsWith("file:///") ? fileURLToPath(to) : resolve(to), context.signal));
 }
 

@@ -3,12 +3,12 @@ import type { Context } from "../context.ts";
 import { isEnded } from "../deploy/decisions/next-step.ts";
 import { addRunOptions, type RunOptions, serviceArgument } from "../deploy/deploy-options.ts";
 import { deployOf, inDeploy } from "../deploy/run/deploy-context.ts";
-import { finishOf } from "../deploy/run/finish.ts";
+import { deployResult } from "../deploy/run/finish.ts";
 import { knowledge } from "../deploy/run/resume-hosts.ts";
-import { resumed } from "../deploy/run/resumed.ts";
+import { resumedDeploy } from "../deploy/run/resumed.ts";
 import { runDeploy } from "../deploy/run/run.ts";
 import { underLock } from "../deploy/run/session.ts";
-import { wholeNumber } from "../options.ts";
+import { wholeNumberParser } from "../options.ts";
 
 interface ResumeOptions extends RunOptions {
   maxFailures?: number;
@@ -28,7 +28,7 @@ export function addResume(program: Command, context: Context): void {
     .option(
       "--max-failures <n>",
       "this many hosts may fail, in place of what the deploy was begun with",
-      wholeNumber(0),
+      wholeNumberParser(0),
     )
     .option("--exclude-absent", "do not wait for hosts that do not report")
     .addHelpText("after", "\nExample:\n  slotd-controller resume web --without-edge edge-3")
@@ -41,13 +41,13 @@ export function addResume(program: Command, context: Context): void {
             text: `nothing of ${service} was left to do; the lock that was left behind is free`,
           };
         const known = knowledge(work);
-        await work.lock.write(inDeploy((now) => resumed(now, known, options)));
+        await work.lock.write(inDeploy((now) => resumedDeploy(now, known, options)));
         const { step, version } = deployOf(work);
         work.report.say(`going on with ${service} ${version} in step ${step}, epoch ${work.lock.epoch}`, {
           ...{ kind: "resumed", service, version, step, epoch: work.lock.epoch },
         });
         work.report.event(`the deploy of ${version} goes on in step ${step}`, { version, facts: { by: work.by } });
-        return finishOf(work, await runDeploy(work));
+        return deployResult(work, await runDeploy(work));
       }),
     );
 }

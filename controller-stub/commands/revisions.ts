@@ -2,8 +2,8 @@ import type { Command } from "commander";
 import { type Context, warnMalformed, withBus } from "../context.ts";
 import { revisionViews } from "../deploy/decisions/revision-views.ts";
 import { serviceArgument } from "../deploy/deploy-options.ts";
-import { readRecord } from "../deploy/run/deploy-lock.ts";
-import { readRoutes } from "../deploy/run/routes.ts";
+import { fetchRecord } from "../deploy/run/deploy-lock.ts";
+import { fetchRoutes } from "../deploy/run/routes.ts";
 import { revisionTable } from "../deploy/tables.ts";
 import { readStatuses } from "../hosts.ts";
 
@@ -20,9 +20,9 @@ export function addRevisions(program: Command, context: Context): void {
       const { output } = context;
       const [record, statuses, { routes }] = await withBus(context, command, (bus) =>
         Promise.all([
-          readRecord(bus, service),
+          fetchRecord(bus, service),
           readStatuses(bus, service, warnMalformed(context)),
-          readRoutes(bus, service),
+          fetchRoutes(bus, service),
         ]),
       );
       const views = revisionViews(record.deploy.revisions, statuses, routes);

@@ -5,10 +5,10 @@ import { isSwitched } from "../deploy/decisions/next-step.ts";
 import { DeployStateError } from "../deploy/deploy-errors.ts";
 import { addRunOptions, type RunOptions, serviceArgument } from "../deploy/deploy-options.ts";
 import { type DeployContext, deployOf, inDeploy } from "../deploy/run/deploy-context.ts";
-import { finishOf } from "../deploy/run/finish.ts";
+import { deployResult } from "../deploy/run/finish.ts";
 import { knowledge, resumeHosts, touchedHosts } from "../deploy/run/resume-hosts.ts";
 import { runDeploy } from "../deploy/run/run.ts";
-import { underLock, type View } from "../deploy/run/session.ts";
+import { type FleetView, underLock } from "../deploy/run/session.ts";
 
 interface RollbackOptions extends RunOptions {
   excludeAbsent?: boolean;
@@ -35,14 +35,14 @@ export function addRollback(program: Command, context: Context): void {
           ...{ kind: "rollback", service, version, rollback, epoch: work.lock.epoch },
         });
         work.report.event(`the rollback of ${version} began: ${how}`, { version, facts: { by: work.by } });
-        return finishOf(work, await runDeploy(work));
+        return deployResult(work, await runDeploy(work));
       }),
     );
 }
 
 function turnedBack(
   work: DeployContext,
-  { routes }: View,
+  { routes }: FleetView,
   deploy: RunningDeploy,
   options: RollbackOptions,
 ): RunningDeploy {

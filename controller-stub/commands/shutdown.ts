@@ -2,7 +2,7 @@ import { type Command, Option } from "commander";
 import type { Context } from "../context.ts";
 import { addWaveOptions, serviceArgument, versionArgument, type WaveOptions } from "../deploy/deploy-options.ts";
 import { underLock } from "../deploy/run/session.ts";
-import { shutdown } from "../deploy/run/shutdown.ts";
+import { shutDownVersion } from "../deploy/run/shutdown.ts";
 
 export function addShutdown(program: Command, context: Context): void {
   const command = program
@@ -17,7 +17,7 @@ export function addShutdown(program: Command, context: Context): void {
     .addHelpText("after", "\nExample:\n  slotd-controller shutdown web 1.4.1 --wave 1")
     .action((service: string, version: string, options: WaveOptions, self: Command) =>
       underLock(context, self, { verb: "shutdown", service, options }, (work, view) =>
-        shutdown(work, view, { version, options }),
+        shutDownVersion(work, view, { version, options }),
       ),
     );
 }
@@ -36,7 +36,7 @@ export function addForceShutdown(program: Command, context: Context): void {
     .addHelpText("after", '\nExample:\n  slotd-controller force-shutdown web 1.4.1 --reason "leaks data"')
     .action((service: string, version: string, options: WaveOptions & { reason: string }, self: Command) =>
       underLock(context, self, { verb: "shutdown", service, options }, (work, view) =>
-        shutdown(work, view, { version, options, force: { reason: options.reason } }),
+        shutDownVersion(work, view, { version, options, force: { reason: options.reason } }),
       ),
     );
 }

@@ -3,16 +3,16 @@ import type { Deploy } from "../../protocol/deploy.ts";
 import type { HostStatus } from "../../protocol/host-status.ts";
 import { buckets, keys } from "../../protocol/subjects.ts";
 import type { Bus } from "../bus.ts";
-import { type Context, globals, warnMalformed, withBus } from "../context.ts";
+import { type Context, globalOptions, warnMalformed, withBus } from "../context.ts";
 import type { KnownEdge } from "../deploy/decisions/barrier.ts";
-import { readRecord } from "../deploy/run/deploy-lock.ts";
-import { readEdges } from "../deploy/run/read-edges.ts";
-import { readRoutes, type StoredRoutes } from "../deploy/run/routes.ts";
-import { Edges } from "../deploy/run/views.ts";
+import { fetchRecord } from "../deploy/run/deploy-lock.ts";
+import { fetchEdges } from "../deploy/run/read-edges.ts";
+import { fetchRoutes, type StoredRoutes } from "../deploy/run/routes.ts";
+import { KnownEdges } from "../deploy/run/views.ts";
 import { deployLines, edgeTable, routesLine } from "../deploy/tables.ts";
 import { followStatuses, isStale, readStatuses } from "../hosts.ts";
 import { lastingFor } from "../lasting.ts";
-import { aName } from "../options.ts";
+import { parseName } from "../options.ts";
 import { statusTable } from "../terminal/render.ts";
 
 const REDRAW_MS = 1000;
@@ -33,7 +33,7 @@ export function addStatus(program: Command, context: Context): void {
       "Shows what each slot of each host holds, what the routes say, what the edges run with, and where the last deploy is.\n" +
         "A status that is older than 15 s is marked as stale.",
     )
-    .addArgument(createArgument("<service>", "application").argParser(aName))
+    .addArgument(createArgument("<service>", "application").argParser(parseName))
     .option("--watch", "show it anew every second, until interrupted or --timeout is over")
     .addHelpText(
       "after",
@@ -48,7 +48,7 @@ async function status(context: Context, command: Command, service: string): Prom
   const picture = await withBus(context, command, async (bus) => {
     const [hosts, edges, deploy] = await Promise.all([
       readStatuses(bus, service, warnMalformed(context)),
-      readEdges(bus, service),
+      fetchEdges(bus, service),
       readDeployment(bus, service),
     ]);
     return { service, hosts, edges, ...deploy };
@@ -57,7 +57,7 @@ async function status(context: Context, command: Command, service: string): Prom
 }
 
 async function readDeployment(bus: Bus, service: string): Promise<Pick<Picture, "routes" | "record">> {
-  const [routes, record] = await Promise.all([readRoutes(bus, service), readRecord(bus, service)]);
+  const [routes, record] = await Promise.all([fetchRoutes(bus, service), fetchRecord(bus, service)]);
   return { routes, record: record.deploy };
 }
 
@@ -66,7 +66,7 @@ async function watchStatus(context: Context, command: Command, service: string):
     const byHost = new Map<string, HostStatus>();
     const hear = (status: HostStatus) => byHost.set(status.host, status);
     const stop = await followStatuses(bus, service, hear, warnMalformed(context));
-    const edges = await Edges.follow(bus, service);
+    const edges = await KnownEdges.follow(bus, service);
     let deploy = await readDeployment(bus, service);
     // Routes and the record are written by compare-and-set: a put that is heard may not have been taken.
     const read = () => {
@@ -88,7 +88,7 @@ async function watchStatus(context: Context, command: Command, service: string):
     draw();
     const timer = setInterval(draw, REDRAW_MS);
     try {
-      await lastingFor(bus, globals(command).timeout);
+      await lastingFor(bus, globalOptions(command).timeout);
     } finally {
       clearInterval(timer);
       for (const hint of hints) hint.unsubscribe();

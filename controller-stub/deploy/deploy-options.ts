@@ -1,6 +1,6 @@
 import { type Command, createArgument, InvalidArgumentError, Option } from "commander";
 import type { DeployPlan } from "../../protocol/deploy.ts";
-import { aName, aTimeout, aVersion, list, wholeNumber } from "../options.ts";
+import { parseName, parseTimeout, parseVersion, splitList, wholeNumberParser } from "../options.ts";
 
 /** What every verb that changes a service takes. */
 export interface RunOptions {
@@ -43,23 +43,23 @@ function aWave(text: string): DeployPlan["wave"] {
 }
 
 function patterns(text: string, before: string[] = []): string[] {
-  const given = list(text);
+  const given = splitList(text);
   const wrong = given.find((pattern) => !PATTERN.test(pattern));
   if (wrong === undefined && given.length > 0) return [...before, ...given];
   throw new InvalidArgumentError("It must be a host's name, in which * stands for any characters.");
 }
 
 function edges(text: string, before: string[] = []): string[] {
-  return [...before, ...list(text).map(aName)];
+  return [...before, ...splitList(text).map(parseName)];
 }
 
-export const serviceArgument = () => createArgument("<service>", "application").argParser(aName);
-export const versionArgument = (what: string) => createArgument("<version>", what).argParser(aVersion);
+export const serviceArgument = () => createArgument("<service>", "application").argParser(parseName);
+export const versionArgument = (what: string) => createArgument("<version>", what).argParser(parseVersion);
 
 export function addRunOptions(command: Command): Command {
   return command
     .option("--by <name>", "who does it, for the record")
-    .option("--barrier-timeout <ms>", "how long edges and members are waited for", aTimeout, BARRIER_MS)
+    .option("--barrier-timeout <ms>", "how long edges and members are waited for", parseTimeout, BARRIER_MS)
     .addOption(
       new Option("--without-edge <name>", "an edge that is not waited for; repeatable, or with commas").argParser(
         edges,
@@ -68,10 +68,10 @@ export function addRunOptions(command: Command): Command {
     .option(
       "--lease <ms>",
       "after this time without a sign the run counts as dead",
-      wholeNumber(SHORTEST_LEASE_MS),
+      wholeNumberParser(SHORTEST_LEASE_MS),
       LEASE_MS,
     )
-    .option("--patience <ms>", "how long a bus that is away is waited for", aTimeout, PATIENCE_MS);
+    .option("--patience <ms>", "how long a bus that is away is waited for", parseTimeout, PATIENCE_MS);
 }
 
 export function addWaveOptions(command: Command, wave: DeployPlan["wave"] = { percent: 10 }): Command {
@@ -80,15 +80,15 @@ export function addWaveOptions(command: Command, wave: DeployPlan["wave"] = { pe
     .addOption(
       new Option("--wave <n>", "hosts at once: a share such as 10%, or a number").argParser(aWave).default(wave, shown),
     )
-    .option("--max-failures <n>", "this many hosts may fail", wholeNumber(0), 0)
-    .option("--pause <ms>", "between two waves", wholeNumber(0, 2 ** 31 - 1), 0)
+    .option("--max-failures <n>", "this many hosts may fail", wholeNumberParser(0), 0)
+    .option("--pause <ms>", "between two waves", wholeNumberParser(0, 2 ** 31 - 1), 0)
     .addOption(new Option("--only <host>", "hosts that take part, by name or pattern; repeatable").argParser(patterns))
     .addOption(new Option("--exclude <host>", "hosts that do not; repeatable").argParser(patterns));
 }
 
 export function addDeployOptions(command: Command): Command {
   return addWaveOptions(command)
-    .option("--canary <stage>", "the hosts of this stage first, as a wave of their own", aName)
+    .option("--canary <stage>", "the hosts of this stage first, as a wave of their own", parseName)
     .option("--exclude-absent", "order for hosts that do not report, and do not wait for them")
     .option("--message <text>", "why, for the record", aMessage)
     .option("--dry-run", "print the plan and change nothing");

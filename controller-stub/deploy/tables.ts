@@ -1,13 +1,13 @@
 import type { RunningDeploy } from "../../protocol/deploy.ts";
 import type { HostStatus } from "../../protocol/host-status.ts";
 import type { Routes } from "../../protocol/routes.ts";
-import { ageMs, isStale } from "../hosts.ts";
+import { isStale, reportAgeMs } from "../hosts.ts";
 import { type Colours, formatAge } from "../terminal/render.ts";
-import { columns } from "../terminal/table.ts";
+import { formatColumns } from "../terminal/table.ts";
 import type { KnownEdge } from "./decisions/barrier.ts";
 import { isEnded } from "./decisions/next-step.ts";
 import type { RevisionView } from "./decisions/revision-views.ts";
-import { counts, failures } from "./decisions/summary.ts";
+import { countHosts, failedHosts } from "./decisions/summary.ts";
 import type { StoredRoutes } from "./run/routes.ts";
 
 /** One line: what is served, under which revision. */
@@ -21,7 +21,7 @@ export function routesLine({ routes, revision }: StoredRoutes): string {
 /** The last deploy, and where it is. */
 export function deployLines(deploy: RunningDeploy, holder: string | null, colours: Colours): string[] {
   const { version, step, by, startedAt, halted, message, from } = deploy;
-  const { total = 0, done = 0, excluded = 0 } = counts(deploy);
+  const { total = 0, done = 0, excluded = 0 } = countHosts(deploy);
   const held = holder === null ? "" : `, held by ${holder}`;
   const paint = halted ? colours.red : isEnded(deploy) ? colours.green : colours.yellow;
   const why = message === "" ? "" : ` (${message})`;
@@ -29,7 +29,9 @@ export function deployLines(deploy: RunningDeploy, holder: string | null, colour
   return [
     `deploy   ${version} after ${from.default ?? "nothing"}: ${paint(step)}, ${done} of ${total} hosts${rest}, by ${by} at ${startedAt}${why}${held}`,
     ...(halted ? [`         ${colours.red("halted")} ${halted.code}: ${halted.message}`] : []),
-    ...failures(deploy).map(({ host, slot, code, message: text }) => `         ${host} slot ${slot}: ${code}: ${text}`),
+    ...failedHosts(deploy).map(
+      ({ host, slot, code, message: text }) => `         ${host} slot ${slot}: ${code}: ${text}`,
+    ),
   ];
 }
 
@@ -57,7 +59,7 @@ export function edgeTable(
         status.problems.map(({ code }) => code).join(" "),
       ];
     });
-  return columns(EDGE_HEAD, rows, colours);
+  return formatColumns(EDGE_HEAD, rows, colours);
 }
 
 const HOST_HEAD = ["HOST", "STAGE", "SLOTS", "CURRENT", "AGENT", "LOAD", "AGE", "WARNINGS"];
@@ -72,7 +74,7 @@ export function hostTable(
   const rows = statuses.map((status): string[] => {
     const slots = Object.values(status.slots).sort((x, y) => (x.slot < y.slot ? -1 : 1));
     const lacks = (routes?.serving ?? []).filter((version) => !slots.some((slot) => slot.version === version));
-    const age = formatAge(ageMs(status, now));
+    const age = formatAge(reportAgeMs(status, now));
     return [
       ...[status.host, status.stage, slots.map(({ slot, version }) => `${slot}:${version ?? "-"}`).join(" ") || "-"],
       routes === null ? "-" : lacks.length === 0 ? "yes" : colours.red(`lacks ${lacks.join(" ")}`),
@@ -81,7 +83,7 @@ export function hostTable(
       String(status.warnings.length || ""),
     ];
   });
-  return columns(HOST_HEAD, rows, colours);
+  return formatColumns(HOST_HEAD, rows, colours);
 }
 
 const REVISION_HEAD = ["REVISION", "ROUTED", "HOSTS", "WORKERS", "CONNS", "BY", "AGE", "MESSAGE"];
@@ -92,5 +94,5 @@ export function revisionTable(revisions: readonly RevisionView[], now: number, c
     `${view.connections} (${view.inFlight} busy)`,
     ...[view.by ?? "-", view.at === null ? "-" : formatAge(Math.max(0, now - Date.parse(view.at))), view.message ?? ""],
   ]);
-  return columns(REVISION_HEAD, rows, colours);
+  return formatColumns(REVISION_HEAD, rows, colours);
 }

@@ -4,8 +4,8 @@ import type { Order } from "../../protocol/order.ts";
 import { buckets } from "../../protocol/subjects.ts";
 import { openBucket } from "../buckets.ts";
 import type { Bus } from "../bus.ts";
-import { type Context, globals, warnMalformed, withBus } from "../context.ts";
-import { NoHostsError, UsageError } from "../errors.ts";
+import { type Context, globalOptions, warnMalformed, withBus } from "../context.ts";
+import { ArgumentError, NoHostsError } from "../errors.ts";
 import { isStale, readStatuses } from "../hosts.ts";
 import type { OrderOptions } from "../options.ts";
 import { changeTracker } from "../terminal/host-changes.ts";
@@ -17,26 +17,28 @@ import { checkOrder, newOrderId, putOrders, readOrders } from "./put-orders.ts";
 const WAIT_MS = 10 * 60_000;
 
 /** What an order says beside its id, epoch and issuer. */
-export type Body<T extends Order = Order> = T extends Order ? Omit<T, "id" | "epoch" | "issuedBy" | "issuedAt"> : never;
+export type OrderBody<T extends Order = Order> = T extends Order
+  ? Omit<T, "id" | "epoch" | "issuedBy" | "issuedAt">
+  : never;
 
 type Header = Pick<Order, "id" | "epoch" | "issuedBy" | "issuedAt">;
 
-export interface Issue {
+export interface OrderRequest {
   service: string;
   options: OrderOptions;
   /** An order of the same shape, to find a wrong value before the bus is asked. */
-  draft: Body;
+  draft: OrderBody;
   /** The order itself, as the bus completes it. */
-  complete(bus: Bus): Promise<Body>;
+  complete(bus: Bus): Promise<OrderBody>;
 }
 
 /** Issues one order to one slot of each host, and waits for the outcome where that was asked for. */
-export async function issue(
+export async function issueOrder(
   context: Context,
   command: Command,
-  { service, options, draft, complete }: Issue,
+  { service, options, draft, complete }: OrderRequest,
 ): Promise<void> {
-  if (!options.allHosts && !options.host?.length) throw new UsageError("--host", "or --all-hosts is required");
+  if (!options.allHosts && !options.host?.length) throw new ArgumentError("--host", "or --all-hosts is required");
   const { slot, by = context.user } = options;
   const id = options.id ?? newOrderId(draft.action, service, slot);
   const issuedAt = new Date().toISOString();
@@ -53,7 +55,7 @@ export async function issue(
     const watch = options.wait ? await OutcomeWatch.start(bus, { service, slot }, warnMalformed(context)) : undefined;
     try {
       await put(context, bus, { service, slot, hosts, order });
-      const timeoutMs = globals(command).timeout ?? WAIT_MS;
+      const timeoutMs = globalOptions(command).timeout ?? WAIT_MS;
       await watch?.finish({ ...header, slot }, hosts, timeoutMs, reporter(context, slot, hosts));
     } finally {
       watch?.stop();

@@ -4,7 +4,7 @@ import type { Bus } from "../bus.ts";
 import { type HostFailure, OrderNotDoneError } from "../errors.ts";
 import { followStatuses } from "../hosts.ts";
 import { lastingFor } from "../lasting.ts";
-import { type AwaitedOrder, outcomeOf, type Verdict } from "./outcome.ts";
+import { type AwaitedOrder, type OrderVerdict, outcomeOf } from "./outcome.ts";
 
 /** Follows the hosts from before an order is put until each of them has an outcome for it. */
 export class OutcomeWatch {
@@ -41,7 +41,7 @@ export class OutcomeWatch {
     timeoutMs: number,
     onStatus: (status: HostStatus) => void,
   ): Promise<void> {
-    const verdicts = new Map<string, Verdict>();
+    const verdicts = new Map<string, OrderVerdict>();
     const settled = new Promise<void>((resolve) => {
       const look = () => {
         for (const host of hosts) {
@@ -70,7 +70,7 @@ export class OutcomeWatch {
   }
 }
 
-function failure(host: string, verdict: Verdict | undefined): HostFailure[] {
+function failure(host: string, verdict: OrderVerdict | undefined): HostFailure[] {
   if (verdict === undefined || verdict.outcome === "done") return [];
   const { outcome, error } = verdict;
   return [

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
-import { UsageError } from "../errors.ts";
+import { ArgumentError } from "../errors.ts";
 
 const CHUNK_BYTES = 128 * 1024;
 
@@ -23,7 +23,7 @@ export class LocalFile {
         hash.update(chunk);
         sizeBytes += chunk.length;
       }
-      if (sizeBytes === 0) throw new UsageError("ARCHIVE", "must not be empty");
+      if (sizeBytes === 0) throw new ArgumentError("ARCHIVE", "must not be empty");
       return new LocalFile(path, hash.digest("hex"), sizeBytes, handle);
     } catch (error) {
       await handle.close();
@@ -32,7 +32,7 @@ export class LocalFile {
   }
 
   /** The file, in pieces. Fails, rather than ends, where it is not any more what it was. */
-  async *read(signal: AbortSignal, onBytes: (doneBytes: number) => void): AsyncGenerator<Buffer, void> {
+  async *readChunks(signal: AbortSignal, onBytes: (doneBytes: number) => void): AsyncGenerator<Buffer, void> {
     const hash = createHash("sha256");
     let done = 0;
     for await (const chunk of chunks(this.handle)) {
@@ -44,7 +44,7 @@ export class LocalFile {
       yield chunk;
     }
     if (done !== this.sizeBytes || hash.digest("hex") !== this.sha256)
-      throw new UsageError("ARCHIVE", "was changed while it was being published");
+      throw new ArgumentError("ARCHIVE", "was changed while it was being published");
   }
 
   close(): Promise<void> {
@@ -58,9 +58,9 @@ async function openFile(path: string): Promise<FileHandle> {
     if ((await handle.stat()).isFile()) return handle;
     await handle.close();
   } catch (cause) {
-    throw new UsageError("ARCHIVE", `can't be read: ${(cause as Error).message}`, { cause });
+    throw new ArgumentError("ARCHIVE", `can't be read: ${(cause as Error).message}`, { cause });
   }
-  throw new UsageError("ARCHIVE", `must be a file: ${path}`);
+  throw new ArgumentError("ARCHIVE", `must be a file: ${path}`);
 }
 
 async function* chunks(handle: FileHandle): AsyncGenerator<Buffer, void> {

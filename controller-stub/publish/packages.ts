@@ -11,10 +11,10 @@ import {
 } from "../../protocol/package.ts";
 import type { Release } from "../../protocol/release.ts";
 import { keys } from "../../protocol/subjects.ts";
-import { UsageError, VersionTakenError } from "../errors.ts";
+import { ArgumentError, VersionTakenError } from "../errors.ts";
 import { LocalFile } from "./local-file.ts";
-import { describe, type OnProgress, type Published, putOnce, readRelease } from "./releases.ts";
-import type { Target } from "./targets/target.ts";
+import { describeRelease, fetchRelease, type OnProgress, type Published, putOnce } from "./releases.ts";
+import type { PublishTarget } from "./targets/target.ts";
 
 export interface PackageToPublish {
   service: string;
@@ -33,17 +33,17 @@ export interface PackageToPublish {
  * @throws VersionTakenError, PackageInvalidError, UsageError, PublishFailedError
  */
 export async function publishPackage(
-  target: Target,
+  target: PublishTarget,
   { service, version, file, format, mirrorsOf = () => [] }: PackageToPublish,
   onProgress: OnProgress = () => {},
 ): Promise<Published> {
   const description = await readPackage(file);
   if (description.version !== version)
-    throw new UsageError("VERSION", `must be ${description.version}, as ${file} says`);
+    throw new ArgumentError("VERSION", `must be ${description.version}, as ${file} says`);
   const nameOf = (each: string) => `${service}/${version}/${each}`;
   const addressOf = (each: string) => ({ url: target.addressOf(nameOf(each)), mirrors: mirrorsOf(nameOf(each)) });
   const release = toRelease(description, format, addressOf);
-  if (release === undefined) throw new UsageError("--format", `${format} is not among what ${file} describes`);
+  if (release === undefined) throw new ArgumentError("--format", `${format} is not among what ${file} describes`);
   const next = (there: Release | null) => succeed(service, description, release, there);
 
   const files = await openAll(dirname(file), description);
@@ -60,7 +60,7 @@ export async function publishPackage(
       onProgress(before, total);
     }
     let published = release;
-    const described = await describe(target, service, release, (there) => {
+    const described = await describeRelease(target, service, release, (there) => {
       published = next(there);
       return published;
     });
@@ -96,12 +96,12 @@ function succeed(service: string, { archives }: ReleasePackage, release: Release
 }
 
 async function requireSame(
-  target: Target,
+  target: PublishTarget,
   service: string,
   { version, archives }: ReleasePackage,
   next: (there: Release | null) => Release,
 ): Promise<void> {
-  next((await readRelease(target, service, version))?.release ?? null);
+  next((await fetchRelease(target, service, version))?.release ?? null);
   const plain = await target.digestOf(keys.archive(service, version));
   if (plain !== null && archives.every(({ sha256 }) => sha256 !== plain))
     throw new VersionTakenError(service, version, plain, (archives[0] as PackedFile).sha256);
@@ -112,7 +112,7 @@ async function readPackage(file: string): Promise<ReleasePackage> {
   try {
     text = await readFile(file, "utf8");
   } catch (cause) {
-    throw new UsageError("ARCHIVE", `can't be read: ${(cause as Error).message}`, { cause });
+    throw new ArgumentError("ARCHIVE", `can't be read: ${(cause as Error).message}`, { cause });
   }
   return parsePackage(text, file);
 }

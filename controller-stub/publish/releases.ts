@@ -5,7 +5,7 @@ import type { Bus } from "../bus.ts";
 import { VersionTakenError } from "../errors.ts";
 import { LocalFile } from "./local-file.ts";
 import { digestOf, NatsTarget } from "./targets/nats.ts";
-import type { Target } from "./targets/target.ts";
+import type { PublishTarget } from "./targets/target.ts";
 
 export interface Published extends Release {
   /** Whether this very content was there already. */
@@ -32,14 +32,14 @@ export interface ArchiveToPublish {
  * @throws VersionTakenError where the version has other content; UsageError where the file can't be read.
  */
 export async function publishArchive(
-  target: Target,
+  target: PublishTarget,
   { service, version, file, mirrorsOf = () => [] }: ArchiveToPublish,
   onProgress: OnProgress = () => {},
 ): Promise<Published> {
   const local = await LocalFile.open(file);
   try {
     const { sha256, sizeBytes } = local;
-    const described = await readRelease(target, service, version);
+    const described = await fetchRelease(target, service, version);
     if (described && described.release.sha256 !== sha256 && !described.release.digests?.includes(sha256))
       throw new VersionTakenError(service, version, described.release.sha256, sha256);
     if (described?.release.tree !== undefined) return { ...described.release, already: true };
@@ -48,7 +48,7 @@ export async function publishArchive(
     const release = { version, url: target.addressOf(name), ...(mirrors.length > 0 && { mirrors }), sha256, sizeBytes };
     const fresh = await putOnce(target, { service, version, name, local }, onProgress);
     // Without mirrors, the archive alone says all.
-    const noted = mirrors.length > 0 && (await describe(target, service, release, () => release));
+    const noted = mirrors.length > 0 && (await describeRelease(target, service, release, () => release));
     return { ...release, already: !fresh && !noted };
   } finally {
     await local.close();
@@ -69,7 +69,7 @@ interface Upload {
 
 /** @returns whether it was not there. @throws VersionTakenError where something else has its name. */
 export async function putOnce(
-  target: Target,
+  target: PublishTarget,
   { service, version, name, local }: Upload,
   onProgress: OnProgress,
 ): Promise<boolean> {
@@ -78,7 +78,7 @@ export async function putOnce(
     if (published === local.sha256) return false;
     if (published !== null) throw new VersionTakenError(service, version, published, local.sha256);
     // Another one may publish this version in the meantime: the next round says whether it is the same.
-    if (await target.create(name, local, (done) => onProgress(done, local.sizeBytes))) return true;
+    if (await target.createFile(name, local, (done) => onProgress(done, local.sizeBytes))) return true;
   }
 }
 
@@ -87,24 +87,24 @@ export async function putOnce(
  * @param next makes it of what is there
  * @returns whether that changed anything.
  */
-export async function describe(
-  target: Target,
+export async function describeRelease(
+  target: PublishTarget,
   service: string,
   { version }: Pick<Release, "version">,
   next: (there: Release | null) => Release,
 ): Promise<boolean> {
   const name = releaseName(service, version);
   for (;;) {
-    const there = await readRelease(target, service, version);
+    const there = await fetchRelease(target, service, version);
     const release = releaseSchema.parse(next(there?.release ?? null));
     if (there && JSON.stringify(there.release) === JSON.stringify(release)) return false;
-    if (await target.replace(name, `${JSON.stringify(release)}\n`, there?.was ?? null)) return true;
+    if (await target.replaceText(name, `${JSON.stringify(release)}\n`, there?.was ?? null)) return true;
   }
 }
 
-export async function readRelease(target: Target, service: string, version: string) {
+export async function fetchRelease(target: PublishTarget, service: string, version: string) {
   const name = releaseName(service, version);
-  const was = await target.read(name);
+  const was = await target.fetchText(name);
   if (was === null) return null;
   try {
     const release = releaseSchema.parse(JSON.parse(was.text));
@@ -118,7 +118,7 @@ export async function readRelease(target: Target, service: string, version: stri
 /** What is ordered of a published version. @throws ReleaseNotFoundError where the version was not published. */
 export async function findRelease(bus: Bus, service: string, version: string): Promise<Release> {
   const target = new NatsTarget(bus);
-  const described = await readRelease(target, service, version);
+  const described = await fetchRelease(target, service, version);
   const name = described ? parseObjectUrl(described.release.url).name : keys.archive(service, version);
   const info = await target.info(name);
   if (info === null) throw new ReleaseNotFoundError(version, target.addressOf(name), "there is no such object");

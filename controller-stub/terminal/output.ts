@@ -1,15 +1,15 @@
 import picocolors from "picocolors";
-import type { Change } from "./host-changes.ts";
+import type { HostChange } from "./host-changes.ts";
 import { type Colours, changeLine } from "./render.ts";
 
-export interface Stream {
+export interface OutputStream {
   write(text: string): unknown;
   isTTY?: boolean;
 }
 
 export interface OutputOptions {
-  stdout: Stream;
-  stderr: Stream;
+  stdout: OutputStream;
+  stderr: OutputStream;
   /** Only JSON on stdout. */
   json: boolean;
   /** NO_COLOR is set. */
@@ -17,11 +17,11 @@ export interface OutputOptions {
 }
 
 /** Results on stdout, for people or as JSON; everything else on stderr. */
-export class Output {
+export class CommandOutput {
   readonly json: boolean;
   readonly colours: Colours;
-  private readonly stdoutStream: Stream;
-  private readonly stderrStream: Stream;
+  private readonly stdoutStream: OutputStream;
+  private readonly stderrStream: OutputStream;
   private readonly errColours: Colours;
 
   constructor({ stdout, stderr, json, plain }: OutputOptions) {
@@ -46,7 +46,7 @@ export class Output {
     if (this.json) this.stdoutStream.write(`${JSON.stringify(value)}\n`);
   }
 
-  change(change: Change): void {
+  change(change: HostChange): void {
     if (this.json) this.object(change);
     else this.line(changeLine(change, this.colours));
   }

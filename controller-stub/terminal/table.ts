@@ -7,7 +7,7 @@ const NO_LINES = {
 };
 
 /** Columns without lines. */
-export function columns(head: readonly string[], rows: readonly string[][], colours: Colours): string {
+export function formatColumns(head: readonly string[], rows: readonly string[][], colours: Colours): string {
   const table = new Table({
     head: head.map((title) => colours.dim(title)),
     chars: NO_LINES,

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { openReleases } from "../../controller-stub/buckets.ts";
 import type { Bus } from "../../controller-stub/bus.ts";
-import { InterruptedError } from "../../controller-stub/errors.ts";
+import { EndedBySignalError } from "../../controller-stub/errors.ts";
 import { findRelease, publishRelease } from "../../controller-stub/publish/releases.ts";
 import { parseObjectUrl, releaseSchema } from "../../protocol/release.ts";
 import { type NatsServer, startNats } from "../support/nats/server.ts";
@@ -110,7 +110,7 @@ test("an interrupted publish leaves no part of the archive in the store", async 
   const store = await openReleases(bus);
   const { size } = await store.status();
   const publishing = publishRelease(own, { service: "web", version: "7.0", file }, (done) => {
-    if (done > 500_000) interruption.abort(new InterruptedError("SIGINT", 130));
+    if (done > 500_000) interruption.abort(new EndedBySignalError("SIGINT", 130));
   });
   await assert.rejects(publishing, { code: "INTERRUPTED" });
   await own.close();

@@ -1,7 +1,7 @@
 import type { EdgeStatus } from "../../../protocol/routes.ts";
 
 /** What edges have to be running with. The numbers are KV revisions. */
-export interface Need {
+export interface EdgeRequirement {
   routes: number;
   /** The epoch of these routes. */
   epoch: number;
@@ -26,7 +26,11 @@ export interface MissingEdge {
  * The edges that are not yet running with what is needed. An edge whose lease is over is waited for all the same: its proxy goes on
  * routing by the table that it has.
  */
-export function missingEdges(edges: Iterable<KnownEdge>, need: Need, without: readonly string[]): MissingEdge[] {
+export function missingEdges(
+  edges: Iterable<KnownEdge>,
+  need: EdgeRequirement,
+  without: readonly string[],
+): MissingEdge[] {
   return [...edges]
     .filter(({ edge }) => !without.includes(edge))
     .flatMap(({ edge, status, problem }): MissingEdge[] => {
@@ -37,7 +41,7 @@ export function missingEdges(edges: Iterable<KnownEdge>, need: Need, without: re
     .sort((x, y) => (x.edge < y.edge ? -1 : 1));
 }
 
-function lack(status: EdgeStatus, need: Need): string | null {
+function lack(status: EdgeStatus, need: EdgeRequirement): string | null {
   const { appliedRoutes, appliedServersets, epoch, problems } = status;
   const trouble =
     problems.length > 0 ? ` (${problems.map(({ code, message }) => `${code}: ${message}`).join("; ")})` : "";

@@ -4,7 +4,7 @@ export interface SlotOnHost {
   version: string | null;
 }
 
-export interface Choice {
+export interface SlotChoice {
   /** The slot for the new version, and what it holds. */
   slot: string;
   was: string | null;
@@ -21,7 +21,7 @@ export interface Choice {
 export function chooseSlots(
   slots: readonly SlotOnHost[],
   { version, current, serving }: { version: string; current: string | null; serving: readonly string[] },
-): Choice | undefined {
+): SlotChoice | undefined {
   const rank = ({ version: held }: SlotOnHost) =>
     held === null ? 0 : held === current ? 3 : serving.includes(held) ? 2 : 1;
   const byRank = slots.toSorted((x, y) => rank(x) - rank(y) || (x.slot < y.slot ? -1 : 1));

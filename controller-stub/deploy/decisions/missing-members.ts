@@ -1,9 +1,9 @@
 import type { Release } from "../../../protocol/release.ts";
-import { type KnownMember, memberId } from "../run/views.ts";
+import { type KnownMember, slotId } from "../run/views.ts";
 import { isOf } from "./host-verdict.ts";
 
 /** A slot of a host that edges have to be able to send requests to. */
-export interface Expected {
+export interface ExpectedMember {
   host: string;
   slot: string;
   release: Pick<Release, "version" | "sha256" | "digests">;
@@ -17,15 +17,15 @@ export interface MissingMember {
 /** The slots that no edge could send requests for the version to, and why. */
 export function missingMembers(
   members: ReadonlyMap<string, KnownMember>,
-  expected: readonly Expected[],
+  expected: readonly ExpectedMember[],
 ): MissingMember[] {
   return expected.flatMap(({ host, slot, release }) => {
-    const why = lack(members.get(memberId(host, slot)), release);
+    const why = lack(members.get(slotId(host, slot)), release);
     return why === null ? [] : [{ host, why }];
   });
 }
 
-function lack(known: KnownMember | undefined, release: Expected["release"]): string | null {
+function lack(known: KnownMember | undefined, release: ExpectedMember["release"]): string | null {
   if (known === undefined) return "is not in the serverset";
   if (known.member === null) return `its member can't be read: ${known.problem}`;
   const { status, metadata } = known.member;

@@ -3,17 +3,17 @@ import type { HostStatus } from "../../../protocol/host-status.ts";
 import type { Routes } from "../../../protocol/routes.ts";
 import { isStale } from "../../hosts.ts";
 import { PlanError } from "../deploy-errors.ts";
-import { type Choice, chooseSlots, type SlotOnHost } from "./choose-slots.ts";
+import { chooseSlots, type SlotChoice, type SlotOnHost } from "./choose-slots.ts";
 import { planWaves } from "./waves.ts";
 
-export interface PlannedHost extends Choice {
+export interface PlannedHost extends SlotChoice {
   host: string;
   wave: number;
   /** It does not report. */
   absent: boolean;
 }
 
-export interface Draft {
+export interface DeployDraft {
   hosts: PlannedHost[];
   waves: string[][];
   /** The versions that leave the routes before anything is replaced. */
@@ -41,7 +41,7 @@ export function draftDeploy(input: {
   fleet: readonly HostStatus[];
   plan: Pick<DeployPlan, "wave" | "canaryStage">;
   now: number;
-}): Draft {
+}): DeployDraft {
   const { version, routes, statuses, fleet, plan, now } = input;
   const current = routes?.default ?? null;
   const serving = routes?.serving ?? [];
@@ -84,7 +84,7 @@ function withdrawnBy(
 
 /** The progress that a deploy begins with. */
 export function initialProgress(
-  { hosts }: Draft,
+  { hosts }: DeployDraft,
   { excludeAbsent }: Pick<DeployPlan, "excludeAbsent">,
 ): Record<string, HostProgress> {
   return Object.fromEntries(

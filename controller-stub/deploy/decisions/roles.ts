@@ -25,5 +25,5 @@ export async function reorderRoles(
 }
 
 function slotsOf({ fleet }: DeployContext, host: string): string[] {
-  return Object.keys(fleet.of(host)?.slots ?? {});
+  return Object.keys(fleet.statusOf(host)?.slots ?? {});
 }

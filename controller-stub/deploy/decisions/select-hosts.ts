@@ -1,5 +1,5 @@
 /** Whether a name matches a pattern, where `*` stands for any characters. */
-export function matches(pattern: string, name: string): boolean {
+export function matchesPattern(pattern: string, name: string): boolean {
   const parts = pattern.split("*").map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&"));
   return new RegExp(`^${parts.join(".*")}$`).test(name);
 }
@@ -15,9 +15,10 @@ export function selectHosts(
   hosts: readonly string[],
   { only, exclude }: { only: readonly string[]; exclude: readonly string[] },
 ): Selection {
-  const isAny = (patterns: readonly string[], host: string) => patterns.some((pattern) => matches(pattern, host));
+  const isAny = (patterns: readonly string[], host: string) =>
+    patterns.some((pattern) => matchesPattern(pattern, host));
   return {
     hosts: hosts.filter((host) => (only.length === 0 || isAny(only, host)) && !isAny(exclude, host)),
-    idle: [...only, ...exclude].filter((pattern) => !hosts.some((host) => matches(pattern, host))),
+    idle: [...only, ...exclude].filter((pattern) => !hosts.some((host) => matchesPattern(pattern, host))),
   };
 }

@@ -1,10 +1,10 @@
-import { type MissingEdge, missingEdges, type Need } from "../decisions/barrier.ts";
-import { type Expected, missingMembers } from "../decisions/missing-members.ts";
+import { type EdgeRequirement, type MissingEdge, missingEdges } from "../decisions/barrier.ts";
+import { type ExpectedMember, missingMembers } from "../decisions/missing-members.ts";
 import { DeployHaltedError } from "../deploy-errors.ts";
 import { untilChange } from "./change-signal.ts";
 import type { DeployContext } from "./deploy-context.ts";
-import { few } from "./report.ts";
-import { highestRevision, Members, memberId } from "./views.ts";
+import { listSome } from "./report.ts";
+import { highestRevision, KnownMembers, slotId } from "./views.ts";
 
 /**
  * Waits until every edge runs with what is needed.
@@ -12,7 +12,7 @@ import { highestRevision, Members, memberId } from "./views.ts";
  */
 export async function edgesBarrier(
   work: DeployContext,
-  need: Need,
+  need: EdgeRequirement,
   without: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
@@ -57,12 +57,12 @@ function edgesMissing(missing: readonly MissingEdge[], waitedMs: number): Deploy
  */
 export async function membersBarrier(
   work: DeployContext,
-  expected: readonly Expected[],
+  expected: readonly ExpectedMember[],
   signal: AbortSignal,
 ): Promise<number> {
   if (expected.length === 0) return 0;
   const { bus, service, report, bounds } = work;
-  const members = await Members.follow(bus, service);
+  const members = await KnownMembers.follow(bus, service);
   try {
     let missing = missingMembers(members.all, expected);
     const look = () => {
@@ -73,12 +73,12 @@ export async function membersBarrier(
     const there = await untilChange(members.changes, look, { timeoutMs: bounds.barrierMs, signal });
     if (!there) {
       const texts = missing.map(({ host, why }) => `${host} ${why}`);
-      const message = `not in the serverset within ${bounds.barrierMs} ms: ${few(texts)}`;
+      const message = `not in the serverset within ${bounds.barrierMs} ms: ${listSome(texts)}`;
       throw new DeployHaltedError("MEMBERS_MISSING", message, { missing });
     }
   } finally {
     members.stop();
   }
-  const ids = new Set(expected.map(({ host, slot }) => memberId(host, slot)));
+  const ids = new Set(expected.map(({ host, slot }) => slotId(host, slot)));
   return highestRevision(bus, service, ids, members.all);
 }

@@ -5,9 +5,9 @@ import type { HostStatus } from "../../../protocol/host-status.ts";
 import type { Release } from "../../../protocol/release.ts";
 import type { Routes } from "../../../protocol/routes.ts";
 import type { Bus } from "../../bus.ts";
-import { NoHostsError, UsageError } from "../../errors.ts";
+import { ArgumentError, NoHostsError } from "../../errors.ts";
 import { findRelease } from "../../publish/releases.ts";
-import { type Draft, draftDeploy, initialProgress } from "../decisions/plan.ts";
+import { type DeployDraft, draftDeploy, initialProgress } from "../decisions/plan.ts";
 import { selectHosts } from "../decisions/select-hosts.ts";
 import { AlreadyCurrentError } from "../deploy-errors.ts";
 import type { OrderLedger } from "./order-ledger.ts";
@@ -23,7 +23,7 @@ export interface DeployRequest {
 
 export interface Begun {
   deploy: RunningDeploy;
-  draft: Draft;
+  draft: DeployDraft;
 }
 
 /**
@@ -70,10 +70,10 @@ export function chooseHosts(
     { only, exclude },
   );
   const mistyped = idle.find((pattern) => only.includes(pattern));
-  if (mistyped !== undefined) throw new UsageError("--only", `${JSON.stringify(mistyped)} is no host of ${service}`);
+  if (mistyped !== undefined) throw new ArgumentError("--only", `${JSON.stringify(mistyped)} is no host of ${service}`);
   const [idleExclude] = idle;
   if (idleExclude !== undefined)
-    throw new UsageError("--exclude", `${JSON.stringify(idleExclude)} is no host of ${service}`);
+    throw new ArgumentError("--exclude", `${JSON.stringify(idleExclude)} is no host of ${service}`);
   if (hosts.length === 0) throw new NoHostsError(service, `no host of ${service} is left by --only and --exclude`);
   return fleet.filter(({ host }) => hosts.includes(host));
 }

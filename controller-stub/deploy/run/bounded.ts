@@ -9,7 +9,7 @@ const SHORT = 80;
  * The record, in a size that the server takes: of many failures the messages are shortened, then left out. Codes stay.
  * 5,000 hosts with names of 40 characters take 600 kB.
  */
-export function bounded(deploy: Deploy, maxPayload: number = USUAL_MAX_PAYLOAD): Deploy {
+export function boundedRecord(deploy: Deploy, maxPayload: number = USUAL_MAX_PAYLOAD): Deploy {
   const fits = (candidate: Deploy) => Buffer.byteLength(JSON.stringify(candidate)) + ROOM <= maxPayload;
   if (deploy.deploy === null || fits(deploy)) return deploy;
   const short = withMessages(deploy, (message) => message.slice(0, SHORT));

@@ -12,11 +12,11 @@ import type { WaveOptions } from "../deploy-options.ts";
 import { membersBarrier } from "./barriers.ts";
 import { chooseHosts } from "./begin.ts";
 import type { DeployContext } from "./deploy-context.ts";
-import { Rollout, type Task } from "./rollout.ts";
-import type { Finish, View } from "./session.ts";
+import { type HostTask, Rollout } from "./rollout.ts";
+import type { FleetView, RunResult } from "./session.ts";
 
 /** Which versions a host lacks of those that are served, and the slots for them: the default first. */
-export function lacking(
+export function missingVersions(
   slots: readonly SlotOnHost[],
   { default: current, serving }: Pick<Routes, "default" | "serving">,
 ): { slot: string; version: string }[] {
@@ -32,15 +32,15 @@ export function lacking(
 }
 
 /** Orders what the routes say onto hosts that lack it. */
-export async function converge(
+export async function convergeHosts(
   work: DeployContext,
-  { routes, fleet, orders }: View,
+  { routes, fleet, orders }: FleetView,
   options: WaveOptions & { excludeAbsent?: boolean },
-): Promise<Finish> {
+): Promise<RunResult> {
   const { service, report, bus } = work;
   if (routes === null) throw new DeployStateError("NO_DEPLOY", `${service} has no routes: deploy a version first`);
   const hosts = chooseHosts(service, fleet.statuses, { only: options.only ?? [], exclude: options.exclude ?? [] });
-  const gaps = hosts.map((status) => ({ status, missing: lacking(slotViews(status), routes) }));
+  const gaps = hosts.map((status) => ({ status, missing: missingVersions(slotViews(status), routes) }));
   const open = gaps.filter(({ missing }) => missing.length > 0);
   const served = routes.serving.join(" and ");
   if (open.length === 0)
@@ -50,7 +50,7 @@ export async function converge(
   for (const version of new Set(open.flatMap(({ missing }) => missing.map((each) => each.version))))
     releases.set(version, orders.release(version) ?? (await findRelease(bus, service, version)));
   const id = `converge-${randomUUID()}`;
-  const tasks = open.map(({ status: { host, ...status }, missing }): Task => {
+  const tasks = open.map(({ status: { host, ...status }, missing }): HostTask => {
     const absent = isStale({ host, ...status }, Date.now());
     return {
       host,

@@ -1,10 +1,10 @@
 import type { Deploy, RunningDeploy } from "../../../protocol/deploy.ts";
 import { InternalError } from "../../../protocol/errors.ts";
 import type { Bus } from "../../bus.ts";
-import type { Lock } from "./deploy-lock.ts";
+import type { DeployLock } from "./deploy-lock.ts";
 import type { OrderLedger } from "./order-ledger.ts";
-import type { Report } from "./report.ts";
-import type { Edges, Fleet } from "./views.ts";
+import type { DeployReport } from "./report.ts";
+import type { Fleet, KnownEdges } from "./views.ts";
 
 /** How long things are waited for, in milliseconds. */
 export interface Bounds {
@@ -20,11 +20,11 @@ export interface DeployContext {
   bus: Bus;
   service: string;
   by: string;
-  lock: Lock;
+  lock: DeployLock;
   fleet: Fleet;
-  edges: Edges;
+  edges: KnownEdges;
   orders: OrderLedger;
-  report: Report;
+  report: DeployReport;
   bounds: Bounds;
 }
 

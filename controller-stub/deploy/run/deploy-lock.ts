@@ -7,7 +7,7 @@ import { openBucket } from "../../buckets.ts";
 import type { Bus } from "../../bus.ts";
 import { readDeploy, writeDeploy } from "../../orders/epochs.ts";
 import { HeldByError, LockLostError } from "../deploy-errors.ts";
-import { bounded } from "./bounded.ts";
+import { boundedRecord } from "./bounded.ts";
 
 /** Notes are gathered for this long, so that a wave of a hundred hosts is not a hundred writes. */
 const GATHER_MS = 500;
@@ -26,7 +26,7 @@ export interface LockRecord {
   entry: KvEntry | null;
 }
 
-export async function readRecord(bus: Bus, service: string): Promise<LockRecord> {
+export async function fetchRecord(bus: Bus, service: string): Promise<LockRecord> {
   const kv = await openBucket(bus, buckets.deploys);
   const entry = await bus.persist(() => kv.get(keys.deploy(service)));
   return { deploy: readDeploy(service, entry), entry };
@@ -36,7 +36,7 @@ export async function readRecord(bus: Bus, service: string): Promise<LockRecord>
  * The right to change a service: a record in the bucket, changed by compare-and-set alone. It is renewed three times per lease, for
  * others to see that its holder lives. `lost` is aborted as soon as a write shows that another has it.
  */
-export class Lock {
+export class DeployLock {
   private readonly lostController = new AbortController();
   private timer: NodeJS.Timeout | undefined;
   private gathering: NodeJS.Timeout | undefined;
@@ -56,21 +56,22 @@ export class Lock {
   }
 
   /** @throws HeldByError where somebody has it; with `over`, only where that is not the lock which was seen to stand still */
-  static async take(
+  static async acquire(
     bus: Bus,
     service: string,
     { holder, leaseMs, patienceMs, floor }: LockOptions,
     over: Deploy["lock"] = null,
-  ): Promise<Lock> {
+  ): Promise<DeployLock> {
     // What is begun here is finished: whoever interrupts a run still wants its lock released.
     const own = bus.under(new AbortController().signal, patienceMs);
     const kv = await openBucket(own, buckets.deploys);
     const token = randomUUID();
     for (;;) {
       bus.signal.throwIfAborted();
-      const { deploy, entry } = await readRecord(own, service);
+      const { deploy, entry } = await fetchRecord(own, service);
       const { lock } = deploy;
-      if (lock?.token === token && entry) return new Lock(own, kv, leaseMs, token, lock.epoch, deploy, entry.revision);
+      if (lock?.token === token && entry)
+        return new DeployLock(own, kv, leaseMs, token, lock.epoch, deploy, entry.revision);
       if (lock !== null && (lock.token !== over?.token || lock.renewals !== over.renewals))
         throw new HeldByError(service, lock, { renewed: lock.token === over?.token });
       const epoch = Math.max(deploy.epoch, floor) + 1;
@@ -78,7 +79,7 @@ export class Lock {
       const next = { ...deploy, epoch, lock: { holder, token, epoch, since, leaseMs, renewals: 0 } };
       try {
         const revision = await own.persist(() => writeDeploy(kv, keys.deploy(service), next, entry));
-        return new Lock(own, kv, leaseMs, token, epoch, next, revision);
+        return new DeployLock(own, kv, leaseMs, token, epoch, next, revision);
       } catch (error) {
         // The next round tells whether another one came first, or the answer was lost.
         if (!isConflict(error)) throw error;
@@ -154,7 +155,7 @@ export class Lock {
       const lock = this.released || held === null ? null : { ...held, renewals: held.renewals + 1 };
       // The record may be changed while it is written: the lock of what is written goes on in it.
       this.record = { ...this.record, lock: lock ?? held };
-      const next = bounded({ ...this.record, lock }, this.bus.nc.info?.max_payload);
+      const next = boundedRecord({ ...this.record, lock }, this.bus.nc.info?.max_payload);
       try {
         const value = JSON.stringify(next);
         this.revision = await this.bus.persist(() => this.kv.update(keys.deploy(service), value, this.revision));
@@ -162,7 +163,7 @@ export class Lock {
       } catch (error) {
         if (!isConflict(error)) throw error;
       }
-      const { deploy, entry } = await readRecord(this.bus, service);
+      const { deploy, entry } = await fetchRecord(this.bus, service);
       // Our release, whose answer was lost.
       if (this.released && deploy.lock === null && entry?.string() === JSON.stringify(next)) return;
       if (deploy.lock?.token !== this.token || !entry) {

@@ -1,11 +1,16 @@
-import type { Output } from "../../terminal/output.ts";
+import type { CommandOutput } from "../../terminal/output.ts";
 import { routesDuring, routesOffered, routesSwitched } from "../decisions/wanted-routes.ts";
 import type { Begun } from "./begin.ts";
-import { few } from "./report.ts";
-import type { View } from "./session.ts";
+import { listSome } from "./report.ts";
+import type { FleetView } from "./session.ts";
 
 /** Prints what a deploy would do. */
-export function showPlan(output: Output, service: string, { deploy, draft }: Begun, { edges, routes }: View): void {
+export function showPlan(
+  output: CommandOutput,
+  service: string,
+  { deploy, draft }: Begun,
+  { edges, routes }: FleetView,
+): void {
   const { version, goal, from, plan } = deploy;
   const waited = edges.all.map(({ edge }) => edge).filter((edge) => !plan.withoutEdges.includes(edge));
   const absent = draft.hosts.filter((host) => host.absent).map(({ host }) => host);
@@ -37,11 +42,13 @@ export function showPlan(output: Output, service: string, { deploy, draft }: Beg
   );
   for (const each of steps) output.line(`  ${each.step.padEnd(12)} ${stepText(each)}`);
   for (const [number, hosts] of waves.entries()) {
-    output.line(`  wave ${number + 1}: ${few(hosts.map(hostText))}`);
+    output.line(`  wave ${number + 1}: ${listSome(hosts.map(hostText))}`);
   }
-  output.line(`  edges waited for: ${few(waited) || "none is known"}`);
+  output.line(`  edges waited for: ${listSome(waited) || "none is known"}`);
   if (absent.length > 0)
-    output.line(`  not reporting, ${plan.excludeAbsent ? "and not waited for" : "and waited for"}: ${few(absent)}`);
+    output.line(
+      `  not reporting, ${plan.excludeAbsent ? "and not waited for" : "and waited for"}: ${listSome(absent)}`,
+    );
 }
 
 function brief({ default: version, serving }: { default: string; serving: readonly string[] }) {

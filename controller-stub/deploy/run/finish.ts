@@ -1,14 +1,14 @@
 import type { Deploy } from "../../../protocol/deploy.ts";
-import { counts } from "../decisions/summary.ts";
+import { countHosts } from "../decisions/summary.ts";
 import type { DeployContext } from "./deploy-context.ts";
-import type { Finish } from "./session.ts";
+import type { RunResult } from "./session.ts";
 
 /** How a run of a deploy ends, told by the record as its last change leaves it. */
-export function finishOf({ lock, service }: DeployContext, change: (record: Deploy) => Deploy): Finish {
+export function deployResult({ lock, service }: DeployContext, change: (record: Deploy) => Deploy): RunResult {
   const { deploy } = change(lock.deploy);
   if (deploy === null) return { change, outcome: "done", text: `${service}: nothing was to be done` };
   const { step, version, from, hosts } = deploy;
-  const { done = 0, failed = 0, excluded = 0 } = counts({ hosts });
+  const { done = 0, failed = 0, excluded = 0 } = countHosts({ hosts });
   const rest = [failed > 0 && `${failed} failed`, excluded > 0 && `${excluded} not waited for`].filter(Boolean);
   const where = `on ${done} ${done === 1 ? "host" : "hosts"}${rest.length > 0 ? ` (${rest.join(", ")})` : ""}`;
   const texts: Partial<Record<typeof step, string>> = {

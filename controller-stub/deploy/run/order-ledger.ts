@@ -32,7 +32,7 @@ export class OrderLedger {
     private readonly service: string,
   ) {}
 
-  static async read(bus: Bus, service: string): Promise<OrderLedger> {
+  static async fetch(bus: Bus, service: string): Promise<OrderLedger> {
     const kv = await openBucket(bus, buckets.orders);
     const orders = new OrderLedger(bus, kv, service);
     for (const entry of await readEntries(bus, kv, keys.order(service, "*", "*"))) {

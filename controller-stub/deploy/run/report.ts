@@ -2,7 +2,7 @@ import type { Event } from "../../../protocol/event.ts";
 import { eventStream, subjects } from "../../../protocol/subjects.ts";
 import { ensureEventStream } from "../../buckets.ts";
 import type { Bus } from "../../bus.ts";
-import type { Output } from "../../terminal/output.ts";
+import type { CommandOutput } from "../../terminal/output.ts";
 import type { MissingEdge } from "../decisions/barrier.ts";
 import type { MissingMember } from "../decisions/missing-members.ts";
 import type { FailedHost } from "../deploy-errors.ts";
@@ -26,7 +26,7 @@ const SHOWN = 8;
 const CALM_MS = 1000;
 
 /** What a run says while it works: lines for people or JSON lines, events on the bus, and durations for the end. */
-export class Report {
+export class DeployReport {
   readonly steps: StepTime[] = [];
   private readonly sending = new Set<Promise<unknown>>();
   private began = performance.now();
@@ -36,7 +36,7 @@ export class Report {
   private latest: () => void = () => {};
 
   constructor(
-    private readonly output: Output,
+    private readonly output: CommandOutput,
     private readonly bus: Bus,
     private readonly service: string,
   ) {}
@@ -88,14 +88,19 @@ export class Report {
   waitingForEdges(missing: readonly MissingEdge[]): void {
     const texts = missing.map(({ edge, why, lastSeen }) => `${edge} ${why}${lastSeen ? `, reported ${lastSeen}` : ""}`);
     const key = missing.map(({ edge, why }) => `${edge} ${why}`).join();
-    this.waiting(`edges:${key}`, `waiting for ${few(texts)}`, { kind: "waiting", for: "edges", missing }, this.isJson);
+    this.waiting(
+      `edges:${key}`,
+      `waiting for ${listSome(texts)}`,
+      { kind: "waiting", for: "edges", missing },
+      this.isJson,
+    );
   }
 
   waitingForMembers(missing: readonly MissingMember[]): void {
     const texts = missing.map(({ host, why }) => `${host}: ${why}`);
     this.waiting(
       `members:${texts.join()}`,
-      `waiting for members: ${few(texts)}`,
+      `waiting for members: ${listSome(texts)}`,
       {
         kind: "waiting",
         for: "members",
@@ -108,7 +113,7 @@ export class Report {
 
   wave({ number, of, hosts, waiting }: WaveView): void {
     const text = `wave ${number} of ${of}: ${hosts - waiting.length} of ${hosts} hosts done`;
-    const names = waiting.length > 0 ? `, waiting for ${few(waiting)}` : "";
+    const names = waiting.length > 0 ? `, waiting for ${listSome(waiting)}` : "";
     const facts = {
       kind: "wave",
       wave: number,
@@ -146,10 +151,10 @@ export class Report {
     void sending.finally(() => this.sending.delete(sending));
   }
 
-  static async open(output: Output, bus: Bus, service: string): Promise<Report> {
+  static async open(output: CommandOutput, bus: Bus, service: string): Promise<DeployReport> {
     // An event that finds no stream is lost, and that is all.
     await ensureEventStream(bus).catch(() => output.warn(`${eventStream.name} can't be used: no events are kept`));
-    return new Report(output, bus, service);
+    return new DeployReport(output, bus, service);
   }
 
   /** Waits for the events that are on their way. */
@@ -193,7 +198,7 @@ export class Report {
 }
 
 /** Names, as many as a line takes. */
-export function few(names: readonly string[]): string {
+export function listSome(names: readonly string[]): string {
   const more = names.length - SHOWN;
   return `${names.slice(0, SHOWN).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }

@@ -14,7 +14,7 @@ export interface Knowledge {
 
 export function knowledge({ fleet, orders }: Pick<DeployContext, "fleet" | "orders">): Knowledge {
   return {
-    statusOf: (host) => fleet.of(host),
+    statusOf: (host) => fleet.statusOf(host),
     latest: (host, slot) => orders.latest(host, slot),
     now: Date.now(),
   };

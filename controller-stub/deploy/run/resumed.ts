@@ -1,7 +1,7 @@
 import type { DeployStep, RunningDeploy } from "../../../protocol/deploy.ts";
 import { type Knowledge, recoveredHosts, resumeHosts } from "./resume-hosts.ts";
 
-export interface ResumeWish {
+export interface ResumeRequest {
   maxFailures?: number;
   excludeAbsent?: boolean;
   withoutEdge?: string[];
@@ -14,7 +14,7 @@ const AFTER_INSTALLING: readonly DeployStep[] = ["offering", "waiting", "prepare
  * A deploy that goes on. Where a host has to be tried again, it goes on with the hosts: what is offered to edges, and switched to, is
  * what every host has. Once the switch may have begun there is no way back but a rollback: hosts that failed then stay so, and count.
  */
-export function resumed(deploy: RunningDeploy, known: Knowledge, wish: ResumeWish): RunningDeploy {
+export function resumedDeploy(deploy: RunningDeploy, known: Knowledge, wish: ResumeRequest): RunningDeploy {
   const { maxFailures = deploy.plan.maxFailures, excludeAbsent = false, withoutEdge = [] } = wish;
   const withoutEdges = [...new Set([...deploy.plan.withoutEdges, ...withoutEdge])];
   const plan = { ...deploy.plan, maxFailures, withoutEdges, excludeAbsent: deploy.plan.excludeAbsent || excludeAbsent };

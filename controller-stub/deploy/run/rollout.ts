@@ -3,15 +3,15 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { HostStatus } from "../../../protocol/host-status.ts";
 import { hostToken } from "../../../protocol/names.ts";
 import type { Order } from "../../../protocol/order.ts";
-import { ageMs, isStale } from "../../hosts.ts";
+import { isStale, reportAgeMs } from "../../hosts.ts";
 import { formatAge } from "../../terminal/render.ts";
 import { hostVerdict, type Ordered } from "../decisions/host-verdict.ts";
 import { DeployHaltedError, type FailedHost } from "../deploy-errors.ts";
 import type { DeployContext } from "./deploy-context.ts";
-import { few } from "./report.ts";
+import { listSome } from "./report.ts";
 
 /** The orders that one host gets, one after the other. */
-export interface Task {
+export interface HostTask {
   host: string;
   orders: { slot: string; order: Order }[];
   /** Whether its outcome is waited for. */
@@ -70,7 +70,7 @@ export class Rollout {
   }
 
   /** @throws DeployHaltedError as soon as too many hosts have failed, or had no outcome in time */
-  async run(waves: readonly Task[][]): Promise<void> {
+  async run(waves: readonly HostTask[][]): Promise<void> {
     for (const [at, tasks] of waves.entries()) {
       await this.wave(tasks, at + 1, waves.length);
       const { pauseMs } = this.options;
@@ -81,7 +81,7 @@ export class Rollout {
     }
   }
 
-  private async wave(tasks: readonly Task[], number: number, of: number): Promise<void> {
+  private async wave(tasks: readonly HostTask[], number: number, of: number): Promise<void> {
     const waiting = new Set(tasks.filter((task) => task.awaited).map((task) => task.host));
     const hosts = waiting.size;
     const show = () =>
@@ -90,7 +90,7 @@ export class Rollout {
     const timer = setTimeout(() => {
       for (const host of waiting) this.late(host, waveMs);
     }, waveMs);
-    const each = async (task: Task) => {
+    const each = async (task: HostTask) => {
       await this.perform(task);
       if (waiting.delete(task.host)) show();
     };
@@ -102,10 +102,10 @@ export class Rollout {
     }
   }
 
-  private async perform({ host, orders, awaited, given = false }: Task): Promise<void> {
+  private async perform({ host, orders, awaited, given = false }: HostTask): Promise<void> {
     for (const [at, { slot, order }] of orders.entries()) {
       this.signal.throwIfAborted();
-      const before = this.work.fleet.of(host)?.slots[slot]?.order?.id;
+      const before = this.work.fleet.statusOf(host)?.slots[slot]?.order?.id;
       if (!given || at < orders.length - 1) await this.work.orders.put(host, slot, order);
       if (at === orders.length - 1 && awaited) this.options.onOrdered?.(host);
       if (awaited && !(await this.expect(host, { slot, order, before: before === order.id ? undefined : before })))
@@ -128,7 +128,7 @@ export class Rollout {
       };
       const token = hostToken(host);
       this.watched.set(token, { ordered, settle });
-      const status = this.work.fleet.of(host);
+      const status = this.work.fleet.statusOf(host);
       if (status) this.judge(token, status);
     });
   }
@@ -169,18 +169,18 @@ export class Rollout {
   }
 
   private named(host: string): string {
-    const status = this.work.fleet.of(host);
+    const status = this.work.fleet.statusOf(host);
     return status && !isStale(status, Date.now()) ? host : `${host} (${this.lastSeen(host)})`;
   }
 
   private lastSeen(host: string): string {
-    const status = this.work.fleet.of(host);
-    return status ? `it reported ${formatAge(ageMs(status, Date.now()))} ago` : "it has never reported";
+    const status = this.work.fleet.statusOf(host);
+    return status ? `it reported ${formatAge(reportAgeMs(status, Date.now()))} ago` : "it has never reported";
   }
 }
 
 function halted(failures: readonly FailedHost[]): DeployHaltedError {
   const isLate = failures.every(({ code }) => code === "WAIT_TIMEOUT");
   const texts = failures.map(({ host, slot, code, message }) => `${host} slot ${slot}: ${code}: ${message}`);
-  return new DeployHaltedError(isLate ? "WAIT_TIMEOUT" : "HOSTS_FAILED", few(texts).slice(0, 2000), { failures });
+  return new DeployHaltedError(isLate ? "WAIT_TIMEOUT" : "HOSTS_FAILED", listSome(texts).slice(0, 2000), { failures });
 }

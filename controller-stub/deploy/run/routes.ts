@@ -25,7 +25,7 @@ export interface WantedRoutes {
 }
 
 /** @throws InternalError where they can't be read: what edges do with them is then unknown */
-export async function readRoutes(bus: Bus, service: string): Promise<StoredRoutes> {
+export async function fetchRoutes(bus: Bus, service: string): Promise<StoredRoutes> {
   return read(bus, await openBucket(bus, buckets.routes), service);
 }
 

@@ -18,7 +18,7 @@ export async function runDeploy(work: DeployContext): Promise<(record: Deploy) =
       report.end();
       const next = nextStep(deploy);
       if (next === null) return (record) => record;
-      const move = inDeploy((now) => ({ ...now, step: next, ...(isEnded({ step: next }) && ended()) }));
+      const move = inDeploy((now) => ({ ...now, step: next, ...(isEnded({ step: next }) && endedNow()) }));
       report.event(`the deploy of ${deploy.version} came to step ${next}`, {
         version: deploy.version,
         facts: { step: next },
@@ -31,7 +31,7 @@ export async function runDeploy(work: DeployContext): Promise<(record: Deploy) =
   }
 }
 
-export function ended() {
+export function endedNow() {
   return { endedAt: new Date().toISOString(), halted: null };
 }
 

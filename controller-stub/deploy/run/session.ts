@@ -7,23 +7,23 @@ import type { Routes } from "../../../protocol/routes.ts";
 import { buckets } from "../../../protocol/subjects.ts";
 import { openBucket } from "../../buckets.ts";
 import { type Bus, defaultTimeoutMs } from "../../bus.ts";
-import { type Context, globals, warnMalformed, withBus } from "../../context.ts";
-import { ControllerError, InterruptedError } from "../../errors.ts";
+import { type Context, globalOptions, warnMalformed, withBus } from "../../context.ts";
+import { ControllerError, EndedBySignalError } from "../../errors.ts";
 import { highestEpoch } from "../../orders/epochs.ts";
 import { type DeployVerb, judgeVerb } from "../decisions/judge-verb.ts";
-import { summary } from "../decisions/summary.ts";
+import { runSummary } from "../decisions/summary.ts";
 import { HeldByError, LockLostError } from "../deploy-errors.ts";
 import type { RunOptions } from "../deploy-options.ts";
 import { type DeployContext, inDeploy } from "./deploy-context.ts";
-import { Lock, readRecord } from "./deploy-lock.ts";
+import { DeployLock, fetchRecord } from "./deploy-lock.ts";
 import { OrderLedger } from "./order-ledger.ts";
-import { Report } from "./report.ts";
-import { readRoutes } from "./routes.ts";
+import { DeployReport } from "./report.ts";
+import { fetchRoutes } from "./routes.ts";
 import { watchLock } from "./take-over.ts";
-import { Edges, Fleet } from "./views.ts";
+import { Fleet, KnownEdges } from "./views.ts";
 
 /** How a run ends well. */
-export interface Finish {
+export interface RunResult {
   /** The last change of the record, written as the lock is given back. */
   change?: (record: Deploy) => Deploy;
   outcome: string;
@@ -35,20 +35,20 @@ export interface Finish {
 const WAVE_MS = 10 * 60_000;
 
 /** The fleet as it is, read and followed. */
-export interface View {
+export interface FleetView {
   bus: Bus;
   routes: Routes | null;
   fleet: Fleet;
-  edges: Edges;
+  edges: KnownEdges;
   orders: OrderLedger;
 }
 
 /** Reads everything that a plan needs. Changes nothing but to make buckets that are missing. */
-export async function withView<T>(
+export async function withFleetView<T>(
   context: Context,
   bus: Bus,
   service: string,
-  use: (view: View) => Promise<T>,
+  use: (view: FleetView) => Promise<T>,
 ): Promise<T> {
   const stops: (() => void)[] = [];
   const stopping = async <S extends { stop: () => void }>(view: Promise<S>) => {
@@ -60,9 +60,9 @@ export async function withView<T>(
     // Members are waited for in a bucket that agents make, too; whoever comes first makes it.
     const [fleet, edges, orders, { routes }] = await Promise.all([
       stopping(Fleet.follow(bus, service, warnMalformed(context))),
-      stopping(Edges.follow(bus, service)),
-      OrderLedger.read(bus, service),
-      readRoutes(bus, service),
+      stopping(KnownEdges.follow(bus, service)),
+      OrderLedger.fetch(bus, service),
+      fetchRoutes(bus, service),
       openBucket(bus, buckets.serversets),
     ]);
     return await use({ bus, routes, fleet, edges, orders });
@@ -76,7 +76,7 @@ export function withFleetBus<T>(context: Context, command: Command, use: (bus: B
   return withBus(context, command, use, { timeoutMs: defaultTimeoutMs });
 }
 
-export interface Session {
+export interface LockRequest {
   verb: DeployVerb;
   service: string;
   options: RunOptions;
@@ -92,23 +92,23 @@ export interface Session {
 export function underLock(
   context: Context,
   command: Command,
-  { verb, service, options, takesOver = false }: Session,
-  use: (work: DeployContext, view: View) => Promise<Finish>,
+  { verb, service, options, takesOver = false }: LockRequest,
+  use: (work: DeployContext, view: FleetView) => Promise<RunResult>,
 ): Promise<void> {
   return withFleetBus(context, command, async (bus) => {
     // Both at once, and neither is left behind: a stream that is looked for while the connection is closed is not a missing one.
-    const opening = Report.open(context.output, bus, service);
+    const opening = DeployReport.open(context.output, bus, service);
     const stale = await refuse(context, bus, { verb, service, takesOver }).finally(() => opening);
     const report = await opening;
-    await withView(context, bus, service, async (view) => {
+    await withFleetView(context, bus, service, async (view) => {
       const floor = Math.max(highestEpoch(view.orders.known, view.fleet.statuses), view.routes?.epoch ?? 0);
       const holder = `${context.user}@${hostname()} (pid ${process.pid})`;
       const { lease: leaseMs, patience: patienceMs } = options;
-      const lock = await Lock.take(bus, service, { holder, leaseMs, patienceMs, floor }, stale);
+      const lock = await DeployLock.acquire(bus, service, { holder, leaseMs, patienceMs, floor }, stale);
       const signal = AbortSignal.any([bus.signal, lock.lost]);
       setMaxListeners(0, signal);
       const own = bus.under(signal, patienceMs);
-      const bounds = { barrierMs: options.barrierTimeout, waveMs: globals(command).timeout ?? WAVE_MS };
+      const bounds = { barrierMs: options.barrierTimeout, waveMs: globalOptions(command).timeout ?? WAVE_MS };
       const by = options.by ?? context.user;
       const work: DeployContext = { ...view, bus: own, service, by, lock, report, bounds };
       const error = judgeVerb(verb, service, lock.deploy.deploy);
@@ -118,12 +118,12 @@ export function underLock(
       }
       try {
         // Whoever had the lock a moment ago may have changed them.
-        const { routes } = await readRoutes(own, service);
+        const { routes } = await fetchRoutes(own, service);
         const { change, outcome, text, facts } = await use(work, { ...view, routes });
         await lock.release(change);
-        report.finish(text, { ...summary(work, outcome, !isApart(verb)), ...facts });
+        report.finish(text, { ...runSummary(work, outcome, !isApart(verb)), ...facts });
       } catch (error) {
-        throw await giveUp(work, error);
+        throw await recordHalt(work, error);
       } finally {
         lock.stop();
         await report.close();
@@ -136,9 +136,9 @@ export function underLock(
 async function refuse(
   { output }: Context,
   bus: Bus,
-  { verb, service, takesOver }: Pick<Session, "verb" | "service"> & { takesOver: boolean },
+  { verb, service, takesOver }: Pick<LockRequest, "verb" | "service"> & { takesOver: boolean },
 ): Promise<Deploy["lock"]> {
-  const { deploy } = await readRecord(bus, service);
+  const { deploy } = await fetchRecord(bus, service);
   const error = judgeVerb(verb, service, deploy.deploy);
   if (deploy.lock === null) {
     if (error) throw error;
@@ -151,11 +151,11 @@ async function refuse(
 }
 
 /** Writes down why a run has ended, and gives the lock back. @returns the first cause: that the lock is lost explains all that follows */
-async function giveUp(work: DeployContext, error: unknown): Promise<unknown> {
+async function recordHalt(work: DeployContext, error: unknown): Promise<unknown> {
   const { lock, report } = work;
   const deploy = lock.deploy.deploy;
   const isUnderWay = deploy !== null && deploy.endedAt === null;
-  if (error instanceof ControllerError) error.summary = summary(work, "halted", isUnderWay);
+  if (error instanceof ControllerError) error.summary = runSummary(work, "halted", isUnderWay);
   if (error instanceof LockLostError || error instanceof BusUnreachableError) return error;
   const { code, message } = inWords(error);
   const halted = { code, message: message.slice(0, 4096), at: new Date().toISOString() };
@@ -171,7 +171,7 @@ async function giveUp(work: DeployContext, error: unknown): Promise<unknown> {
     return error;
   } catch (failure) {
     if (failure instanceof LockLostError) {
-      failure.summary = summary(work, "halted", isUnderWay);
+      failure.summary = runSummary(work, "halted", isUnderWay);
       return failure;
     }
     report.warn(`the lock could not be given back: ${(failure as Error).message}`);
@@ -185,7 +185,7 @@ function isApart(verb: DeployVerb): boolean {
 }
 
 function inWords(error: unknown): { code: string; message: string } {
-  if (error instanceof InterruptedError)
+  if (error instanceof EndedBySignalError)
     return { code: error.code, message: error.message.replace("ended", "interrupted") };
   if (error instanceof ControllerError) return error;
   return toSlotdError(error);

@@ -8,9 +8,9 @@ import type { WaveOptions } from "../deploy-options.ts";
 import { edgesBarrier } from "./barriers.ts";
 import { chooseHosts } from "./begin.ts";
 import type { DeployContext } from "./deploy-context.ts";
-import { Rollout, type Task } from "./rollout.ts";
+import { type HostTask, Rollout } from "./rollout.ts";
 import { ensureRoutes } from "./routes.ts";
-import type { Finish, View } from "./session.ts";
+import type { FleetView, RunResult } from "./session.ts";
 
 /** The slots that hold a version, the longest in their state first. */
 export function holders(statuses: readonly HostStatus[], version: string): { host: string; slot: SlotStatus }[] {
@@ -25,11 +25,11 @@ export function holders(statuses: readonly HostStatus[], version: string): { hos
  * @param force with the reason: does not wait for drains, nor in vain for edges, and takes the default version as well
  * @throws InUseError for the default version
  */
-export async function shutdown(
+export async function shutDownVersion(
   work: DeployContext,
-  { routes, fleet }: View,
+  { routes, fleet }: FleetView,
   { version, options, force }: { version: string; options: WaveOptions; force?: { reason: string } },
-): Promise<Finish> {
+): Promise<RunResult> {
   const { service, report } = work;
   const isDefault = routes?.default === version;
   if (isDefault && !force)
@@ -43,7 +43,7 @@ export async function shutdown(
   else if (routes?.serving.includes(version)) await withdraw(work, routes, version, options, force !== undefined);
 
   const id = `shutdown-${randomUUID()}`;
-  const tasks = holding.map(({ host, slot: { slot } }): Task => {
+  const tasks = holding.map(({ host, slot: { slot } }): HostTask => {
     return {
       host,
       awaited: true,
@@ -70,7 +70,7 @@ export async function shutdown(
 
 async function withdraw(
   work: DeployContext,
-  routes: NonNullable<View["routes"]>,
+  routes: NonNullable<FleetView["routes"]>,
   version: string,
   { withoutEdge = [] }: WaveOptions,
   isForced: boolean,

@@ -1,14 +1,14 @@
 import type { DeployStep, HostProgress, RunningDeploy } from "../../../protocol/deploy.ts";
 import { isOrderOf } from "../decisions/draft-orders.ts";
-import type { Expected } from "../decisions/missing-members.ts";
+import type { ExpectedMember } from "../decisions/missing-members.ts";
 import { reorderRoles } from "../decisions/roles.ts";
-import { failures } from "../decisions/summary.ts";
+import { failedHosts } from "../decisions/summary.ts";
 import { routesBefore, routesDuring, routesOffered, routesSwitched } from "../decisions/wanted-routes.ts";
 import type { FailedHost } from "../deploy-errors.ts";
 import { edgesBarrier, membersBarrier } from "./barriers.ts";
 import { type DeployContext, deployOf, inDeploy } from "./deploy-context.ts";
 import { Rollout } from "./rollout.ts";
-import { ensureRoutes, readRoutes, type WantedRoutes } from "./routes.ts";
+import { ensureRoutes, fetchRoutes, type WantedRoutes } from "./routes.ts";
 import { installTasks, restoreTasks } from "./tasks.ts";
 
 const KEPT_REVISIONS = 32;
@@ -71,7 +71,7 @@ export class Steps {
 
   private async switchBack(): Promise<void> {
     const deploy = deployOf(this.work);
-    const { routes } = await readRoutes(this.work.bus, this.work.service);
+    const { routes } = await fetchRoutes(this.work.bus, this.work.service);
     const before = routesBefore(deploy);
     if (before === null) return;
     await this.agree({ ...before, serving: routes?.serving ?? before.serving }, 0);
@@ -102,7 +102,7 @@ export class Steps {
   private members(): Promise<number> {
     const { hosts, release } = deployOf(this.work);
     const done = Object.entries(hosts).filter(([, { step }]) => step === "done");
-    const expected = done.map(([host, { slot }]): Expected => ({ host, slot, release }));
+    const expected = done.map(([host, { slot }]): ExpectedMember => ({ host, slot, release }));
     return membersBarrier(this.work, expected, this.rollout.signal);
   }
 
@@ -138,7 +138,7 @@ function forwards(work: DeployContext): Rollout {
   const deploy = deployOf(work);
   const { plan, hosts, id, step: at } = deploy;
   if (at === "restoring") return hostRollout(work, plan);
-  const rollout = hostRollout(work, plan, failures(deploy));
+  const rollout = hostRollout(work, plan, failedHosts(deploy));
   for (const [host, { step, slot }] of Object.entries(hosts)) {
     const order = work.orders.latest(host, slot);
     if (step === "done" && isOrderOf(id, order)) rollout.watch(host, slot, order);

@@ -3,7 +3,7 @@ import { buckets, keys } from "../../../protocol/subjects.ts";
 import type { Bus } from "../../bus.ts";
 import { HeldByError } from "../deploy-errors.ts";
 import { ChangeSignal, untilChange } from "./change-signal.ts";
-import { readRecord } from "./deploy-lock.ts";
+import { fetchRecord } from "./deploy-lock.ts";
 
 type Held = NonNullable<Deploy["lock"]>;
 
@@ -18,13 +18,13 @@ export async function watchLock(bus: Bus, service: string, onWait: (lock: Held) 
   const subscription = bus.nc.subscribe(subject, { callback: () => changes.emit() });
   try {
     await bus.persist(() => bus.nc.flush());
-    const { lock } = (await readRecord(bus, service)).deploy;
+    const { lock } = (await fetchRecord(bus, service)).deploy;
     if (lock === null) return null;
     onWait(lock);
     let seen: Deploy["lock"] = lock;
     let reading = Promise.resolve();
     const read = async () => {
-      seen = (await readRecord(bus, service)).deploy.lock;
+      seen = (await fetchRecord(bus, service)).deploy.lock;
       verdict.emit();
     };
     const verdict = new ChangeSignal();

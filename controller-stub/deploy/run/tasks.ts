@@ -3,15 +3,15 @@ import { ReleaseNotFoundError } from "../../../protocol/errors.ts";
 import type { Order } from "../../../protocol/order.ts";
 import { chooseSlots } from "../decisions/choose-slots.ts";
 import { installOrder, isOrderOf, releaseOf, uninstallOrder } from "../decisions/draft-orders.ts";
-import type { Expected } from "../decisions/missing-members.ts";
+import type { ExpectedMember } from "../decisions/missing-members.ts";
 import { slotViews } from "../decisions/plan.ts";
 import { inGroups, waveSize } from "../decisions/waves.ts";
 import { type DeployContext, deployOf } from "./deploy-context.ts";
-import type { Task } from "./rollout.ts";
+import type { HostTask } from "./rollout.ts";
 
 /** What is still to be ordered, wave by wave: hosts that are done are left out. */
-export function installTasks(work: DeployContext): Task[][] {
-  const byWave = new Map<number, Task[]>();
+export function installTasks(work: DeployContext): HostTask[][] {
+  const byWave = new Map<number, HostTask[]>();
   for (const [host, progress] of Object.entries(deployOf(work).hosts)) {
     if (progress.step === "done") continue;
     byWave.set(progress.wave, [...(byWave.get(progress.wave) ?? []), installTask(work, host, progress)]);
@@ -19,7 +19,7 @@ export function installTasks(work: DeployContext): Task[][] {
   return [...byWave].sort(([x], [y]) => x - y).map(([, tasks]) => tasks);
 }
 
-function installTask(work: DeployContext, host: string, { step, slot }: HostProgress): Task {
+function installTask(work: DeployContext, host: string, { step, slot }: HostProgress): HostTask {
   const { id, release } = deployOf(work);
   const awaited = step !== "excluded";
   const latest = work.orders.latest(host, slot);
@@ -34,7 +34,7 @@ function installTask(work: DeployContext, host: string, { step, slot }: HostProg
 function baseOrder(work: DeployContext, host: string, target: string): { slot: string; order: Order }[] {
   const { id, version, from } = deployOf(work);
   const release = from.default === null ? undefined : from.releases[from.default];
-  const status = work.fleet.of(host);
+  const status = work.fleet.statusOf(host);
   if (from.default === null || release === undefined || status === undefined) return [];
   const slots = slotViews(status).filter(({ slot }) => slot !== target);
   if (slots.some((slot) => slot.version === from.default)) return [];
@@ -45,17 +45,17 @@ function baseOrder(work: DeployContext, host: string, target: string): { slot: s
 }
 
 export interface Restoring {
-  waves: Task[][];
+  waves: HostTask[][];
   /** The slots that edges have to know of before the routes are as they were. */
-  expected: Expected[];
+  expected: ExpectedMember[];
 }
 
 /** What a rollback orders on the hosts that the deploy ordered something for. */
 export function restoreTasks(work: DeployContext): Restoring {
   const deploy = deployOf(work);
   const { id, version, plan, from } = deploy;
-  const expected: Expected[] = [];
-  const tasks = Object.entries(deploy.hosts).map(([host, { step, slot, was }]): Task => {
+  const expected: ExpectedMember[] = [];
+  const tasks = Object.entries(deploy.hosts).map(([host, { step, slot, was }]): HostTask => {
     const awaited = step !== "excluded";
     const release = was === null ? undefined : releaseOf(deploy, was);
     if (was !== null && release === undefined)

@@ -32,13 +32,13 @@ export class Fleet {
     return [...this.statusByKey.values()].sort((a, b) => (a.host < b.host ? -1 : 1));
   }
 
-  of(host: string): HostStatus | undefined {
+  statusOf(host: string): HostStatus | undefined {
     return this.statusByKey.get(hostToken(host));
   }
 }
 
 /** What an edge wrote, as far as it can be read. */
-export function readEdge(key: string, text: string): KnownEdge {
+export function parseEdge(key: string, text: string): KnownEdge {
   const edge = key.slice(key.indexOf(".") + 1);
   try {
     const parsed = edgeStatusSchema.safeParse(JSON.parse(text));
@@ -54,18 +54,18 @@ export function readEdge(key: string, text: string): KnownEdge {
 }
 
 /** What each edge of a service last acknowledged. One whose status can't be read is an edge all the same. */
-export class Edges {
+export class KnownEdges {
   readonly changes = new ChangeSignal();
   private readonly edges = new Map<string, KnownEdge>();
   private constructor() {}
 
-  static async follow(bus: Bus, service: string): Promise<Edges & { stop: () => void }> {
-    const edges = new Edges();
+  static async follow(bus: Bus, service: string): Promise<KnownEdges & { stop: () => void }> {
+    const edges = new KnownEdges();
     const stop = await follow(bus, {
       bucket: buckets.edges,
       filter: keys.edge(service, "*"),
       onValue: (key, text) => {
-        edges.edges.set(key, readEdge(key, text));
+        edges.edges.set(key, parseEdge(key, text));
         edges.changes.emit();
       },
       onGone: (key) => {
@@ -82,7 +82,7 @@ export class Edges {
 }
 
 /** The end of a member's key, which tells whose it is: `HOST.SLOT`, the host as in keys. */
-export function memberId(host: string, slot: string): string {
+export function slotId(host: string, slot: string): string {
   return `${hostToken(host)}.${slot}`;
 }
 
@@ -90,20 +90,20 @@ export function memberId(host: string, slot: string): string {
 export type KnownMember = ({ member: Member } | { member: null; problem: string }) & { revision?: number | undefined };
 
 /** Follows the members of a service, only while somebody waits for some. */
-export class Members {
+export class KnownMembers {
   readonly changes = new ChangeSignal();
   /** By `memberId`. */
   readonly all = new Map<string, KnownMember>();
   private constructor() {}
 
-  static async follow(bus: Bus, service: string): Promise<Members & { stop: () => void }> {
-    const members = new Members();
+  static async follow(bus: Bus, service: string): Promise<KnownMembers & { stop: () => void }> {
+    const members = new KnownMembers();
     const idOf = (key: string) => key.split(".").slice(2).join(".");
     const stop = await follow(bus, {
       bucket: buckets.serversets,
       filter: `${service}.*.*.*`,
       onValue: (key, text, revision) => {
-        members.all.set(idOf(key), { ...readMember(text), revision });
+        members.all.set(idOf(key), { ...parseMember(text), revision });
         members.changes.emit();
       },
       onGone: (key) => {
@@ -115,7 +115,7 @@ export class Members {
   }
 }
 
-function readMember(text: string): KnownMember {
+function parseMember(text: string): KnownMember {
   try {
     const parsed = memberSchema.safeParse(JSON.parse(text));
     if (parsed.success) return { member: parsed.data };

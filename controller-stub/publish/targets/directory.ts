@@ -5,13 +5,13 @@ import { dirname, join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { PublishFailedError } from "../../../protocol/errors.ts";
 import type { LocalFile } from "../local-file.ts";
-import type { Target, Text } from "./target.ts";
+import type { PublishTarget, StoredText } from "./target.ts";
 
 /** File systems that have no hard links say one of these. */
 const NO_LINKS = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"];
 
 /** A directory of this machine, or one that is mounted here and on the hosts alike. Whatever has its name there is whole and durable. */
-export class DirectoryTarget implements Target {
+export class DirectoryTarget implements PublishTarget {
   constructor(
     readonly where: string,
     readonly signal: AbortSignal,
@@ -34,11 +34,11 @@ export class DirectoryTarget implements Target {
     });
   }
 
-  create(name: string, file: LocalFile, onBytes: (doneBytes: number) => void): Promise<boolean> {
-    return this.put(name, file.read(this.signal, onBytes), (beside, path) => nameNew(beside, path));
+  createFile(name: string, file: LocalFile, onBytes: (doneBytes: number) => void): Promise<boolean> {
+    return this.put(name, file.readChunks(this.signal, onBytes), (beside, path) => nameNew(beside, path));
   }
 
-  read(name: string): Promise<Text | null> {
+  fetchText(name: string): Promise<StoredText | null> {
     return this.coded(async () => {
       try {
         return { text: await readFile(join(this.where, name), "utf8"), revision: null };
@@ -49,7 +49,7 @@ export class DirectoryTarget implements Target {
     });
   }
 
-  replace(name: string, text: string, was: Text | null): Promise<boolean> {
+  replaceText(name: string, text: string, was: StoredText | null): Promise<boolean> {
     return this.put(name, [Buffer.from(text)], async (beside, path) => {
       if (was === null) return nameNew(beside, path);
       if ((await readFile(path, "utf8").catch(() => null)) !== was.text) return false;

@@ -7,7 +7,7 @@ const STALL_MS = 60_000;
 /** Servers that don't know `Expect` say nothing; then the body goes all the same. */
 const CONTINUE_WITHIN_MS = 1000;
 
-export interface Body {
+export interface RequestBody {
   sizeBytes: number;
   chunks: AsyncIterable<Buffer> | Iterable<Buffer>;
 }
@@ -22,7 +22,7 @@ export function sendRequest(
   url: URL,
   headers: Record<string, string>,
   signal: AbortSignal,
-  body?: Body,
+  body?: RequestBody,
 ): Promise<IncomingMessage> {
   const request = url.protocol === "https:" ? tlsRequest : plainRequest;
   return new Promise((resolve, reject) => {

@@ -7,16 +7,16 @@ import { hostVerdict } from "../../../controller-stub/deploy/decisions/host-verd
 import { judgeVerb } from "../../../controller-stub/deploy/decisions/judge-verb.ts";
 import { isEnded, nextStep } from "../../../controller-stub/deploy/decisions/next-step.ts";
 import { draftDeploy } from "../../../controller-stub/deploy/decisions/plan.ts";
-import { matches, selectHosts } from "../../../controller-stub/deploy/decisions/select-hosts.ts";
+import { matchesPattern, selectHosts } from "../../../controller-stub/deploy/decisions/select-hosts.ts";
 import {
   routesDuring,
   routesOffered,
   routesSwitched,
 } from "../../../controller-stub/deploy/decisions/wanted-routes.ts";
 import { planWaves, waveSize } from "../../../controller-stub/deploy/decisions/waves.ts";
-import { bounded } from "../../../controller-stub/deploy/run/bounded.ts";
-import { lacking } from "../../../controller-stub/deploy/run/converge.ts";
-import { resumed } from "../../../controller-stub/deploy/run/resumed.ts";
+import { boundedRecord } from "../../../controller-stub/deploy/run/bounded.ts";
+import { missingVersions } from "../../../controller-stub/deploy/run/converge.ts";
+import { resumedDeploy } from "../../../controller-stub/deploy/run/resumed.ts";
 import { nextRoutes } from "../../../controller-stub/deploy/run/routes.ts";
 import { type Deploy, deploySchema, deploySteps, type RunningDeploy } from "../../../protocol/deploy.ts";
 import type { InstallOrder } from "../../../protocol/order.ts";
@@ -111,8 +111,13 @@ test("waves hold every host once, are never larger than asked for, and have cana
 });
 
 test("a pattern stands for whole names, and its dots are dots", () => {
-  assert.ok(matches("h*", "h12") && matches("*.eu", "h1.eu") && matches("h1", "h1") && matches("*", "x"));
-  assert.ok(!matches("h1", "h12") && !matches("*.eu", "h1-eu") && !matches("h*2", "h1"));
+  assert.ok(
+    matchesPattern("h*", "h12") &&
+      matchesPattern("*.eu", "h1.eu") &&
+      matchesPattern("h1", "h1") &&
+      matchesPattern("*", "x"),
+  );
+  assert.ok(!matchesPattern("h1", "h12") && !matchesPattern("*.eu", "h1-eu") && !matchesPattern("h*2", "h1"));
   const names = ["h1", "h2", "x1"];
   assert.deepEqual(selectHosts(names, { only: [], exclude: ["x*"] }), { hosts: ["h1", "h2"], idle: [] });
   assert.deepEqual(selectHosts(names, { only: ["h*", "y"], exclude: ["h2"] }), { hosts: ["h1"], idle: ["y"] });
@@ -286,7 +291,7 @@ test("a deploy that goes on tries failed hosts again before anything is offered,
     const done = { ...withOrder("a", order, "done"), state, version: "C", sha256: SHA, lastError: error };
     const status = hostStatus("web", "h1", { slots: { a: done } });
     const known = { statusOf: () => status, latest: () => order, now: Date.now() };
-    const { step, hosts } = resumed(running(deploy), known, {});
+    const { step, hosts } = resumedDeploy(running(deploy), known, {});
     return [step, hosts.h1?.step];
   };
   for (const step of ["offering", "waiting", "prepared"] as const) {
@@ -304,13 +309,13 @@ test("a host lacks what is served and it does not hold, the default first", () =
     { slot: "a", version: a },
     { slot: "b", version: b },
   ];
-  assert.deepEqual(lacking(at("A", "B"), routes), []);
-  assert.deepEqual(lacking(at(null, null), routes), [
+  assert.deepEqual(missingVersions(at("A", "B"), routes), []);
+  assert.deepEqual(missingVersions(at(null, null), routes), [
     { slot: "a", version: "B" },
     { slot: "b", version: "A" },
   ]);
-  assert.deepEqual(lacking(at("A", "X"), routes), [{ slot: "b", version: "B" }]);
-  assert.deepEqual(lacking(at("X", null), routes), [
+  assert.deepEqual(missingVersions(at("A", "X"), routes), [{ slot: "b", version: "B" }]);
+  assert.deepEqual(missingVersions(at("X", null), routes), [
     { slot: "b", version: "B" },
     { slot: "a", version: "A" },
   ]);
@@ -323,7 +328,7 @@ test("the record of 5,000 hosts that all failed fits into a message, and can be 
     names.map((name) => [name, { step: "failed" as const, slot: "a", wave: 99, was: "1.4.1+build.77", error }]),
   );
   const record: Deploy = { service: "web", epoch: 1, lock: null, deploy: running({ hosts }), revisions: [] };
-  const text = JSON.stringify(bounded(record));
+  const text = JSON.stringify(boundedRecord(record));
   assert.ok(text.length < 1024 * 1024, `${text.length} bytes`);
   assert.equal(Object.keys(deploySchema.parse(JSON.parse(text)).deploy?.hosts ?? {}).length, 5000);
 });

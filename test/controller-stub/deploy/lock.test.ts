@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 import { openBucket } from "../../../controller-stub/buckets.ts";
-import { Lock } from "../../../controller-stub/deploy/run/deploy-lock.ts";
+import { DeployLock } from "../../../controller-stub/deploy/run/deploy-lock.ts";
 import { nextEpoch } from "../../../controller-stub/orders/epochs.ts";
 import { parseOrder } from "../../../protocol/order.ts";
 import { buckets, keys } from "../../../protocol/subjects.ts";
@@ -83,7 +83,7 @@ test("an order of a later epoch is never written over: the deploy stops", async 
 });
 
 test("an epoch that is taken while the lock is held changes nothing of it", async () => {
-  const lock = await Lock.take(theatre.bus, "apart", OPTIONS);
+  const lock = await DeployLock.acquire(theatre.bus, "apart", OPTIONS);
   assert.equal(await nextEpoch(theatre.bus, "apart", 0), lock.epoch + 1);
   await lock.write();
   assert.equal(lock.deploy.epoch, lock.epoch + 1);
@@ -92,14 +92,14 @@ test("an epoch that is taken while the lock is held changes nothing of it", asyn
 });
 
 test("of many that take a lock at once, one has it", async () => {
-  const tries = Array.from({ length: 8 }, () => Lock.take(theatre.bus, "many", OPTIONS).catch(() => null));
+  const tries = Array.from({ length: 8 }, () => DeployLock.acquire(theatre.bus, "many", OPTIONS).catch(() => null));
   const taken = (await Promise.all(tries)).filter((lock) => lock !== null);
   assert.equal(taken.length, 1);
   await taken[0]?.release();
 });
 
 test("a lock is renewed while it is held, and a deleted record ends it", async () => {
-  const lock = await Lock.take(theatre.bus, "renewed", OPTIONS);
+  const lock = await DeployLock.acquire(theatre.bus, "renewed", OPTIONS);
   const kv = await openBucket(theatre.bus, buckets.deploys);
   const renewals = async () => (await kv.get("renewed"))?.json<{ lock: { renewals: number } }>().lock.renewals ?? 0;
   await until("it is renewed", async () => (await renewals()) >= 3);
