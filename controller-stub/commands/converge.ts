@@ -1,8 +1,8 @@
 import type { Command } from "commander";
 import type { Context } from "../context.ts";
 import { addWaveOptions, serviceArgument, type WaveOptions } from "../deploy/deploy-options.ts";
-import { convergeHosts } from "../deploy/run/converge.ts";
-import { underLock } from "../deploy/run/session.ts";
+import { convergeHosts } from "../deploy/run/verbs/converge.ts";
+import { underLock } from "../deploy/run/under-lock.ts";
 
 export function addConverge(program: Command, context: Context): void {
   const command = program

@@ -8,13 +8,13 @@ import {
   serviceArgument,
   versionArgument,
 } from "../deploy/deploy-options.ts";
-import { beginDeploy, type DeployRequest } from "../deploy/run/begin.ts";
+import { beginDeploy, type DeployRequest } from "../deploy/run/verbs/begin-deploy.ts";
 import type { DeployContext } from "../deploy/run/deploy-context.ts";
-import { showPlan } from "../deploy/run/dry-run.ts";
-import { deployResult } from "../deploy/run/finish.ts";
-import { listSome } from "../deploy/run/report.ts";
-import { runDeploy } from "../deploy/run/run.ts";
-import { underLock, withFleetBus, withFleetView } from "../deploy/run/session.ts";
+import { showPlan } from "../deploy/show/dry-run.ts";
+import { deployResult } from "../deploy/run/deploy-result.ts";
+import { listSome } from "../deploy/show/deploy-report.ts";
+import { runDeploy } from "../deploy/run/steps/run-deploy.ts";
+import { underLock, withFleetBus, withFleetView } from "../deploy/run/under-lock.ts";
 
 const EXAMPLES = `
 Examples:

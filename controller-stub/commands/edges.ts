@@ -5,8 +5,8 @@ import type { Bus } from "../bus.ts";
 import { type Context, withBus } from "../context.ts";
 import { serviceArgument } from "../deploy/deploy-options.ts";
 import { fetchEdges } from "../deploy/run/read-edges.ts";
-import { fetchRoutes } from "../deploy/run/routes.ts";
-import { edgeTable } from "../deploy/tables.ts";
+import { fetchRoutes } from "../deploy/run/records/routes.ts";
+import { edgeTable } from "../deploy/show/tables.ts";
 import { ArgumentError } from "../errors.ts";
 import { parseName } from "../options.ts";
 

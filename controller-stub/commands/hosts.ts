@@ -1,8 +1,8 @@
 import type { Command } from "commander";
 import { type Context, warnMalformed, withBus } from "../context.ts";
 import { serviceArgument } from "../deploy/deploy-options.ts";
-import { fetchRoutes } from "../deploy/run/routes.ts";
-import { hostTable } from "../deploy/tables.ts";
+import { fetchRoutes } from "../deploy/run/records/routes.ts";
+import { hostTable } from "../deploy/show/tables.ts";
 import { isStale, readStatuses } from "../hosts.ts";
 
 export function addHosts(program: Command, context: Context): void {

@@ -2,9 +2,9 @@ import type { Command } from "commander";
 import type { Context } from "../context.ts";
 import { addRunOptions, type RunOptions, serviceArgument } from "../deploy/deploy-options.ts";
 import { inDeploy } from "../deploy/run/deploy-context.ts";
-import { deployResult } from "../deploy/run/finish.ts";
-import { runDeploy } from "../deploy/run/run.ts";
-import { underLock } from "../deploy/run/session.ts";
+import { deployResult } from "../deploy/run/deploy-result.ts";
+import { runDeploy } from "../deploy/run/steps/run-deploy.ts";
+import { underLock } from "../deploy/run/under-lock.ts";
 
 export function addPromote(program: Command, context: Context): void {
   const command = program

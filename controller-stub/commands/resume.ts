@@ -1,13 +1,13 @@
 import type { Command } from "commander";
 import type { Context } from "../context.ts";
-import { isEnded } from "../deploy/decisions/next-step.ts";
+import { isEnded } from "../deploy/decisions/steps.ts";
 import { addRunOptions, type RunOptions, serviceArgument } from "../deploy/deploy-options.ts";
 import { deployOf, inDeploy } from "../deploy/run/deploy-context.ts";
-import { deployResult } from "../deploy/run/finish.ts";
-import { knowledge } from "../deploy/run/resume-hosts.ts";
-import { resumedDeploy } from "../deploy/run/resumed.ts";
-import { runDeploy } from "../deploy/run/run.ts";
-import { underLock } from "../deploy/run/session.ts";
+import { deployResult } from "../deploy/run/deploy-result.ts";
+import { knowledge } from "../deploy/decisions/resume-hosts.ts";
+import { resumedDeploy } from "../deploy/decisions/resumed-deploy.ts";
+import { runDeploy } from "../deploy/run/steps/run-deploy.ts";
+import { underLock } from "../deploy/run/under-lock.ts";
 import { wholeNumberParser } from "../options.ts";
 
 interface ResumeOptions extends RunOptions {

@@ -2,9 +2,9 @@ import type { Command } from "commander";
 import { type Context, warnMalformed, withBus } from "../context.ts";
 import { revisionViews } from "../deploy/decisions/revision-views.ts";
 import { serviceArgument } from "../deploy/deploy-options.ts";
-import { fetchRecord } from "../deploy/run/deploy-lock.ts";
-import { fetchRoutes } from "../deploy/run/routes.ts";
-import { revisionTable } from "../deploy/tables.ts";
+import { fetchRecord } from "../deploy/run/records/deploy-lock.ts";
+import { fetchRoutes } from "../deploy/run/records/routes.ts";
+import { revisionTable } from "../deploy/show/tables.ts";
 import { readStatuses } from "../hosts.ts";
 
 export function addRevisions(program: Command, context: Context): void {

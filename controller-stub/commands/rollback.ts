@@ -1,14 +1,14 @@
 import type { Command } from "commander";
 import type { RunningDeploy } from "../../protocol/deploy.ts";
 import type { Context } from "../context.ts";
-import { isSwitched } from "../deploy/decisions/next-step.ts";
+import { isSwitched } from "../deploy/decisions/steps.ts";
 import { DeployStateError } from "../deploy/deploy-errors.ts";
 import { addRunOptions, type RunOptions, serviceArgument } from "../deploy/deploy-options.ts";
 import { type DeployContext, deployOf, inDeploy } from "../deploy/run/deploy-context.ts";
-import { deployResult } from "../deploy/run/finish.ts";
-import { knowledge, resumeHosts, touchedHosts } from "../deploy/run/resume-hosts.ts";
-import { runDeploy } from "../deploy/run/run.ts";
-import { type FleetView, underLock } from "../deploy/run/session.ts";
+import { deployResult } from "../deploy/run/deploy-result.ts";
+import { knowledge, resumeHosts, touchedHosts } from "../deploy/decisions/resume-hosts.ts";
+import { runDeploy } from "../deploy/run/steps/run-deploy.ts";
+import { type FleetView, underLock } from "../deploy/run/under-lock.ts";
 
 interface RollbackOptions extends RunOptions {
   excludeAbsent?: boolean;

@@ -1,8 +1,8 @@
 import { type Command, Option } from "commander";
 import type { Context } from "../context.ts";
 import { addWaveOptions, serviceArgument, versionArgument, type WaveOptions } from "../deploy/deploy-options.ts";
-import { underLock } from "../deploy/run/session.ts";
-import { shutDownVersion } from "../deploy/run/shutdown.ts";
+import { underLock } from "../deploy/run/under-lock.ts";
+import { shutDownVersion } from "../deploy/run/verbs/shutdown.ts";
 
 export function addShutdown(program: Command, context: Context): void {
   const command = program

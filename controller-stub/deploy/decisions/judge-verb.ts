@@ -1,6 +1,6 @@
 import type { RunningDeploy } from "../../../protocol/deploy.ts";
 import { DeployStateError, unfinished } from "../deploy-errors.ts";
-import { isEnded } from "./next-step.ts";
+import { isEnded } from "./steps.ts";
 
 export type DeployVerb = "deploy" | "prepare" | "promote" | "rollback" | "abort" | "resume" | "converge" | "shutdown";
 

@@ -1,5 +1,5 @@
 import type { Release } from "../../../protocol/release.ts";
-import { type KnownMember, slotId } from "../run/views.ts";
+import { type KnownMember, slotId } from "../run/watch/known-edges.ts";
 import { isOf } from "./host-verdict.ts";
 
 /** A slot of a host that edges have to be able to send requests to. */

@@ -1,5 +1,5 @@
 import type { RunningDeploy } from "../../../protocol/deploy.ts";
-import type { WantedRoutes } from "../run/routes.ts";
+import type { WantedRoutes } from "../run/records/routes.ts";
 
 type Facts = Pick<RunningDeploy, "from" | "withdrawn" | "version" | "release">;
 

@@ -1,10 +1,10 @@
 import type { Deploy, RunningDeploy } from "../../../protocol/deploy.ts";
 import { InternalError } from "../../../protocol/errors.ts";
 import type { Bus } from "../../bus.ts";
-import type { DeployLock } from "./deploy-lock.ts";
-import type { OrderLedger } from "./order-ledger.ts";
-import type { DeployReport } from "./report.ts";
-import type { Fleet, KnownEdges } from "./views.ts";
+import type { DeployLock } from "./records/deploy-lock.ts";
+import type { OrderLedger } from "./records/order-ledger.ts";
+import type { DeployReport } from "../show/deploy-report.ts";
+import type { Fleet, KnownEdges } from "./watch/known-edges.ts";
 
 /** How long things are waited for, in milliseconds. */
 export interface Bounds {

@@ -1,8 +1,8 @@
 import { buckets, keys } from "../../../protocol/subjects.ts";
 import { openBucket, readValues } from "../../buckets.ts";
 import type { Bus } from "../../bus.ts";
-import type { KnownEdge } from "../decisions/barrier.ts";
-import { parseEdge } from "./views.ts";
+import type { KnownEdge } from "../decisions/missing-edges.ts";
+import { parseEdge } from "./watch/known-edges.ts";
 
 /** What each edge of a service last wrote, by name. */
 export async function fetchEdges(bus: Bus, service: string): Promise<KnownEdge[]> {

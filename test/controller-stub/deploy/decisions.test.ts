@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { type KnownEdge, missingEdges } from "../../../controller-stub/deploy/decisions/barrier.ts";
+import { type KnownEdge, missingEdges } from "../../../controller-stub/deploy/decisions/missing-edges.ts";
 import { chooseSlots } from "../../../controller-stub/deploy/decisions/choose-slots.ts";
 import { hostVerdict } from "../../../controller-stub/deploy/decisions/host-verdict.ts";
 import { judgeVerb } from "../../../controller-stub/deploy/decisions/judge-verb.ts";
-import { isEnded, nextStep } from "../../../controller-stub/deploy/decisions/next-step.ts";
+import { isEnded, nextStep } from "../../../controller-stub/deploy/decisions/steps.ts";
 import { draftDeploy } from "../../../controller-stub/deploy/decisions/plan.ts";
 import { matchesPattern, selectHosts } from "../../../controller-stub/deploy/decisions/select-hosts.ts";
 import {
@@ -14,10 +14,10 @@ import {
   routesSwitched,
 } from "../../../controller-stub/deploy/decisions/wanted-routes.ts";
 import { planWaves, waveSize } from "../../../controller-stub/deploy/decisions/waves.ts";
-import { boundedRecord } from "../../../controller-stub/deploy/run/bounded.ts";
-import { missingVersions } from "../../../controller-stub/deploy/run/converge.ts";
-import { resumedDeploy } from "../../../controller-stub/deploy/run/resumed.ts";
-import { nextRoutes } from "../../../controller-stub/deploy/run/routes.ts";
+import { boundedRecord } from "../../../controller-stub/deploy/decisions/bounded-record.ts";
+import { missingVersions } from "../../../controller-stub/deploy/run/verbs/converge.ts";
+import { resumedDeploy } from "../../../controller-stub/deploy/decisions/resumed-deploy.ts";
+import { nextRoutes } from "../../../controller-stub/deploy/run/records/routes.ts";
 import { type Deploy, deploySchema, deploySteps, type RunningDeploy } from "../../../protocol/deploy.ts";
 import type { InstallOrder } from "../../../protocol/order.ts";
 import { type EdgeStatus, routesSchema } from "../../../protocol/routes.ts";

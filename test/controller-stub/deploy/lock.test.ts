@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 import { openBucket } from "../../../controller-stub/buckets.ts";
-import { DeployLock } from "../../../controller-stub/deploy/run/deploy-lock.ts";
+import { DeployLock } from "../../../controller-stub/deploy/run/records/deploy-lock.ts";
 import { nextEpoch } from "../../../controller-stub/orders/epochs.ts";
 import { parseOrder } from "../../../protocol/order.ts";
 import { buckets, keys } from "../../../protocol/subjects.ts";

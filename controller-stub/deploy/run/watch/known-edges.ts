@@ -1,13 +1,13 @@
-import type { HostStatus } from "../../../protocol/host-status.ts";
-import { type Member, memberSchema } from "../../../protocol/member.ts";
-import { hostToken } from "../../../protocol/names.ts";
-import { edgeStatusSchema } from "../../../protocol/routes.ts";
-import { buckets, keys } from "../../../protocol/subjects.ts";
-import { openBucket, readValues } from "../../buckets.ts";
-import type { Bus } from "../../bus.ts";
-import { follow } from "../../follow.ts";
-import { followStatuses, type OnMalformed } from "../../hosts.ts";
-import type { KnownEdge } from "../decisions/barrier.ts";
+import type { HostStatus } from "../../../../protocol/host-status.ts";
+import { type Member, memberSchema } from "../../../../protocol/member.ts";
+import { hostToken } from "../../../../protocol/names.ts";
+import { edgeStatusSchema } from "../../../../protocol/routes.ts";
+import { buckets, keys } from "../../../../protocol/subjects.ts";
+import { openBucket, readValues } from "../../../buckets.ts";
+import type { Bus } from "../../../bus.ts";
+import { follow } from "../../../follow.ts";
+import { followStatuses, type OnMalformed } from "../../../hosts.ts";
+import type { KnownEdge } from "../../decisions/missing-edges.ts";
 import { ChangeSignal } from "./change-signal.ts";
 
 /** What each host of a service last reported. */

@@ -1,13 +1,13 @@
 import { randomUUID } from "node:crypto";
 import type { KV, KvEntry } from "@nats-io/kv";
-import { isConflict } from "../../../bus/retry.ts";
-import type { Deploy } from "../../../protocol/deploy.ts";
-import { buckets, keys } from "../../../protocol/subjects.ts";
-import { openBucket } from "../../buckets.ts";
-import type { Bus } from "../../bus.ts";
-import { readDeploy, writeDeploy } from "../../orders/epochs.ts";
-import { HeldByError, LockLostError } from "../deploy-errors.ts";
-import { boundedRecord } from "./bounded.ts";
+import { isConflict } from "../../../../bus/retry.ts";
+import type { Deploy } from "../../../../protocol/deploy.ts";
+import { buckets, keys } from "../../../../protocol/subjects.ts";
+import { openBucket } from "../../../buckets.ts";
+import type { Bus } from "../../../bus.ts";
+import { readDeploy, writeDeploy } from "../../../orders/epochs.ts";
+import { HeldByError, LockLostError } from "../../deploy-errors.ts";
+import { boundedRecord } from "../../decisions/bounded-record.ts";
 
 /** Notes are gathered for this long, so that a wave of a hundred hosts is not a hundred writes. */
 const GATHER_MS = 500;

@@ -1,8 +1,8 @@
 import type { CommandOutput } from "../../terminal/output.ts";
 import { routesDuring, routesOffered, routesSwitched } from "../decisions/wanted-routes.ts";
-import type { Begun } from "./begin.ts";
-import { listSome } from "./report.ts";
-import type { FleetView } from "./session.ts";
+import type { Begun } from "../run/verbs/begin-deploy.ts";
+import { listSome } from "./deploy-report.ts";
+import type { FleetView } from "../run/under-lock.ts";
 
 /** Prints what a deploy would do. */
 export function showPlan(

@@ -1,8 +1,8 @@
-import type { Deploy } from "../../../protocol/deploy.ts";
-import { buckets, keys } from "../../../protocol/subjects.ts";
-import type { Bus } from "../../bus.ts";
-import { HeldByError } from "../deploy-errors.ts";
-import { ChangeSignal, untilChange } from "./change-signal.ts";
+import type { Deploy } from "../../../../protocol/deploy.ts";
+import { buckets, keys } from "../../../../protocol/subjects.ts";
+import type { Bus } from "../../../bus.ts";
+import { HeldByError } from "../../deploy-errors.ts";
+import { ChangeSignal, untilChange } from "../watch/change-signal.ts";
 import { fetchRecord } from "./deploy-lock.ts";
 
 type Held = NonNullable<Deploy["lock"]>;

@@ -3,7 +3,7 @@ import { eventStream, subjects } from "../../../protocol/subjects.ts";
 import { ensureEventStream } from "../../buckets.ts";
 import type { Bus } from "../../bus.ts";
 import type { CommandOutput } from "../../terminal/output.ts";
-import type { MissingEdge } from "../decisions/barrier.ts";
+import type { MissingEdge } from "../decisions/missing-edges.ts";
 import type { MissingMember } from "../decisions/missing-members.ts";
 import type { FailedHost } from "../deploy-errors.ts";
 

@@ -1,7 +1,7 @@
-import type { Deploy, RunningDeploy } from "../../../protocol/deploy.ts";
-import { isEnded, nextStep } from "../decisions/next-step.ts";
-import { type DeployContext, deployOf, inDeploy } from "./deploy-context.ts";
-import { Steps } from "./steps.ts";
+import type { Deploy, RunningDeploy } from "../../../../protocol/deploy.ts";
+import { isEnded, nextStep } from "../../decisions/steps.ts";
+import { type DeployContext, deployOf, inDeploy } from "../deploy-context.ts";
+import { Steps } from "./atomic-steps.ts";
 
 /**
  * Goes on with the recorded deploy, step by step, as far as it goes by itself.

@@ -1,7 +1,7 @@
 import type { Deploy } from "../../../protocol/deploy.ts";
-import { countHosts } from "../decisions/summary.ts";
+import { countHosts } from "../decisions/count-hosts.ts";
 import type { DeployContext } from "./deploy-context.ts";
-import type { RunResult } from "./session.ts";
+import type { RunResult } from "./under-lock.ts";
 
 /** How a run of a deploy ends, told by the record as its last change leaves it. */
 export function deployResult({ lock, service }: DeployContext, change: (record: Deploy) => Deploy): RunResult {

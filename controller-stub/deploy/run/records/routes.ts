@@ -1,11 +1,11 @@
 import type { KV } from "@nats-io/kv";
-import { isConflict } from "../../../bus/retry.ts";
-import { InternalError } from "../../../protocol/errors.ts";
-import { type Routes, routesSchema } from "../../../protocol/routes.ts";
-import { buckets, keys } from "../../../protocol/subjects.ts";
-import { openBucket } from "../../buckets.ts";
-import type { Bus } from "../../bus.ts";
-import { FencedError } from "../deploy-errors.ts";
+import { isConflict } from "../../../../bus/retry.ts";
+import { InternalError } from "../../../../protocol/errors.ts";
+import { type Routes, routesSchema } from "../../../../protocol/routes.ts";
+import { buckets, keys } from "../../../../protocol/subjects.ts";
+import { openBucket } from "../../../buckets.ts";
+import type { Bus } from "../../../bus.ts";
+import { FencedError } from "../../deploy-errors.ts";
 
 /** Routes as they stand in the bucket; `revision` is the KV revision, which edges acknowledge. */
 export interface StoredRoutes {

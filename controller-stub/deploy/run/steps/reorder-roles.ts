@@ -1,5 +1,5 @@
-import { type DeployContext, deployOf } from "../run/deploy-context.ts";
-import { installOrder } from "./draft-orders.ts";
+import { type DeployContext, deployOf } from "../deploy-context.ts";
+import { installOrder } from "../../decisions/draft-orders.ts";
 
 /**
  * Tells hosts which of their two versions is current and which previous, by orders for what they hold already: no work there, and

@@ -11,16 +11,16 @@ import { type Context, globalOptions, warnMalformed, withBus } from "../../conte
 import { ControllerError, EndedBySignalError } from "../../errors.ts";
 import { highestEpoch } from "../../orders/epochs.ts";
 import { type DeployVerb, judgeVerb } from "../decisions/judge-verb.ts";
-import { runSummary } from "../decisions/summary.ts";
+import { runSummary } from "../decisions/count-hosts.ts";
 import { HeldByError, LockLostError } from "../deploy-errors.ts";
 import type { RunOptions } from "../deploy-options.ts";
 import { type DeployContext, inDeploy } from "./deploy-context.ts";
-import { DeployLock, fetchRecord } from "./deploy-lock.ts";
-import { OrderLedger } from "./order-ledger.ts";
-import { DeployReport } from "./report.ts";
-import { fetchRoutes } from "./routes.ts";
-import { watchLock } from "./take-over.ts";
-import { Fleet, KnownEdges } from "./views.ts";
+import { DeployLock, fetchRecord } from "./records/deploy-lock.ts";
+import { OrderLedger } from "./records/order-ledger.ts";
+import { DeployReport } from "../show/deploy-report.ts";
+import { fetchRoutes } from "./records/routes.ts";
+import { watchLock } from "./records/watch-lock.ts";
+import { Fleet, KnownEdges } from "./watch/known-edges.ts";
 
 /** How a run ends well. */
 export interface RunResult {

@@ -1,10 +1,10 @@
-import { type EdgeRequirement, type MissingEdge, missingEdges } from "../decisions/barrier.ts";
-import { type ExpectedMember, missingMembers } from "../decisions/missing-members.ts";
-import { DeployHaltedError } from "../deploy-errors.ts";
-import { untilChange } from "./change-signal.ts";
-import type { DeployContext } from "./deploy-context.ts";
-import { listSome } from "./report.ts";
-import { highestRevision, KnownMembers, slotId } from "./views.ts";
+import { type EdgeRequirement, type MissingEdge, missingEdges } from "../../decisions/missing-edges.ts";
+import { type ExpectedMember, missingMembers } from "../../decisions/missing-members.ts";
+import { DeployHaltedError } from "../../deploy-errors.ts";
+import { untilChange } from "../watch/change-signal.ts";
+import type { DeployContext } from "../deploy-context.ts";
+import { listSome } from "../../show/deploy-report.ts";
+import { highestRevision, KnownMembers, slotId } from "../watch/known-edges.ts";
 
 /**
  * Waits until every edge runs with what is needed.

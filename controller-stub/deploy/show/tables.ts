@@ -1,14 +1,14 @@
-import type { RunningDeploy } from "../../protocol/deploy.ts";
-import type { HostStatus } from "../../protocol/host-status.ts";
-import type { Routes } from "../../protocol/routes.ts";
-import { isStale, reportAgeMs } from "../hosts.ts";
-import { type Colours, formatAge } from "../terminal/render.ts";
-import { formatColumns } from "../terminal/table.ts";
-import type { KnownEdge } from "./decisions/barrier.ts";
-import { isEnded } from "./decisions/next-step.ts";
-import type { RevisionView } from "./decisions/revision-views.ts";
-import { countHosts, failedHosts } from "./decisions/summary.ts";
-import type { StoredRoutes } from "./run/routes.ts";
+import type { RunningDeploy } from "../../../protocol/deploy.ts";
+import type { HostStatus } from "../../../protocol/host-status.ts";
+import type { Routes } from "../../../protocol/routes.ts";
+import { isStale, reportAgeMs } from "../../hosts.ts";
+import { type Colours, formatAge } from "../../terminal/render.ts";
+import { formatColumns } from "../../terminal/table.ts";
+import type { KnownEdge } from "../decisions/missing-edges.ts";
+import { isEnded } from "../decisions/steps.ts";
+import type { RevisionView } from "../decisions/revision-views.ts";
+import { countHosts, failedHosts } from "../decisions/count-hosts.ts";
+import type { StoredRoutes } from "../run/records/routes.ts";
 
 /** One line: what is served, under which revision. */
 export function routesLine({ routes, revision }: StoredRoutes): string {

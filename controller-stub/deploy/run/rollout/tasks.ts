@@ -1,12 +1,12 @@
-import type { HostProgress } from "../../../protocol/deploy.ts";
-import { ReleaseNotFoundError } from "../../../protocol/errors.ts";
-import type { Order } from "../../../protocol/order.ts";
-import { chooseSlots } from "../decisions/choose-slots.ts";
-import { installOrder, isOrderOf, releaseOf, uninstallOrder } from "../decisions/draft-orders.ts";
-import type { ExpectedMember } from "../decisions/missing-members.ts";
-import { slotViews } from "../decisions/plan.ts";
-import { inGroups, waveSize } from "../decisions/waves.ts";
-import { type DeployContext, deployOf } from "./deploy-context.ts";
+import type { HostProgress } from "../../../../protocol/deploy.ts";
+import { ReleaseNotFoundError } from "../../../../protocol/errors.ts";
+import type { Order } from "../../../../protocol/order.ts";
+import { chooseSlots } from "../../decisions/choose-slots.ts";
+import { installOrder, isOrderOf, releaseOf, uninstallOrder } from "../../decisions/draft-orders.ts";
+import type { ExpectedMember } from "../../decisions/missing-members.ts";
+import { slotViews } from "../../decisions/plan.ts";
+import { inGroups, waveSize } from "../../decisions/waves.ts";
+import { type DeployContext, deployOf } from "../deploy-context.ts";
 import type { HostTask } from "./rollout.ts";
 
 /** What is still to be ordered, wave by wave: hosts that are done are left out. */

@@ -1,16 +1,16 @@
 import { randomUUID } from "node:crypto";
-import type { HostStatus, SlotStatus } from "../../../protocol/host-status.ts";
-import { NoHostsError } from "../../errors.ts";
-import { uninstallOrder } from "../decisions/draft-orders.ts";
-import { inGroups, waveSize } from "../decisions/waves.ts";
-import { DeployHaltedError, InUseError } from "../deploy-errors.ts";
-import type { WaveOptions } from "../deploy-options.ts";
-import { edgesBarrier } from "./barriers.ts";
-import { chooseHosts } from "./begin.ts";
-import type { DeployContext } from "./deploy-context.ts";
-import { type HostTask, Rollout } from "./rollout.ts";
-import { ensureRoutes } from "./routes.ts";
-import type { FleetView, RunResult } from "./session.ts";
+import type { HostStatus, SlotStatus } from "../../../../protocol/host-status.ts";
+import { NoHostsError } from "../../../errors.ts";
+import { uninstallOrder } from "../../decisions/draft-orders.ts";
+import { inGroups, waveSize } from "../../decisions/waves.ts";
+import { DeployHaltedError, InUseError } from "../../deploy-errors.ts";
+import type { WaveOptions } from "../../deploy-options.ts";
+import { edgesBarrier } from "../steps/barriers.ts";
+import { chooseHosts } from "./begin-deploy.ts";
+import type { DeployContext } from "../deploy-context.ts";
+import { type HostTask, Rollout } from "../rollout/rollout.ts";
+import { ensureRoutes } from "../records/routes.ts";
+import type { FleetView, RunResult } from "../under-lock.ts";
 
 /** The slots that hold a version, the longest in their state first. */
 export function holders(statuses: readonly HostStatus[], version: string): { host: string; slot: SlotStatus }[] {

@@ -2,9 +2,9 @@ import type { HostProgress, RunningDeploy } from "../../../protocol/deploy.ts";
 import type { HostStatus } from "../../../protocol/host-status.ts";
 import type { Order } from "../../../protocol/order.ts";
 import { isStale } from "../../hosts.ts";
-import { isOrderOf } from "../decisions/draft-orders.ts";
-import { hostVerdict } from "../decisions/host-verdict.ts";
-import type { DeployContext } from "./deploy-context.ts";
+import { isOrderOf } from "./draft-orders.ts";
+import { hostVerdict } from "./host-verdict.ts";
+import type { DeployContext } from "../run/deploy-context.ts";
 
 export interface Knowledge {
   statusOf(host: string): HostStatus | undefined;

@@ -1,15 +1,15 @@
-import type { DeployStep, HostProgress, RunningDeploy } from "../../../protocol/deploy.ts";
-import { isOrderOf } from "../decisions/draft-orders.ts";
-import type { ExpectedMember } from "../decisions/missing-members.ts";
-import { reorderRoles } from "../decisions/roles.ts";
-import { failedHosts } from "../decisions/summary.ts";
-import { routesBefore, routesDuring, routesOffered, routesSwitched } from "../decisions/wanted-routes.ts";
-import type { FailedHost } from "../deploy-errors.ts";
+import type { DeployStep, HostProgress, RunningDeploy } from "../../../../protocol/deploy.ts";
+import { isOrderOf } from "../../decisions/draft-orders.ts";
+import type { ExpectedMember } from "../../decisions/missing-members.ts";
+import { reorderRoles } from "./reorder-roles.ts";
+import { failedHosts } from "../../decisions/count-hosts.ts";
+import { routesBefore, routesDuring, routesOffered, routesSwitched } from "../../decisions/wanted-routes.ts";
+import type { FailedHost } from "../../deploy-errors.ts";
 import { edgesBarrier, membersBarrier } from "./barriers.ts";
-import { type DeployContext, deployOf, inDeploy } from "./deploy-context.ts";
-import { Rollout } from "./rollout.ts";
-import { ensureRoutes, fetchRoutes, type WantedRoutes } from "./routes.ts";
-import { installTasks, restoreTasks } from "./tasks.ts";
+import { type DeployContext, deployOf, inDeploy } from "../deploy-context.ts";
+import { Rollout } from "../rollout/rollout.ts";
+import { ensureRoutes, fetchRoutes, type WantedRoutes } from "../records/routes.ts";
+import { installTasks, restoreTasks } from "../rollout/tasks.ts";
 
 const KEPT_REVISIONS = 32;
 

@@ -1,14 +1,14 @@
 import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { HostStatus } from "../../../protocol/host-status.ts";
-import { hostToken } from "../../../protocol/names.ts";
-import type { Order } from "../../../protocol/order.ts";
-import { isStale, reportAgeMs } from "../../hosts.ts";
-import { formatAge } from "../../terminal/render.ts";
-import { hostVerdict, type Ordered } from "../decisions/host-verdict.ts";
-import { DeployHaltedError, type FailedHost } from "../deploy-errors.ts";
-import type { DeployContext } from "./deploy-context.ts";
-import { listSome } from "./report.ts";
+import type { HostStatus } from "../../../../protocol/host-status.ts";
+import { hostToken } from "../../../../protocol/names.ts";
+import type { Order } from "../../../../protocol/order.ts";
+import { isStale, reportAgeMs } from "../../../hosts.ts";
+import { formatAge } from "../../../terminal/render.ts";
+import { hostVerdict, type Ordered } from "../../decisions/host-verdict.ts";
+import { DeployHaltedError, type FailedHost } from "../../deploy-errors.ts";
+import type { DeployContext } from "../deploy-context.ts";
+import { listSome } from "../../show/deploy-report.ts";
 
 /** The orders that one host gets, one after the other. */
 export interface HostTask {

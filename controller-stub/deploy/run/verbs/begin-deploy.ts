@@ -1,16 +1,16 @@
 import { randomUUID } from "node:crypto";
-import type { DeployPlan, RunningDeploy } from "../../../protocol/deploy.ts";
-import { ReleaseNotFoundError } from "../../../protocol/errors.ts";
-import type { HostStatus } from "../../../protocol/host-status.ts";
-import type { Release } from "../../../protocol/release.ts";
-import type { Routes } from "../../../protocol/routes.ts";
-import type { Bus } from "../../bus.ts";
-import { ArgumentError, NoHostsError } from "../../errors.ts";
-import { findRelease } from "../../publish/releases.ts";
-import { type DeployDraft, draftDeploy, initialProgress } from "../decisions/plan.ts";
-import { selectHosts } from "../decisions/select-hosts.ts";
-import { AlreadyCurrentError } from "../deploy-errors.ts";
-import type { OrderLedger } from "./order-ledger.ts";
+import type { DeployPlan, RunningDeploy } from "../../../../protocol/deploy.ts";
+import { ReleaseNotFoundError } from "../../../../protocol/errors.ts";
+import type { HostStatus } from "../../../../protocol/host-status.ts";
+import type { Release } from "../../../../protocol/release.ts";
+import type { Routes } from "../../../../protocol/routes.ts";
+import type { Bus } from "../../../bus.ts";
+import { ArgumentError, NoHostsError } from "../../../errors.ts";
+import { findRelease } from "../../../publish/releases.ts";
+import { type DeployDraft, draftDeploy, initialProgress } from "../../decisions/plan.ts";
+import { selectHosts } from "../../decisions/select-hosts.ts";
+import { AlreadyCurrentError } from "../../deploy-errors.ts";
+import type { OrderLedger } from "../records/order-ledger.ts";
 
 export interface DeployRequest {
   service: string;

@@ -1,19 +1,19 @@
 import { randomUUID } from "node:crypto";
-import type { Release } from "../../../protocol/release.ts";
-import type { Routes } from "../../../protocol/routes.ts";
-import { isStale } from "../../hosts.ts";
-import { findRelease } from "../../publish/releases.ts";
-import type { SlotOnHost } from "../decisions/choose-slots.ts";
-import { installOrder } from "../decisions/draft-orders.ts";
-import { slotViews } from "../decisions/plan.ts";
-import { inGroups, waveSize } from "../decisions/waves.ts";
-import { DeployStateError } from "../deploy-errors.ts";
-import type { WaveOptions } from "../deploy-options.ts";
-import { membersBarrier } from "./barriers.ts";
-import { chooseHosts } from "./begin.ts";
-import type { DeployContext } from "./deploy-context.ts";
-import { type HostTask, Rollout } from "./rollout.ts";
-import type { FleetView, RunResult } from "./session.ts";
+import type { Release } from "../../../../protocol/release.ts";
+import type { Routes } from "../../../../protocol/routes.ts";
+import { isStale } from "../../../hosts.ts";
+import { findRelease } from "../../../publish/releases.ts";
+import type { SlotOnHost } from "../../decisions/choose-slots.ts";
+import { installOrder } from "../../decisions/draft-orders.ts";
+import { slotViews } from "../../decisions/plan.ts";
+import { inGroups, waveSize } from "../../decisions/waves.ts";
+import { DeployStateError } from "../../deploy-errors.ts";
+import type { WaveOptions } from "../../deploy-options.ts";
+import { membersBarrier } from "../steps/barriers.ts";
+import { chooseHosts } from "./begin-deploy.ts";
+import type { DeployContext } from "../deploy-context.ts";
+import { type HostTask, Rollout } from "../rollout/rollout.ts";
+import type { FleetView, RunResult } from "../under-lock.ts";
 
 /** Which versions a host lacks of those that are served, and the slots for them: the default first. */
 export function missingVersions(

@@ -1,12 +1,12 @@
 import type { KV } from "@nats-io/kv";
-import { isConflict } from "../../../bus/retry.ts";
-import { OrderMalformedError } from "../../../protocol/errors.ts";
-import { type Order, parseOrder } from "../../../protocol/order.ts";
-import type { Release } from "../../../protocol/release.ts";
-import { buckets, keys } from "../../../protocol/subjects.ts";
-import { openBucket, readEntries } from "../../buckets.ts";
-import type { Bus } from "../../bus.ts";
-import { FencedError } from "../deploy-errors.ts";
+import { isConflict } from "../../../../bus/retry.ts";
+import { OrderMalformedError } from "../../../../protocol/errors.ts";
+import { type Order, parseOrder } from "../../../../protocol/order.ts";
+import type { Release } from "../../../../protocol/release.ts";
+import { buckets, keys } from "../../../../protocol/subjects.ts";
+import { openBucket, readEntries } from "../../../buckets.ts";
+import type { Bus } from "../../../bus.ts";
+import { FencedError } from "../../deploy-errors.ts";
 
 const PUTS_AT_ONCE = 64;
 
