@@ -3,7 +3,8 @@ import { type Context, warnMalformed, withBus } from "../context.ts";
 import { serviceArgument } from "../deploy/deploy-options.ts";
 import { fetchRoutes } from "../deploy/run/records/routes.ts";
 import { hostTable } from "../deploy/show/tables.ts";
-import { isStale, readStatuses } from "../hosts.ts";
+import { fetchStatuses } from "../host-reports.ts";
+import { isStale } from "../hosts.ts";
 
 export function addHosts(program: Command, context: Context): void {
   program
@@ -17,7 +18,7 @@ export function addHosts(program: Command, context: Context): void {
     .action(async (service: string, _options, command: Command) => {
       const { output } = context;
       const [statuses, { routes }] = await withBus(context, command, (bus) =>
-        Promise.all([readStatuses(bus, service, warnMalformed(context)), fetchRoutes(bus, service)]),
+        Promise.all([fetchStatuses(bus, service, warnMalformed(context)), fetchRoutes(bus, service)]),
       );
       const now = Date.now();
       const brief = statuses.map((status) => ({

@@ -5,7 +5,7 @@ import { serviceArgument } from "../deploy/deploy-options.ts";
 import { fetchRecord } from "../deploy/run/records/deploy-lock.ts";
 import { fetchRoutes } from "../deploy/run/records/routes.ts";
 import { revisionTable } from "../deploy/show/tables.ts";
-import { readStatuses } from "../hosts.ts";
+import { fetchStatuses } from "../host-reports.ts";
 
 export function addRevisions(program: Command, context: Context): void {
   program
@@ -21,7 +21,7 @@ export function addRevisions(program: Command, context: Context): void {
       const [record, statuses, { routes }] = await withBus(context, command, (bus) =>
         Promise.all([
           fetchRecord(bus, service),
-          readStatuses(bus, service, warnMalformed(context)),
+          fetchStatuses(bus, service, warnMalformed(context)),
           fetchRoutes(bus, service),
         ]),
       );

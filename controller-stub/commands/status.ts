@@ -5,12 +5,13 @@ import { buckets, keys } from "../../protocol/subjects.ts";
 import type { Bus } from "../bus.ts";
 import { type Context, globalOptions, warnMalformed, withBus } from "../context.ts";
 import type { KnownEdge } from "../deploy/decisions/missing-edges.ts";
+import type { StoredRoutes } from "../deploy/decisions/next-routes.ts";
 import { fetchRecord } from "../deploy/run/records/deploy-lock.ts";
-import { fetchEdges } from "../deploy/run/read-edges.ts";
-import { fetchRoutes, type StoredRoutes } from "../deploy/run/records/routes.ts";
-import { KnownEdges } from "../deploy/run/watch/known-edges.ts";
+import { fetchRoutes } from "../deploy/run/records/routes.ts";
+import { fetchEdges, KnownEdges } from "../deploy/run/watch/known-edges.ts";
 import { deployLines, edgeTable, routesLine } from "../deploy/show/tables.ts";
-import { followStatuses, isStale, readStatuses } from "../hosts.ts";
+import { fetchStatuses, followStatuses } from "../host-reports.ts";
+import { isStale } from "../hosts.ts";
 import { lastingFor } from "../lasting.ts";
 import { parseName } from "../options.ts";
 import { statusTable } from "../terminal/render.ts";
@@ -47,7 +48,7 @@ export function addStatus(program: Command, context: Context): void {
 async function status(context: Context, command: Command, service: string): Promise<void> {
   const picture = await withBus(context, command, async (bus) => {
     const [hosts, edges, deploy] = await Promise.all([
-      readStatuses(bus, service, warnMalformed(context)),
+      fetchStatuses(bus, service, warnMalformed(context)),
       fetchEdges(bus, service),
       readDeployment(bus, service),
     ]);

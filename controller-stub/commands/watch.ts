@@ -1,7 +1,7 @@
 import { type Command, createArgument } from "commander";
 import type { HostStatus } from "../../protocol/host-status.ts";
 import { type Context, globalOptions, warnMalformed, withBus } from "../context.ts";
-import { followStatuses } from "../hosts.ts";
+import { followStatuses } from "../host-reports.ts";
 import { lastingFor } from "../lasting.ts";
 import { parseName } from "../options.ts";
 import { changeTracker } from "../terminal/host-changes.ts";

@@ -6,13 +6,15 @@ import { openBucket } from "../buckets.ts";
 import type { Bus } from "../bus.ts";
 import { type Context, globalOptions, warnMalformed, withBus } from "../context.ts";
 import { ArgumentError, NoHostsError } from "../errors.ts";
-import { isStale, readStatuses } from "../hosts.ts";
+import { fetchStatuses } from "../host-reports.ts";
+import { isStale } from "../hosts.ts";
 import type { OrderOptions } from "../options.ts";
 import { changeTracker } from "../terminal/host-changes.ts";
 import { formatAge } from "../terminal/render.ts";
+import { checkOrder } from "./check-order.ts";
 import { highestEpoch, nextEpoch, noteEpoch } from "./epochs.ts";
 import { OutcomeWatch } from "./outcome-watch.ts";
-import { checkOrder, newOrderId, putOrders, readOrders } from "./put-orders.ts";
+import { fetchOrders, newOrderId, putOrders } from "./put-orders.ts";
 
 const WAIT_MS = 10 * 60_000;
 
@@ -45,7 +47,7 @@ export async function issueOrder(
   checkOrder({ ...draft, id, epoch: options.epoch ?? 0, issuedBy: by, issuedAt });
 
   await withBus(context, command, async (bus) => {
-    const statuses = await readStatuses(bus, service, warnMalformed(context));
+    const statuses = await fetchStatuses(bus, service, warnMalformed(context));
     const hosts = options.allHosts ? allHosts(context, service, statuses) : [...new Set(options.host)];
     const body = await complete(bus);
     const header = await chooseHeader(bus, service, statuses, { id, issuedBy: by, issuedAt }, options);
@@ -83,7 +85,7 @@ async function chooseHeader(
   fresh: Omit<Header, "epoch">,
   { id, epoch }: OrderOptions,
 ): Promise<Header> {
-  const orders = await readOrders(bus, service);
+  const orders = await fetchOrders(bus, service);
   const issued = id === undefined ? undefined : orders.find((order) => order.id === id);
   if (issued && (epoch === undefined || epoch === issued.epoch)) {
     return { id: issued.id, epoch: issued.epoch, issuedBy: issued.issuedBy, issuedAt: issued.issuedAt };

@@ -2,7 +2,7 @@ import type { HostStatus } from "../../protocol/host-status.ts";
 import { hostToken } from "../../protocol/names.ts";
 import type { Bus } from "../bus.ts";
 import { type HostFailure, OrderNotDoneError } from "../errors.ts";
-import { followStatuses } from "../hosts.ts";
+import { followStatuses } from "../host-reports.ts";
 import { lastingFor } from "../lasting.ts";
 import { type AwaitedOrder, type OrderVerdict, outcomeOf } from "./outcome.ts";
 

@@ -1,6 +1,17 @@
+import type { Member } from "../../../protocol/member.ts";
+import { hostToken } from "../../../protocol/names.ts";
 import type { Release } from "../../../protocol/release.ts";
-import { type KnownMember, slotId } from "../run/watch/known-edges.ts";
 import { isOf } from "./host-verdict.ts";
+
+/** A member, or why it can't be read. The KV revision is known only if the value was read, not if it was heard. */
+export type KnownMember = ({ member: Member; stage: string } | { member: null; stage: string; problem: string }) & {
+  revision?: number | undefined;
+};
+
+/** A slot in the whole fleet, as the end of its member's key names it: `HOST.SLOT`. */
+export function slotId(host: string, slot: string): string {
+  return `${hostToken(host)}.${slot}`;
+}
 
 /** A slot of a host that edges have to be able to send requests to. */
 export interface ExpectedMember {
@@ -31,6 +42,6 @@ function lack(known: KnownMember | undefined, release: ExpectedMember["release"]
   const { status, metadata } = known.member;
   if (metadata.version !== release.version) return `its member is of version ${metadata.version}`;
   if (status !== "ALIVE") return `its member is ${status}`;
-  if (!isOf(release as Release, metadata.sha256 ?? "")) return `its member has another digest: ${metadata.sha256}`;
+  if (!isOf(release as Release, metadata.sha256 ?? "")) return `its member has another digest, ${metadata.sha256}`;
   return Number(metadata.capacity) >= 1 ? null : `its member has capacity ${metadata.capacity}`;
 }

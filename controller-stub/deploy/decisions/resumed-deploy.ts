@@ -1,5 +1,6 @@
-import type { DeployStep, RunningDeploy } from "../../../protocol/deploy.ts";
+import type { RunningDeploy } from "../../../protocol/deploy.ts";
 import { type Knowledge, recoveredHosts, resumeHosts } from "./resume-hosts.ts";
+import { modeOf, ruleOf } from "./steps.ts";
 
 export interface ResumeRequest {
   maxFailures?: number;
@@ -7,21 +8,27 @@ export interface ResumeRequest {
   withoutEdge?: string[];
 }
 
-/** The steps after the hosts' own, in which the new version is not the default yet. */
-const AFTER_INSTALLING: readonly DeployStep[] = ["offering", "waiting", "prepared"];
-
 /**
- * A deploy that goes on. Where a host has to be tried again, it goes on with the hosts: what is offered to edges, and switched to, is
- * what every host has. Once the switch may have begun there is no way back but a rollback: hosts that failed then stay so, and count.
+ * The record of a deploy that is resumed. Where hosts have to be tried again, it returns to them first: a version is offered to edges, and
+ * made the default, only once every host has it. Once users may be on it, hosts that failed stay so and count: only `rollback` leads back.
  */
-export function resumedDeploy(deploy: RunningDeploy, known: Knowledge, wish: ResumeRequest): RunningDeploy {
-  const { maxFailures = deploy.plan.maxFailures, excludeAbsent = false, withoutEdge = [] } = wish;
-  const withoutEdges = [...new Set([...deploy.plan.withoutEdges, ...withoutEdge])];
-  const plan = { ...deploy.plan, maxFailures, withoutEdges, excludeAbsent: deploy.plan.excludeAbsent || excludeAbsent };
-  const isSwitching = deploy.step === "promoting" || (deploy.step === "restoring" && deploy.rollback === "switch");
-  const hosts = isSwitching ? recoveredHosts(deploy, known) : resumeHosts(deploy, known, { excludeAbsent });
-  if (isSwitching) return { ...deploy, halted: null, plan, hosts };
+export function resumedDeploy(deploy: RunningDeploy, known: Knowledge, request: ResumeRequest): RunningDeploy {
+  const { maxFailures = deploy.plan.maxFailures, excludeAbsent = false, withoutEdge = [] } = request;
+  const { plan } = withoutEdges(deploy, withoutEdge);
+  const resumed = {
+    ...deploy,
+    halted: null,
+    plan: { ...plan, maxFailures, excludeAbsent: plan.excludeAbsent || excludeAbsent },
+  };
+  const { failedHosts } = ruleOf(deploy);
+  if (failedHosts === "keep") return { ...resumed, hosts: recoveredHosts(deploy, known) };
+  const hosts = resumeHosts(deploy, known, { excludeAbsent });
   const isOpen = Object.values(hosts).some(({ step }) => step === "waiting" || step === "ordered");
-  const step = isOpen && AFTER_INSTALLING.includes(deploy.step) ? "installing" : deploy.step;
-  return { ...deploy, step, halted: null, plan, hosts };
+  const step = failedHosts === "reinstall" && isOpen ? modeOf(deploy).install : deploy.step;
+  return { ...resumed, step, hosts };
+}
+
+/** The deploy, waiting no longer for these edges. */
+export function withoutEdges(deploy: RunningDeploy, edges: readonly string[] = []): RunningDeploy {
+  return { ...deploy, plan: { ...deploy.plan, withoutEdges: [...new Set([...deploy.plan.withoutEdges, ...edges])] } };
 }

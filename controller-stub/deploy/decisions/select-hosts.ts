@@ -6,11 +6,11 @@ export function matchesPattern(pattern: string, name: string): boolean {
 
 export interface Selection {
   hosts: string[];
-  /** Patterns that match no host: a typing error, most likely. */
-  idle: string[];
+  /** Patterns that match no host, most likely typing errors. */
+  unmatched: string[];
 }
 
-/** The hosts that `only` names (all, if it is empty) and `exclude` does not. */
+/** The hosts that `only` matches (all, if it is empty) and `exclude` does not. */
 export function selectHosts(
   hosts: readonly string[],
   { only, exclude }: { only: readonly string[]; exclude: readonly string[] },
@@ -19,6 +19,6 @@ export function selectHosts(
     patterns.some((pattern) => matchesPattern(pattern, host));
   return {
     hosts: hosts.filter((host) => (only.length === 0 || isAny(only, host)) && !isAny(exclude, host)),
-    idle: [...only, ...exclude].filter((pattern) => !hosts.some((host) => matchesPattern(pattern, host))),
+    unmatched: [...only, ...exclude].filter((pattern) => !hosts.some((host) => matchesPattern(pattern, host))),
   };
 }

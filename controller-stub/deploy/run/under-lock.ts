@@ -2,141 +2,75 @@ import { setMaxListeners } from "node:events";
 import { hostname } from "node:os";
 import type { Command } from "commander";
 import type { Deploy } from "../../../protocol/deploy.ts";
-import { BusUnreachableError, toSlotdError } from "../../../protocol/errors.ts";
-import type { Routes } from "../../../protocol/routes.ts";
-import { buckets } from "../../../protocol/subjects.ts";
-import { openBucket } from "../../buckets.ts";
 import { type Bus, defaultTimeoutMs } from "../../bus.ts";
-import { type Context, globalOptions, warnMalformed, withBus } from "../../context.ts";
-import { ControllerError, EndedBySignalError } from "../../errors.ts";
+import { type Context, globalOptions, withBus } from "../../context.ts";
 import { highestEpoch } from "../../orders/epochs.ts";
 import { type DeployVerb, judgeVerb } from "../decisions/judge-verb.ts";
-import { runSummary } from "../decisions/count-hosts.ts";
-import { HeldByError, LockLostError } from "../deploy-errors.ts";
+import { HeldByError } from "../deploy-errors.ts";
 import type { RunOptions } from "../deploy-options.ts";
-import { type DeployContext, inDeploy } from "./deploy-context.ts";
-import { DeployLock, fetchRecord } from "./records/deploy-lock.ts";
-import { OrderLedger } from "./records/order-ledger.ts";
 import { DeployReport } from "../show/deploy-report.ts";
+import type { DeployContext } from "./deploy-context.ts";
+import { type FleetView, withFleetView } from "./fleet-view.ts";
+import { recordHalt } from "./record-halt.ts";
+import { DeployEvents } from "./records/deploy-events.ts";
+import { DeployLock, fetchRecord } from "./records/deploy-lock.ts";
 import { fetchRoutes } from "./records/routes.ts";
 import { watchLock } from "./records/watch-lock.ts";
-import { Fleet, KnownEdges } from "./watch/known-edges.ts";
-
-/** How a run ends well. */
-export interface RunResult {
-  /** The last change of the record, written as the lock is given back. */
-  change?: (record: Deploy) => Deploy;
-  outcome: string;
-  text: string;
-  /** What `--json` says beside that. */
-  facts?: Record<string, unknown>;
-}
+import { type RunResult, runSummary } from "./run-result.ts";
 
 const WAVE_MS = 10 * 60_000;
-
-/** The fleet as it is, read and followed. */
-export interface FleetView {
-  bus: Bus;
-  routes: Routes | null;
-  fleet: Fleet;
-  edges: KnownEdges;
-  orders: OrderLedger;
-}
-
-/** Reads everything that a plan needs. Changes nothing but to make buckets that are missing. */
-export async function withFleetView<T>(
-  context: Context,
-  bus: Bus,
-  service: string,
-  use: (view: FleetView) => Promise<T>,
-): Promise<T> {
-  const stops: (() => void)[] = [];
-  const stopping = async <S extends { stop: () => void }>(view: Promise<S>) => {
-    const opened = await view;
-    stops.push(opened.stop);
-    return opened;
-  };
-  try {
-    // Members are waited for in a bucket that agents make, too; whoever comes first makes it.
-    const [fleet, edges, orders, { routes }] = await Promise.all([
-      stopping(Fleet.follow(bus, service, warnMalformed(context))),
-      stopping(KnownEdges.follow(bus, service)),
-      OrderLedger.fetch(bus, service),
-      fetchRoutes(bus, service),
-      openBucket(bus, buckets.serversets),
-    ]);
-    return await use({ bus, routes, fleet, edges, orders });
-  } finally {
-    for (const stop of stops) stop();
-  }
-}
-
-/** The bus of a verb that may take long: `--timeout` is for its waves, and not for a request. */
-export function withFleetBus<T>(context: Context, command: Command, use: (bus: Bus) => Promise<T>): Promise<T> {
-  return withBus(context, command, use, { timeoutMs: defaultTimeoutMs });
-}
 
 export interface LockRequest {
   verb: DeployVerb;
   service: string;
   options: RunOptions;
-  /** Whether a lock whose holder does not renew it is taken over. */
+  /** Whether a lock that its holder does not renew is taken over. */
   takesOver?: boolean;
 }
 
+/** What a verb does once it has the lock. */
+type LockedWork = (deployContext: DeployContext, view: FleetView) => Promise<RunResult>;
+
+/** The bus of a verb that may take long: `--timeout` bounds its waves, not its requests. */
+export function withFleetBus<T>(context: Context, command: Command, use: (bus: Bus) => Promise<T>): Promise<T> {
+  return withBus(context, command, use, { timeoutMs: defaultTimeoutMs });
+}
+
 /**
- * Works under the lock, with a new epoch. When `work` fails, a deploy that is under way is recorded as halted, with the reason; the lock
- * is given back in any case but two: another has it, or the bus can't be reached.
- * @throws HeldByError, DeployStateError; LockLostError, FencedError, DeployHaltedError; what `work` throws
+ * Works under the lock, with a new epoch. When the work fails, a deploy that is under way is recorded as halted, with the reason. The lock
+ * is released except in two cases: another run has it, or the bus can't be reached.
+ * @throws HeldByError, DeployStateError; LockLostError, FencedError, DeployHaltedError; what the work throws
  */
-export function underLock(
-  context: Context,
-  command: Command,
-  { verb, service, options, takesOver = false }: LockRequest,
-  use: (work: DeployContext, view: FleetView) => Promise<RunResult>,
-): Promise<void> {
+export function underLock(context: Context, command: Command, request: LockRequest, work: LockedWork): Promise<void> {
+  const { service } = request;
   return withFleetBus(context, command, async (bus) => {
-    // Both at once, and neither is left behind: a stream that is looked for while the connection is closed is not a missing one.
-    const opening = DeployReport.open(context.output, bus, service);
-    const stale = await refuse(context, bus, { verb, service, takesOver }).finally(() => opening);
-    const report = await opening;
+    const report = new DeployReport(context.output);
+    // Wait for both, whatever happens: a stream that is opened while the connection closes would look missing.
+    const opening = DeployEvents.open(bus, service, (text) => report.warn(text));
+    const abandoned = await refuseEarly(context, bus, request).finally(() => opening);
+    const events = await opening;
     await withFleetView(context, bus, service, async (view) => {
-      const floor = Math.max(highestEpoch(view.orders.known, view.fleet.statuses), view.routes?.epoch ?? 0);
-      const holder = `${context.user}@${hostname()} (pid ${process.pid})`;
-      const { lease: leaseMs, patience: patienceMs } = options;
-      const lock = await DeployLock.acquire(bus, service, { holder, leaseMs, patienceMs, floor }, stale);
-      const signal = AbortSignal.any([bus.signal, lock.lost]);
-      setMaxListeners(0, signal);
-      const own = bus.under(signal, patienceMs);
-      const bounds = { barrierMs: options.barrierTimeout, waveMs: globalOptions(command).timeout ?? WAVE_MS };
-      const by = options.by ?? context.user;
-      const work: DeployContext = { ...view, bus: own, service, by, lock, report, bounds };
-      const error = judgeVerb(verb, service, lock.deploy.deploy);
-      if (error && !(verb === "resume" && stale)) {
-        await lock.release();
-        throw error;
-      }
+      const lock = await acquire(context, view, request, abandoned);
+      const deployContext = contextOf(context, command, request, { ...view, lock, report, events });
       try {
-        // Whoever had the lock a moment ago may have changed them.
-        const { routes } = await fetchRoutes(own, service);
-        const { change, outcome, text, facts } = await use(work, { ...view, routes });
-        await lock.release(change);
-        report.finish(text, { ...runSummary(work, outcome, !isApart(verb)), ...facts });
-      } catch (error) {
-        throw await recordHalt(work, error);
+        await runLocked(deployContext, view, request, work);
       } finally {
         lock.stop();
-        await report.close();
+        report.close();
+        await events.close();
       }
     });
   });
 }
 
-/** Says no before anything is taken, if that can be. @returns the lock that stood still */
-async function refuse(
+/**
+ * Says no before anything is changed, where that is certain, and watches a lock that somebody has.
+ * @returns a lock that may be taken over, since its holder did not renew it
+ */
+async function refuseEarly(
   { output }: Context,
   bus: Bus,
-  { verb, service, takesOver }: Pick<LockRequest, "verb" | "service"> & { takesOver: boolean },
+  { verb, service, takesOver = false }: LockRequest,
 ): Promise<Deploy["lock"]> {
   const { deploy } = await fetchRecord(bus, service);
   const error = judgeVerb(verb, service, deploy.deploy);
@@ -150,43 +84,57 @@ async function refuse(
   );
 }
 
-/** Writes down why a run has ended, and gives the lock back. @returns the first cause: that the lock is lost explains all that follows */
-async function recordHalt(work: DeployContext, error: unknown): Promise<unknown> {
-  const { lock, report } = work;
-  const deploy = lock.deploy.deploy;
-  const isUnderWay = deploy !== null && deploy.endedAt === null;
-  if (error instanceof ControllerError) error.summary = runSummary(work, "halted", isUnderWay);
-  if (error instanceof LockLostError || error instanceof BusUnreachableError) return error;
-  const { code, message } = inWords(error);
-  const halted = { code, message: message.slice(0, 4096), at: new Date().toISOString() };
-  if (isUnderWay) {
-    report.end();
-    report.event(`the deploy of ${deploy.version} halted in step ${deploy.step}: ${message.slice(0, 1024)}`, {
-      version: deploy.version,
-      code,
-    });
-  }
+/** Takes the lock. @throws DeployStateError where the verb does not fit the record, which may have changed in between */
+async function acquire(
+  context: Context,
+  { bus, orders, fleet, routes }: FleetView,
+  { verb, service, options }: LockRequest,
+  abandoned: Deploy["lock"],
+): Promise<DeployLock> {
+  const floor = Math.max(highestEpoch(orders.known, fleet.statuses), routes?.epoch ?? 0);
+  const holder = `${context.user}@${hostname()} (pid ${process.pid})`;
+  const { lease: leaseMs, patience: patienceMs } = options;
+  const lock = await DeployLock.acquire(bus, service, { holder, leaseMs, patienceMs, floor }, abandoned);
+  const error = judgeVerb(verb, service, lock.deploy.deploy);
+  // Where nothing is left to resume, `resume` still frees the lock that was left behind.
+  if (error === null || (verb === "resume" && abandoned)) return lock;
+  await lock.release();
+  throw error;
+}
+
+function contextOf(
+  context: Context,
+  command: Command,
+  { service, options }: LockRequest,
+  parts: FleetView & Pick<DeployContext, "lock" | "report" | "events">,
+): DeployContext {
+  const signal = AbortSignal.any([parts.bus.signal, parts.lock.lost]);
+  setMaxListeners(0, signal);
+  return {
+    ...parts,
+    bus: parts.bus.under(signal, options.patience),
+    service,
+    by: options.by ?? context.user,
+    bounds: { barrierMs: options.barrierTimeout, waveMs: globalOptions(command).timeout ?? WAVE_MS },
+  };
+}
+
+async function runLocked(
+  deployContext: DeployContext,
+  view: FleetView,
+  { verb, service }: LockRequest,
+  work: LockedWork,
+): Promise<void> {
+  const { bus, lock, report } = deployContext;
+  // These two have nothing to do with the recorded deploy.
+  const withDeploy = verb !== "converge" && verb !== "shutdown";
   try {
-    await lock.release(isUnderWay ? inDeploy((now) => ({ ...now, halted })) : undefined);
-    return error;
-  } catch (failure) {
-    if (failure instanceof LockLostError) {
-      failure.summary = runSummary(work, "halted", isUnderWay);
-      return failure;
-    }
-    report.warn(`the lock could not be given back: ${(failure as Error).message}`);
-    return error;
+    // Whoever had the lock a moment ago may have changed them.
+    const { routes } = await fetchRoutes(bus, service);
+    const { change, outcome, text, facts } = await work(deployContext, { ...view, routes });
+    await lock.release(change);
+    report.finish(text, { ...runSummary(deployContext, outcome, withDeploy), ...facts });
+  } catch (error) {
+    throw await recordHalt(deployContext, error);
   }
-}
-
-/** Whether a verb has nothing to do with the recorded deploy. */
-function isApart(verb: DeployVerb): boolean {
-  return verb === "converge" || verb === "shutdown";
-}
-
-function inWords(error: unknown): { code: string; message: string } {
-  if (error instanceof EndedBySignalError)
-    return { code: error.code, message: error.message.replace("ended", "interrupted") };
-  if (error instanceof ControllerError) return error;
-  return toSlotdError(error);
 }

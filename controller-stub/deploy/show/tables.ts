@@ -4,11 +4,11 @@ import type { Routes } from "../../../protocol/routes.ts";
 import { isStale, reportAgeMs } from "../../hosts.ts";
 import { type Colours, formatAge } from "../../terminal/render.ts";
 import { formatColumns } from "../../terminal/table.ts";
-import type { KnownEdge } from "../decisions/missing-edges.ts";
-import { isEnded } from "../decisions/steps.ts";
-import type { RevisionView } from "../decisions/revision-views.ts";
 import { countHosts, failedHosts } from "../decisions/count-hosts.ts";
-import type { StoredRoutes } from "../run/records/routes.ts";
+import type { KnownEdge } from "../decisions/missing-edges.ts";
+import type { StoredRoutes } from "../decisions/next-routes.ts";
+import type { RevisionView } from "../decisions/revision-views.ts";
+import { isEnded } from "../decisions/steps.ts";
 
 /** One line: what is served, under which revision. */
 export function routesLine({ routes, revision }: StoredRoutes): string {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 import { openBucket } from "../../../controller-stub/buckets.ts";
-import { buckets } from "../../../protocol/subjects.ts";
+import type { EdgeStatus } from "../../../protocol/routes.ts";
+import { buckets, keys } from "../../../protocol/subjects.ts";
 import { everywhere, Theatre, until } from "./stage.ts";
 
 const theatre = new Theatre();
@@ -15,7 +16,7 @@ test("an edge that never acknowledges halts the deploy before anything is replac
   stage.fleet.setEdge("e2", "stuck");
   const { code, json } = await stage.run("deploy", "C", "--barrier-timeout", "300");
   assert.deepEqual([code, json().error.code, json().step], [1, "EDGES_MISSING", "draining"]);
-  assert.match(json().error.message, /e2 runs with routes \d+, not \d+, last reported 20/);
+  assert.match(json().error.message, /e2: at routes \d+, needs \d+, last reported 20/);
   assert.deepEqual(
     json().error.missing.map(({ edge }: { edge: string }) => edge),
     ["e2"],
@@ -34,10 +35,10 @@ test("an acknowledgement under an old epoch does not count", async () => {
   stage.fleet.setEdge("e1", "oldEpoch");
   const { json } = await stage.run("deploy", "C", "--barrier-timeout", "300");
   assert.equal(json().error.code, "EDGES_MISSING");
-  assert.match(json().error.message, /e1 acknowledges epoch \d+, not \d+/);
+  assert.match(json().error.message, /e1: at epoch \d+, needs \d+/);
 });
 
-test("an edge that dies between its acknowledgement and the switch is waited for at the switch, until it is forgotten", async () => {
+test("the switch waits for an edge that died after its acknowledgement, until it is forgotten", async () => {
   const stage = await theatre.stage();
   await stage.twoVersions();
   assert.equal((await stage.run("prepare", "C")).code, 0);
@@ -57,7 +58,7 @@ test("an edge that dies between its acknowledgement and the switch is waited for
   assert.equal((await stage.run("edges", "--forget", "e2")).code, 2);
 });
 
-test("an edge may be left out by name", async () => {
+test("a deploy does not wait for an edge that --without-edge names", async () => {
   const stage = await theatre.stage();
   await stage.twoVersions();
   stage.fleet.setEdge("e2", "stuck");
@@ -65,7 +66,7 @@ test("an edge may be left out by name", async () => {
   assert.equal(done.code, 0, done.stderr);
 });
 
-test("without any edge the deploy goes on, and says that nobody was waited for", async () => {
+test("without any edge the deploy continues, and warns that it waited for nobody", async () => {
   const stage = await theatre.stage({ edges: [] });
   await stage.twoVersions();
   const done = await stage.run("deploy", "C");
@@ -73,7 +74,7 @@ test("without any edge the deploy goes on, and says that nobody was waited for",
   assert.match(done.stderr, /no edge is known: nobody was waited for/);
 });
 
-test("what an edge holds back, and its problems, are shown", async () => {
+test("the endpoints that an edge holds back, and its problems, are shown", async () => {
   const stage = await theatre.stage();
   Object.assign(stage.fleet.edge("e1"), {
     heldBack: 3,
@@ -85,7 +86,38 @@ test("what an edge holds back, and its problems, are shown", async () => {
   assert.match(stderr, /e1 reports MEMBER_MALFORMED: no port \(k\)/);
 });
 
-test("an edge that comes up in mid-deploy is waited for as well", async () => {
+test("an edge that refuses the routes halts the deploy before its time is over, with the edge's own reason", async () => {
+  const stage = await theatre.stage({ heartbeatMs: 500 });
+  await stage.twoVersions();
+  const began = performance.now();
+  stage.fleet.edge("e2").problems = [{ code: "ROUTES_UNSUPPORTED", message: "haproxy can't split by shares" }];
+  stage.fleet.setEdge("e2", "stuck");
+  const { code, json } = await stage.run("deploy", "C", "--barrier-timeout", "600000");
+  assert.deepEqual([code, json().error.code, json().step], [1, "EDGES_REFUSED", "draining"]);
+  assert.match(json().error.message, /e2: ROUTES_UNSUPPORTED: haproxy can't split by shares/);
+  assert.ok(performance.now() - began < 300_000);
+  assert.deepEqual(stage.versions(), everywhere(stage, "A", "B"));
+
+  stage.fleet.edge("e2").problems = [];
+  stage.fleet.setEdge("e2", "follows");
+  const resumed = await stage.run("resume");
+  assert.equal(resumed.code, 0, resumed.stderr);
+});
+
+test("an edge that has applied routes of a later epoch is named at once", async () => {
+  const stage = await theatre.stage({ heartbeatMs: 600_000 });
+  await stage.twoVersions();
+  const edges = await openBucket(theatre.bus, buckets.edges);
+  const key = keys.edge(stage.service, "e2");
+  const status = (await edges.get(key))?.json<EdgeStatus>();
+  stage.fleet.setEdge("e2", "dead");
+  await edges.put(key, JSON.stringify({ ...status, epoch: 1000 }));
+  const { code, json } = await stage.run("deploy", "C", "--barrier-timeout", "600000");
+  assert.deepEqual([code, json().error.code, json().step], [1, "EDGES_REFUSED", "draining"]);
+  assert.match(json().error.message, /e2: it has applied routes of the later epoch 1000/);
+});
+
+test("a deploy also waits for an edge that starts while it runs", async () => {
   const stage = await theatre.stage();
   await stage.twoVersions();
   stage.fleet.behave({ installMs: 60_000 });
@@ -99,7 +131,7 @@ test("an edge that comes up in mid-deploy is waited for as well", async () => {
   assert.deepEqual([json().error.code, json().step], ["EDGES_MISSING", "waiting"]);
 });
 
-test("the version is offered only when each host that was waited for is in the serverset", async () => {
+test("a version is offered only once each host that was waited for is in the serverset", async () => {
   // A heartbeat would put right what is put wrong here.
   const stage = await theatre.stage({ heartbeatMs: 600_000 });
   await stage.twoVersions();
@@ -114,7 +146,7 @@ test("the version is offered only when each host that was waited for is in the s
   for (const host of stage.fleet.hosts.values()) host.hurry();
   const { json } = await running.ended;
   assert.equal(json().error.code, "MEMBERS_MISSING");
-  assert.match(json().error.message, /h2 its member can't be read: serviceEndpoint/);
+  assert.match(json().error.message, /h2: its member can't be read: serviceEndpoint/);
   assert.deepEqual(await stage.served(), ["B", ["B"]]);
 });
 

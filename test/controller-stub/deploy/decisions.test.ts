@@ -1,23 +1,23 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { type KnownEdge, missingEdges } from "../../../controller-stub/deploy/decisions/missing-edges.ts";
+import { boundedRecord } from "../../../controller-stub/deploy/decisions/bounded-record.ts";
 import { chooseSlots } from "../../../controller-stub/deploy/decisions/choose-slots.ts";
 import { hostVerdict } from "../../../controller-stub/deploy/decisions/host-verdict.ts";
 import { judgeVerb } from "../../../controller-stub/deploy/decisions/judge-verb.ts";
-import { isEnded, nextStep } from "../../../controller-stub/deploy/decisions/steps.ts";
+import { type KnownEdge, missingEdges } from "../../../controller-stub/deploy/decisions/missing-edges.ts";
+import { missingVersions } from "../../../controller-stub/deploy/decisions/missing-versions.ts";
+import { nextRoutes } from "../../../controller-stub/deploy/decisions/next-routes.ts";
 import { draftDeploy } from "../../../controller-stub/deploy/decisions/plan.ts";
+import { resumedDeploy } from "../../../controller-stub/deploy/decisions/resumed-deploy.ts";
 import { matchesPattern, selectHosts } from "../../../controller-stub/deploy/decisions/select-hosts.ts";
+import { isEnded, nextStep } from "../../../controller-stub/deploy/decisions/steps.ts";
 import {
   routesDuring,
   routesOffered,
   routesSwitched,
 } from "../../../controller-stub/deploy/decisions/wanted-routes.ts";
 import { planWaves, waveSize } from "../../../controller-stub/deploy/decisions/waves.ts";
-import { boundedRecord } from "../../../controller-stub/deploy/decisions/bounded-record.ts";
-import { missingVersions } from "../../../controller-stub/deploy/run/verbs/converge.ts";
-import { resumedDeploy } from "../../../controller-stub/deploy/decisions/resumed-deploy.ts";
-import { nextRoutes } from "../../../controller-stub/deploy/run/records/routes.ts";
 import { type Deploy, deploySchema, deploySteps, type RunningDeploy } from "../../../protocol/deploy.ts";
 import type { InstallOrder } from "../../../protocol/order.ts";
 import { type EdgeStatus, routesSchema } from "../../../protocol/routes.ts";
@@ -119,8 +119,8 @@ test("a pattern stands for whole names, and its dots are dots", () => {
   );
   assert.ok(!matchesPattern("h1", "h12") && !matchesPattern("*.eu", "h1-eu") && !matchesPattern("h*2", "h1"));
   const names = ["h1", "h2", "x1"];
-  assert.deepEqual(selectHosts(names, { only: [], exclude: ["x*"] }), { hosts: ["h1", "h2"], idle: [] });
-  assert.deepEqual(selectHosts(names, { only: ["h*", "y"], exclude: ["h2"] }), { hosts: ["h1"], idle: ["y"] });
+  assert.deepEqual(selectHosts(names, { only: [], exclude: ["x*"] }), { hosts: ["h1", "h2"], unmatched: [] });
+  assert.deepEqual(selectHosts(names, { only: ["h*", "y"], exclude: ["h2"] }), { hosts: ["h1"], unmatched: ["y"] });
 });
 
 test("an edge counts only with the routes, their epoch and the members that are needed", () => {
@@ -142,10 +142,10 @@ test("an edge counts only with the routes, their epoch and the members that are 
   const why = (known: KnownEdge) => missingEdges([known], need, [])[0]?.why;
   assert.equal(why(edge({})), undefined);
   assert.equal(why(edge({ appliedRoutes: 8, appliedServersets: 90 })), undefined);
-  assert.equal(why(edge({ appliedRoutes: 6 })), "runs with routes 6, not 7");
-  assert.equal(why(edge({ epoch: 2 })), "acknowledges epoch 2, not 3");
-  assert.equal(why(edge({ epoch: 4 })), "acknowledges epoch 4, not 3");
-  assert.equal(why(edge({ appliedServersets: 8 })), "runs with members 8, not 9");
+  assert.equal(why(edge({ appliedRoutes: 6 })), "at routes 6, needs 7");
+  assert.equal(why(edge({ epoch: 2 })), "at epoch 2, needs 3");
+  assert.equal(why(edge({ epoch: 4 })), "at epoch 4, needs 3");
+  assert.equal(why(edge({ appliedServersets: 8 })), "at members 8, needs 9");
   assert.equal(why({ edge: "e1", status: null, problem: "is not JSON" }), "its status can't be read: is not JSON");
   assert.deepEqual(missingEdges([edge({ appliedRoutes: 0 })], need, ["e1"]), []);
 });
@@ -181,13 +181,13 @@ test("a host has done its order only when its slot holds what was ordered, with 
 
 test("every step leads to an end, and prepare stops before the switch", () => {
   for (const step of deploySteps) {
-    let at: { step: (typeof deploySteps)[number]; goal: "promote" } = { step, goal: "promote" };
+    let at = running({ step });
     for (let moves = 0; !isEnded(at); moves++) {
       assert.ok(moves < deploySteps.length);
       at = { ...at, step: nextStep(at) as (typeof deploySteps)[number] };
     }
   }
-  assert.equal(nextStep({ step: "prepared", goal: "prepare" }), null);
+  assert.equal(nextStep(running({ step: "prepared", goal: "prepare" })), null);
 });
 
 test("each verb in each step: what may be done, and what is refused", () => {
@@ -290,7 +290,7 @@ test("a deploy that goes on tries failed hosts again before anything is offered,
   const steps = (state: "serving" | "failed", deploy: Partial<RunningDeploy>) => {
     const done = { ...withOrder("a", order, "done"), state, version: "C", sha256: SHA, lastError: error };
     const status = hostStatus("web", "h1", { slots: { a: done } });
-    const known = { statusOf: () => status, latest: () => order, now: Date.now() };
+    const known = { statusOf: () => status, latestOrder: () => order, now: Date.now() };
     const { step, hosts } = resumedDeploy(running(deploy), known, {});
     return [step, hosts.h1?.step];
   };

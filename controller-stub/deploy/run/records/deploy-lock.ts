@@ -6,8 +6,8 @@ import { buckets, keys } from "../../../../protocol/subjects.ts";
 import { openBucket } from "../../../buckets.ts";
 import type { Bus } from "../../../bus.ts";
 import { readDeploy, writeDeploy } from "../../../orders/epochs.ts";
-import { HeldByError, LockLostError } from "../../deploy-errors.ts";
 import { boundedRecord } from "../../decisions/bounded-record.ts";
+import { HeldByError, LockLostError } from "../../deploy-errors.ts";
 
 /** Notes are gathered for this long, so that a wave of a hundred hosts is not a hundred writes. */
 const GATHER_MS = 500;

@@ -1,14 +1,12 @@
 import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { HostStatus } from "../../../../protocol/host-status.ts";
-import { hostToken } from "../../../../protocol/names.ts";
 import type { Order } from "../../../../protocol/order.ts";
 import { isStale, reportAgeMs } from "../../../hosts.ts";
 import { formatAge } from "../../../terminal/render.ts";
-import { hostVerdict, type Ordered } from "../../decisions/host-verdict.ts";
 import { DeployHaltedError, type FailedHost } from "../../deploy-errors.ts";
+import { listSome } from "../../show/list-some.ts";
 import type { DeployContext } from "../deploy-context.ts";
-import { listSome } from "../../show/deploy-report.ts";
+import { HostWatch } from "./host-watch.ts";
 
 /** The orders that one host gets, one after the other. */
 export interface HostTask {
@@ -16,7 +14,7 @@ export interface HostTask {
   orders: { slot: string; order: Order }[];
   /** Whether its outcome is waited for. */
   awaited: boolean;
-  /** Whether the last order is in the bucket already, from an earlier run. */
+  /** Whether the last order is already in the bucket, from an earlier run. */
   given?: boolean;
 }
 
@@ -32,27 +30,26 @@ export interface RolloutOptions {
 }
 
 /**
- * Gives orders to hosts in waves, and watches what becomes of them: also on the hosts of earlier waves, whose version may fail later.
- * One failure more than is allowed ends it.
+ * Gives orders to hosts in waves, and watches what becomes of them, also on the hosts of earlier waves. It halts as soon as more hosts
+ * have failed than may.
  */
 export class Rollout {
   private readonly halt = new AbortController();
-  private readonly watched = new Map<string, { ordered: Ordered; settle: (isDone: boolean) => void }>();
   private readonly failureByHost = new Map<string, FailedHost>();
-  private readonly unfollow: () => void;
+  private readonly watch: HostWatch;
   /** Aborted with a DeployHaltedError when too many hosts have failed, and when the run ends. */
   readonly signal: AbortSignal;
 
   constructor(
-    private readonly work: DeployContext,
+    private readonly context: DeployContext,
     private readonly options: RolloutOptions,
   ) {
-    this.signal = AbortSignal.any([work.bus.signal, this.halt.signal]);
+    this.signal = AbortSignal.any([context.bus.signal, this.halt.signal]);
     // Every host of a wave listens.
     setMaxListeners(0, this.signal);
     for (const failed of options.failed ?? []) this.failureByHost.set(failed.host, failed);
     this.haltIfTooMany();
-    this.unfollow = work.fleet.changes.onChange((status) => this.judge(hostToken(status.host), status));
+    this.watch = new HostWatch(context.fleet, this.signal, (failed) => this.fail(failed));
   }
 
   /** The hosts that failed, and were few enough. */
@@ -61,18 +58,18 @@ export class Rollout {
   }
 
   stop(): void {
-    this.unfollow();
+    this.watch.stop();
   }
 
-  /** Goes on watching a host whose order was done in an earlier run. */
-  watch(host: string, slot: string, order: Order): void {
-    this.expect(host, { slot, order, before: undefined }).catch(() => {});
+  /** Keeps watching a host whose order was done in an earlier run. */
+  keepWatching(host: string, slot: string, order: Order): void {
+    this.watch.expect(host, { slot, order, before: undefined }).catch(() => {});
   }
 
   /** @throws DeployHaltedError as soon as too many hosts have failed, or had no outcome in time */
   async run(waves: readonly HostTask[][]): Promise<void> {
     for (const [at, tasks] of waves.entries()) {
-      await this.wave(tasks, at + 1, waves.length);
+      await this.runWave(tasks, at + 1, waves.length);
       const { pauseMs } = this.options;
       // The operator wants to look at a wave before the next one begins; failures of its hosts end the pause.
       if (pauseMs > 0 && at + 1 < waves.length)
@@ -81,22 +78,22 @@ export class Rollout {
     }
   }
 
-  private async wave(tasks: readonly HostTask[], number: number, of: number): Promise<void> {
+  private async runWave(tasks: readonly HostTask[], number: number, of: number): Promise<void> {
+    const { report, bounds } = this.context;
     const waiting = new Set(tasks.filter((task) => task.awaited).map((task) => task.host));
     const hosts = waiting.size;
     const show = () =>
-      this.work.report.wave({ number, of, hosts, waiting: [...waiting].map((host) => this.named(host)) });
-    const { waveMs } = this.work.bounds;
+      report.waveProgress({ number, of, hosts, waiting: [...waiting].map((host) => this.nameWithAge(host)) });
     const timer = setTimeout(() => {
-      for (const host of waiting) this.late(host, waveMs);
-    }, waveMs);
-    const each = async (task: HostTask) => {
+      for (const host of waiting) this.failLate(host, bounds.waveMs);
+    }, bounds.waveMs);
+    const perform = async (task: HostTask) => {
       await this.perform(task);
       if (waiting.delete(task.host)) show();
     };
     show();
     try {
-      await Promise.all(tasks.map(each));
+      await Promise.all(tasks.map(perform));
     } finally {
       clearTimeout(timer);
     }
@@ -105,81 +102,50 @@ export class Rollout {
   private async perform({ host, orders, awaited, given = false }: HostTask): Promise<void> {
     for (const [at, { slot, order }] of orders.entries()) {
       this.signal.throwIfAborted();
-      const before = this.work.fleet.statusOf(host)?.slots[slot]?.order?.id;
-      if (!given || at < orders.length - 1) await this.work.orders.put(host, slot, order);
-      if (at === orders.length - 1 && awaited) this.options.onOrdered?.(host);
-      if (awaited && !(await this.expect(host, { slot, order, before: before === order.id ? undefined : before })))
-        return;
+      const before = this.context.fleet.statusOf(host)?.slots[slot]?.order?.id;
+      const isLast = at === orders.length - 1;
+      if (!given || !isLast) await this.context.orders.put(host, slot, order);
+      if (isLast && awaited) this.options.onOrdered?.(host);
+      if (!awaited) continue;
+      this.signal.throwIfAborted();
+      // Its time may be over before its order was put.
+      if (this.failureByHost.has(host)) return;
+      const isDone = await this.watch.expect(host, { slot, order, before: before === order.id ? undefined : before });
+      if (!isDone) return;
     }
     if (awaited) this.options.onDone?.(host);
   }
 
-  /** Whether the order is done, once that is known. */
-  private expect(host: string, ordered: Ordered): Promise<boolean> {
-    return new Promise((resolve, reject) => {
-      if (this.signal.aborted) return reject(this.signal.reason);
-      // Its time was over before its order was put.
-      if (this.failureByHost.has(host)) return resolve(false);
-      const abort = () => reject(this.signal.reason);
-      this.signal.addEventListener("abort", abort, { once: true });
-      const settle = (isDone: boolean) => {
-        this.signal.removeEventListener("abort", abort);
-        resolve(isDone);
-      };
-      const token = hostToken(host);
-      this.watched.set(token, { ordered, settle });
-      const status = this.work.fleet.statusOf(host);
-      if (status) this.judge(token, status);
-    });
-  }
-
-  private judge(token: string, status: HostStatus): void {
-    const watched = this.watched.get(token);
-    if (watched === undefined) return;
-    const verdict = hostVerdict(watched.ordered, status);
-    if (verdict.kind === "done") watched.settle(true);
-    if (verdict.kind !== "failed") return;
-    const { code, message } = verdict;
-    this.fail({ host: status.host, slot: watched.ordered.slot, code, message: message.slice(0, 512) });
-  }
-
-  private late(host: string, waitedMs: number): void {
-    const slot = this.watched.get(hostToken(host))?.ordered.slot ?? "-";
-    this.fail({
-      host,
-      slot,
-      code: "WAIT_TIMEOUT",
-      message: `no outcome within ${waitedMs} ms; ${this.lastSeen(host)}`,
-    });
+  private failLate(host: string, waitedMs: number): void {
+    const message = `no outcome within ${waitedMs} ms; ${this.lastReport(host)}`;
+    this.fail({ host, slot: this.watch.slotOf(host) ?? "-", code: "WAIT_TIMEOUT", message });
   }
 
   private fail(failed: FailedHost): void {
-    const token = hostToken(failed.host);
-    const watched = this.watched.get(token);
-    this.watched.delete(token);
+    const settle = this.watch.drop(failed.host);
     this.failureByHost.set(failed.host, failed);
     this.options.onFailed?.(failed);
-    this.work.report.failed(failed);
+    this.context.report.hostFailed(failed);
     this.haltIfTooMany();
-    watched?.settle(false);
+    settle();
   }
 
   private haltIfTooMany(): void {
-    if (this.failureByHost.size > this.options.maxFailures) this.halt.abort(halted(this.failures));
+    if (this.failureByHost.size > this.options.maxFailures) this.halt.abort(haltedBy(this.failures));
   }
 
-  private named(host: string): string {
-    const status = this.work.fleet.statusOf(host);
-    return status && !isStale(status, Date.now()) ? host : `${host} (${this.lastSeen(host)})`;
+  private nameWithAge(host: string): string {
+    const status = this.context.fleet.statusOf(host);
+    return status && !isStale(status, Date.now()) ? host : `${host} (${this.lastReport(host)})`;
   }
 
-  private lastSeen(host: string): string {
-    const status = this.work.fleet.statusOf(host);
+  private lastReport(host: string): string {
+    const status = this.context.fleet.statusOf(host);
     return status ? `it reported ${formatAge(reportAgeMs(status, Date.now()))} ago` : "it has never reported";
   }
 }
 
-function halted(failures: readonly FailedHost[]): DeployHaltedError {
+function haltedBy(failures: readonly FailedHost[]): DeployHaltedError {
   const isLate = failures.every(({ code }) => code === "WAIT_TIMEOUT");
   const texts = failures.map(({ host, slot, code, message }) => `${host} slot ${slot}: ${code}: ${message}`);
   return new DeployHaltedError(isLate ? "WAIT_TIMEOUT" : "HOSTS_FAILED", listSome(texts).slice(0, 2000), { failures });

@@ -1,24 +1,25 @@
-import { type DeployContext, deployOf } from "../deploy-context.ts";
 import { installOrder } from "../../decisions/draft-orders.ts";
+import { authorOf, type DeployContext, deployOf } from "../deploy-context.ts";
 
 /**
- * Tells hosts which of their two versions is current and which previous, by orders for what they hold already: no work there, and
- * nobody waits for it. A slot that was ordered something else in the meantime is left alone.
+ * Tells hosts which of their two versions is current and which is previous, by orders for what they already hold. Hosts have no work to do,
+ * and nobody waits for them. A slot that got another order in the meantime is left alone.
  */
 export async function reorderRoles(
-  work: DeployContext,
+  context: DeployContext,
   roles: { current: string; previous: string | null },
 ): Promise<void> {
-  const { id, hosts } = deployOf(work);
+  const { id, hosts } = deployOf(context);
   const puts = Object.keys(hosts).flatMap((host) =>
-    slotsOf(work, host).flatMap((slot) => {
-      const latest = work.orders.latest(host, slot);
-      if (latest?.action !== "install") return [];
-      const { version } = latest.release;
-      const role = version === roles.current ? "current" : version === roles.previous ? "previous" : null;
+    slotsOf(context, host).flatMap((slot) => {
+      const before = context.orders.latestOrder(host, slot);
+      if (before?.action !== "install") return [];
+      const { release } = before;
+      const role =
+        release.version === roles.current ? "current" : release.version === roles.previous ? "previous" : null;
       if (role === null) return [];
-      const order = installOrder(work, { id, host, slot, release: latest.release, role, purpose: "role" });
-      return [work.orders.put(host, slot, order)];
+      const order = installOrder(authorOf(context), { id, slot, release, role, purpose: "role", before });
+      return [context.orders.put(host, slot, order)];
     }),
   );
   await Promise.all(puts);

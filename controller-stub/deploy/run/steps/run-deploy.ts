@@ -1,69 +1,44 @@
 import type { Deploy, RunningDeploy } from "../../../../protocol/deploy.ts";
-import { isEnded, nextStep } from "../../decisions/steps.ts";
-import { type DeployContext, deployOf, inDeploy } from "../deploy-context.ts";
-import { Steps } from "./atomic-steps.ts";
+import { InternalError } from "../../../../protocol/errors.ts";
+import { atomicMode } from "../../decisions/atomic-mode.ts";
+import type { DeployMode } from "../../decisions/deploy-mode.ts";
+import { isEnded, modeOf, nextStep, ruleOf, stepRow } from "../../decisions/steps.ts";
+import { type DeployContext, endedNow, inDeploy } from "../deploy-context.ts";
+import { atomicSteps } from "./atomic-steps.ts";
+import { type StepEffect, StepRun } from "./step-run.ts";
+
+/** The effects that go with each mode's table. */
+const effectsOfMode = new Map<DeployMode, Readonly<Record<string, StepEffect>>>([[atomicMode, atomicSteps]]);
 
 /**
- * Goes on with the recorded deploy, step by step, as far as it goes by itself.
- * @returns the last change of the record
+ * Continues the recorded deploy, step by step, until it ends, pauses or fails.
+ * @returns the last change of the record, which the caller writes
  */
-export async function runDeploy(work: DeployContext): Promise<(record: Deploy) => Deploy> {
-  const { report, lock } = work;
-  const steps = new Steps(work);
+export async function runDeploy(context: DeployContext): Promise<(record: Deploy) => Deploy> {
+  const { report, lock, events } = context;
+  const run = new StepRun(context);
   try {
     for (;;) {
-      const deploy = deployOf(work);
-      report.begin(deploy.step, whatHappens(deploy));
-      await steps.perform(deploy.step);
-      report.end();
+      const { deploy } = run;
+      report.beginStep(deploy.step, ruleOf(deploy).describe(deploy));
+      await effectOf(deploy)(run);
+      report.endStep();
       const next = nextStep(deploy);
       if (next === null) return (record) => record;
-      const move = inDeploy((now) => ({ ...now, step: next, ...(isEnded({ step: next }) && endedNow()) }));
-      report.event(`the deploy of ${deploy.version} came to step ${next}`, {
-        version: deploy.version,
-        facts: { step: next },
-      });
-      if (isEnded({ step: next })) return move;
+      const isEnd = isEnded({ ...deploy, step: next });
+      const move = inDeploy((now) => ({ ...now, step: next, ...(isEnd && endedNow()) }));
+      const text = `the deploy of ${deploy.version} reached step ${next}`;
+      events.send(text, { version: deploy.version, facts: { step: next } });
+      if (isEnd) return move;
       await lock.write(move);
     }
   } finally {
-    steps.stop();
+    run.stop();
   }
 }
 
-export function endedNow() {
-  return { endedAt: new Date().toISOString(), halted: null };
-}
-
-/** What a step is about, in words. */
-function whatHappens({ step, version, withdrawn, hosts, from, rollback }: RunningDeploy): string {
-  const leaving = withdrawn.join(", ");
-  const number = Object.keys(hosts).length;
-  const first = from.default === null;
-  switch (step) {
-    case "withdrawing":
-      return leaving === "" ? "nothing has to leave the routes" : `${leaving} leaves the routes`;
-    case "draining":
-      return first ? "there are no routes yet" : `every edge stops routing to ${leaving || "what is replaced"}`;
-    case "installing":
-      return `${version} on ${number} ${number === 1 ? "host" : "hosts"}`;
-    case "offering":
-      return first ? `${version} is waited for in the serverset` : `${version} joins the routes`;
-    case "waiting":
-      return first ? "there are no routes yet" : `every edge learns to serve ${version}`;
-    case "prepared":
-      return `${version} is ready for the switch`;
-    case "promoting":
-      return `${version} becomes the default`;
-    case "restoring":
-      return rollback === "switch"
-        ? `${from.default} becomes the default again`
-        : `${number} ${number === 1 ? "host gets" : "hosts get"} back what was replaced`;
-    case "done":
-    case "rolledBack":
-    case "aborted":
-      return "";
-    default:
-      return step satisfies never;
-  }
+function effectOf(deploy: RunningDeploy): StepEffect {
+  const effect = effectsOfMode.get(modeOf(deploy))?.[stepRow(deploy)];
+  if (effect === undefined) throw new InternalError(`step ${stepRow(deploy)} has no effect in this deploy's mode`);
+  return effect;
 }

@@ -5,12 +5,13 @@ import type { HostStatus } from "../../../../protocol/host-status.ts";
 import type { Release } from "../../../../protocol/release.ts";
 import type { Routes } from "../../../../protocol/routes.ts";
 import type { Bus } from "../../../bus.ts";
-import { ArgumentError, NoHostsError } from "../../../errors.ts";
+import { NoHostsError } from "../../../errors.ts";
 import { findRelease } from "../../../publish/releases.ts";
+import { atomicMode } from "../../decisions/atomic-mode.ts";
 import { type DeployDraft, draftDeploy, initialProgress } from "../../decisions/plan.ts";
-import { selectHosts } from "../../decisions/select-hosts.ts";
 import { AlreadyCurrentError } from "../../deploy-errors.ts";
 import type { OrderLedger } from "../records/order-ledger.ts";
+import { chooseHosts } from "./choose-hosts.ts";
 
 export interface DeployRequest {
   service: string;
@@ -27,7 +28,7 @@ export interface Begun {
 }
 
 /**
- * The deploy that a wish means in the fleet as it is. Changes nothing.
+ * The deploy that a request means in the fleet as it is. Changes nothing.
  * @throws AlreadyCurrentError, ReleaseNotFoundError, NoHostsError, PlanError
  */
 export async function beginDeploy(
@@ -40,11 +41,14 @@ export async function beginDeploy(
   const statuses = chooseHosts(service, fleet, plan);
   const draft = draftDeploy({ version, routes, statuses, fleet, plan, now: Date.now() });
   if (plan.excludeAbsent && draft.hosts.every(({ absent }) => absent))
-    throw new NoHostsError(service, `no host of ${service} that takes part reports: there is nobody to deploy to`);
+    throw new NoHostsError(
+      service,
+      `none of the hosts in this deploy of ${service} reports: there is nobody to deploy to`,
+    );
   const wanted = [routes?.default ?? null, ...(routes?.serving ?? []), ...draft.hosts.map(({ was }) => was)];
   const versions = new Set(wanted.filter((each) => each !== null && each !== version) as string[]);
   const deploy: RunningDeploy = {
-    ...{ id: `deploy-${randomUUID()}`, version, release, step: "withdrawing", goal, rollback: null },
+    ...{ id: `deploy-${randomUUID()}`, version, release, step: atomicMode.start, goal, rollback: null },
     from: {
       default: routes?.default ?? null,
       serving: routes?.serving ?? [],
@@ -57,28 +61,7 @@ export async function beginDeploy(
   return { deploy, draft };
 }
 
-/** @throws NoHostsError, UsageError */
-export function chooseHosts(
-  service: string,
-  fleet: readonly HostStatus[],
-  { only, exclude }: Pick<DeployPlan, "only" | "exclude">,
-): HostStatus[] {
-  if (fleet.length === 0)
-    throw new NoHostsError(service, `no host of ${service} has reported in the last day; start slotd there`);
-  const { hosts, idle } = selectHosts(
-    fleet.map(({ host }) => host),
-    { only, exclude },
-  );
-  const mistyped = idle.find((pattern) => only.includes(pattern));
-  if (mistyped !== undefined) throw new ArgumentError("--only", `${JSON.stringify(mistyped)} is no host of ${service}`);
-  const [idleExclude] = idle;
-  if (idleExclude !== undefined)
-    throw new ArgumentError("--exclude", `${JSON.stringify(idleExclude)} is no host of ${service}`);
-  if (hosts.length === 0) throw new NoHostsError(service, `no host of ${service} is left by --only and --exclude`);
-  return fleet.filter(({ host }) => hosts.includes(host));
-}
-
-/** What is known of versions: as they were last ordered, else as they are published. A version that is unknown can't be brought back. */
+/** The releases of versions, as they were last ordered, else as they are published. A version without one can't be restored. */
 async function releasesOf(
   bus: Bus,
   service: string,
@@ -87,7 +70,7 @@ async function releasesOf(
 ): Promise<Record<string, Release>> {
   const found = await Promise.all(
     [...versions].map(async (version): Promise<[string, Release][]> => {
-      const ordered = orders.release(version);
+      const ordered = orders.releaseOf(version);
       if (ordered) return [[version, ordered]];
       try {
         return [[version, await findRelease(bus, service, version)]];
