@@ -1,7 +1,8 @@
 import { Command, CommanderError, Option } from "commander";
 import { type SlotdError, toSlotdError } from "../protocol/errors.ts";
+import { exitCodes } from "../protocol/exit-codes.ts";
 import { defaultServer, defaultTimeoutMs } from "./bus.ts";
-import { ControllerError, exitCodes, OrderNotDoneError } from "./errors.ts";
+import { ControllerError, OrderNotDoneError } from "./errors.ts";
 import { parseServers, parseTimeout, wholeNumberParser } from "./options.ts";
 import type { CommandOutput } from "./terminal/output.ts";
 
@@ -33,7 +34,7 @@ export function createProgram(): Command {
     .configureOutput({ outputError: () => {} });
 }
 
-/** Runs the command. Errors stop here. @returns the exit code */
+/** Runs the command, and prints the error that it ends with. @returns the exit code */
 export async function runProgram(program: Command, args: readonly string[], output: CommandOutput): Promise<number> {
   try {
     await program.parseAsync(args, { from: "user" });
@@ -67,6 +68,6 @@ function endOwn(error: ControllerError, output: CommandOutput): number {
 function endOther(error: SlotdError, output: CommandOutput): number {
   output.error(error.code, error.message);
   output.object({ error: error.toWire() });
-  if (error.code === "BUS_UNREACHABLE") return exitCodes.busUnreachable;
+  if (error.code === "BUS_UNREACHABLE") return exitCodes.unreachable;
   return error.code === "ORDER_MALFORMED" ? exitCodes.usage : exitCodes.failed;
 }

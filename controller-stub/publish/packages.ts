@@ -12,8 +12,8 @@ import {
 import type { Release } from "../../protocol/release.ts";
 import { keys } from "../../protocol/subjects.ts";
 import { ArgumentError, VersionTakenError } from "../errors.ts";
-import { LocalFile } from "./local-file.ts";
 import { describeRelease, fetchRelease, type OnProgress, type Published, putOnce } from "./releases.ts";
+import { LocalFile } from "./targets/local-file.ts";
 import type { PublishTarget } from "./targets/target.ts";
 
 export interface PackageToPublish {

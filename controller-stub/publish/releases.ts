@@ -3,7 +3,7 @@ import { parseObjectUrl, type Release, releaseSchema } from "../../protocol/rele
 import { keys } from "../../protocol/subjects.ts";
 import type { Bus } from "../bus.ts";
 import { VersionTakenError } from "../errors.ts";
-import { LocalFile } from "./local-file.ts";
+import { LocalFile } from "./targets/local-file.ts";
 import { digestOf, NatsTarget } from "./targets/nats.ts";
 import type { PublishTarget } from "./targets/target.ts";
 

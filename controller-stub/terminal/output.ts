@@ -1,6 +1,7 @@
 import picocolors from "picocolors";
+import type { Colours } from "./colours.ts";
 import type { HostChange } from "./host-changes.ts";
-import { type Colours, changeLine } from "./render.ts";
+import { changeLine } from "./render.ts";
 
 export interface OutputStream {
   write(text: string): unknown;
@@ -36,12 +37,12 @@ export class CommandOutput {
     return this.stdoutStream.isTTY === true;
   }
 
-  /** For people; nothing with `--json`. */
+  /** For people: prints nothing with `--json`. */
   line(text: string): void {
     if (!this.json) this.stdoutStream.write(`${text}\n`);
   }
 
-  /** For programs; nothing without `--json`. */
+  /** For programs: prints nothing without `--json`. */
   object(value: unknown): void {
     if (this.json) this.stdoutStream.write(`${JSON.stringify(value)}\n`);
   }
@@ -51,12 +52,12 @@ export class CommandOutput {
     else this.line(changeLine(change, this.colours));
   }
 
-  /** A picture that takes the place of the last one, on a terminal. */
+  /** On a terminal, replaces what was printed before. */
   redraw(text: string): void {
     this.stdoutStream.write(`${this.isTerminal ? "\x1b[H\x1b[2J" : ""}${text}\n`);
   }
 
-  /** How far something is, on one line that is written over; only on a terminal. */
+  /** Progress, on one line that is overwritten; only on a terminal. */
   progress(text: string): void {
     if (this.stderrStream.isTTY) this.stderrStream.write(`\r\x1b[K${text}`);
   }

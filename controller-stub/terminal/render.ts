@@ -1,10 +1,8 @@
-import type picocolors from "picocolors";
 import type { HostStatus, Progress, SlotStatus } from "../../protocol/host-status.ts";
 import { isStale, reportAgeMs } from "../hosts.ts";
+import type { Colours } from "./colours.ts";
 import type { HostChange } from "./host-changes.ts";
 import { formatColumns } from "./table.ts";
-
-export type Colours = ReturnType<typeof picocolors.createColors>;
 
 const HEAD = ["HOST", "SLOT", "STATE", "VERSION", "PORT", "READY", "CONNS", "ORDER", "AGE"];
 

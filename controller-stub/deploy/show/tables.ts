@@ -2,7 +2,8 @@ import type { RunningDeploy } from "../../../protocol/deploy.ts";
 import type { HostStatus } from "../../../protocol/host-status.ts";
 import type { Routes } from "../../../protocol/routes.ts";
 import { isStale, reportAgeMs } from "../../hosts.ts";
-import { type Colours, formatAge } from "../../terminal/render.ts";
+import type { Colours } from "../../terminal/colours.ts";
+import { formatAge } from "../../terminal/render.ts";
 import { formatColumns } from "../../terminal/table.ts";
 import { countHosts, failedHosts } from "../decisions/count-hosts.ts";
 import type { KnownEdge } from "../decisions/missing-edges.ts";
@@ -18,7 +19,7 @@ export function routesLine({ routes, revision }: StoredRoutes): string {
   return `routes   default ${routes.default}${also}, revision ${routes.revision} (${revision}), epoch ${routes.epoch}`;
 }
 
-/** The last deploy, and where it is. */
+/** The last deploy, and its step. */
 export function deployLines(deploy: RunningDeploy, holder: string | null, colours: Colours): string[] {
   const { version, step, by, startedAt, halted, message, from } = deploy;
   const { total = 0, done = 0, excluded = 0 } = countHosts(deploy);
@@ -37,7 +38,7 @@ export function deployLines(deploy: RunningDeploy, holder: string | null, colour
 
 const EDGE_HEAD = ["EDGE", "PROXY", "DEFAULT", "SERVING", "ENDPOINTS", "ROUTES", "MEMBERS", "EPOCH", "AGE", "PROBLEMS"];
 
-/** One row per edge; what is behind the routes is marked. */
+/** One row per edge; edges that are behind the routes are marked. */
 export function edgeTable(
   edges: readonly KnownEdge[],
   { routes, revision }: StoredRoutes,

@@ -4,7 +4,7 @@ import { link, lstat, mkdir, open, readFile, rename, rm } from "node:fs/promises
 import { dirname, join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { PublishFailedError } from "../../../protocol/errors.ts";
-import type { LocalFile } from "../local-file.ts";
+import type { LocalFile } from "./local-file.ts";
 import type { PublishTarget, StoredText } from "./target.ts";
 
 /** File systems that have no hard links say one of these. */

@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { PublishFailedError } from "../../../protocol/errors.ts";
 import { ArgumentError } from "../../errors.ts";
-import type { LocalFile } from "../local-file.ts";
 import { type RequestBody, sendRequest, textOf } from "./http-request.ts";
+import type { LocalFile } from "./local-file.ts";
 import type { PublishTarget, StoredText } from "./target.ts";
 
 const MAX_TEXT_BYTES = 1024 ** 2;

@@ -4,7 +4,7 @@ import { sha256Schema } from "../../../protocol/names.ts";
 import { objectUrl } from "../../../protocol/release.ts";
 import { openReleases } from "../../buckets.ts";
 import type { Bus } from "../../bus.ts";
-import type { LocalFile } from "../local-file.ts";
+import type { LocalFile } from "./local-file.ts";
 import type { PublishTarget, StoredText } from "./target.ts";
 
 /** The bus's object store. */

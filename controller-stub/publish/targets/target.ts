@@ -1,4 +1,4 @@
-import type { LocalFile } from "../local-file.ts";
+import type { LocalFile } from "./local-file.ts";
 
 /** A small text that may be put in the place of another, and what it was when it was read. */
 export interface StoredText {

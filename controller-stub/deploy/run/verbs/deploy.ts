@@ -48,7 +48,6 @@ function announce(
 }
 
 function absentText(absent: readonly string[], excluded: boolean): string {
-  const [subject, verb] = absent.length === 1 ? ["it", "gets"] : ["they", "get"];
-  const wait = excluded ? "the deploy does not wait" : "the deploy waits";
-  return `${listSome(absent)} ${absent.length === 1 ? "does" : "do"} not report: ${subject} ${verb} the order, and ${wait} for ${absent.length === 1 ? "it" : "them"}`;
+  const wait = excluded ? "does not wait" : "waits";
+  return `no reports from ${listSome(absent)}: the order is put anyway, and the deploy ${wait} for the outcome`;
 }
