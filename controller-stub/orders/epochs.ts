@@ -56,7 +56,7 @@ export function readDeploy(service: string, entry: KvEntry | null): Deploy {
   try {
     return deploySchema.parse(entry.json());
   } catch (cause) {
-    const why = `the record of ${service} in ${buckets.deploys} can't be read; mend it, or delete it to start anew`;
+    const why = `the record of ${service} in ${buckets.deploys} can't be read; fix or delete it`;
     throw new InternalError(why, { cause });
   }
 }
