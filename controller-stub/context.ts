@@ -3,7 +3,7 @@ import { type Bus, connectBus, defaultServer, defaultTimeoutMs } from "./bus.ts"
 import { type ControllerOptions, splitList } from "./options.ts";
 import type { CommandOutput } from "./terminal/output.ts";
 
-/** What a verb has to work with. */
+/** What a verb works with. */
 export interface Context {
   output: CommandOutput;
   signal: AbortSignal;
@@ -17,7 +17,7 @@ export function globalOptions(command: Command): ControllerOptions {
   return command.optsWithGlobals<ControllerOptions>();
 }
 
-/** Connects as the global options say, and closes the connection whatever happens. */
+/** Connects as the global options say, and closes the connection at the end. */
 export async function withBus<T>(
   context: Context,
   command: Command,
@@ -40,12 +40,12 @@ export async function withBus<T>(
   }
 }
 
-/** Says that a value on the bus could not be read, and goes on without it. The same is said once. */
+/** Warns of a value on the bus that can't be read and is left out. The same warning is printed once. */
 export function warnMalformed({ output }: Context): (key: string, why: string) => void {
-  const said = new Set<string>();
+  const warned = new Set<string>();
   return (key, why) => {
     const text = `the status under ${key} can't be read and is left out: ${why}`;
-    if (!said.has(text)) output.warn(text);
-    said.add(text);
+    if (!warned.has(text)) output.warn(text);
+    warned.add(text);
   };
 }

@@ -10,7 +10,7 @@ export interface ControllerOptions {
   replicas: number;
 }
 
-/** A value that a rule of the protocol holds for. */
+/** Parses an option by one of the protocol's rules. */
 function ruled(schema: z.ZodType<string>): (text: string) => string {
   return (text) => {
     const parsed = schema.safeParse(text);
@@ -23,7 +23,7 @@ export const parseName = ruled(nameSchema);
 export const parseVersion = ruled(versionSchema);
 const parseHost = ruled(hostSchema);
 
-/** For an option that may be given several times, or once with commas. */
+/** Parses an option that is repeatable, or has commas between its values. */
 export function parseHosts(text: string, before: string[] = []): string[] {
   return [...before, ...splitList(text).map(parseHost)];
 }
@@ -50,10 +50,10 @@ export function wholeNumberParser(least: number, most = Number.MAX_SAFE_INTEGER)
   };
 }
 
-/** The longest that a timer of Node takes. */
+/** Up to the longest time that a timer of Node can wait. */
 export const parseTimeout = wholeNumberParser(1, 2 ** 31 - 1);
 
-/** What `install` and `uninstall` have in common. */
+/** The options of both `install` and `uninstall`. */
 export interface OrderOptions {
   slot: string;
   host?: string[];
@@ -66,10 +66,12 @@ export interface OrderOptions {
 
 export function addOrderOptions(command: Command): Command {
   return command
-    .addOption(new Option("--slot <slot>", "slot to order for").argParser(parseName).makeOptionMandatory())
-    .addOption(new Option("--host <host>", "host to order for; repeatable, or with commas").argParser(parseHosts))
-    .addOption(new Option("--all-hosts", "every host of the service that has reported").conflicts("host"))
-    .option("--wait", "wait until the order has an outcome on every host, at most --timeout (10 min)")
+    .addOption(new Option("--slot <slot>", "slot that the order is for").argParser(parseName).makeOptionMandatory())
+    .addOption(
+      new Option("--host <host>", "host that the order is for; repeatable, or with commas").argParser(parseHosts),
+    )
+    .addOption(new Option("--all-hosts", "all hosts of the service that have reported").conflicts("host"))
+    .option("--wait", "wait for the outcome on every host, at most --timeout (10 min)")
     .option("--by <name>", "who issues the order")
     .addOption(new Option("--epoch <n>", "use this epoch instead of the next").argParser(wholeNumberParser(0)))
     .option("--id <id>", "use this order id; the same id again repeats the same order");

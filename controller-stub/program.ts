@@ -17,7 +17,7 @@ Examples:
 /** The command without its verbs. */
 export function createProgram(): Command {
   return new Command("slotd-controller")
-    .description("Publishes releases, deploys them to a fleet, and orders them into single slots.")
+    .description("Publishes releases, deploys them to a fleet, and installs them into single slots.")
     .addOption(
       new Option(
         "--nats <url>",
@@ -26,12 +26,22 @@ export function createProgram(): Command {
     )
     .option("--creds <file>", "a user's credentials for the bus")
     .option("--json", "print JSON")
-    .option("--timeout <ms>", `how long the bus, and --wait, may take (${defaultTimeoutMs}; 600000)`, parseTimeout)
-    .option("--replicas <n>", "copies of what is created on the bus", wholeNumberParser(1, 5), 1)
+    .option(
+      "--timeout <ms>",
+      `how long to wait for the bus, and with --wait (${defaultTimeoutMs}; 600000)`,
+      parseTimeout,
+    )
+    .option("--replicas <n>", "replicas of what is created on the bus", wholeNumberParser(1, 5), 1)
     .addHelpText("after", AFTER)
-    .configureHelp({ showGlobalOptions: true })
+    .configureHelp({ showGlobalOptions: true, subcommandTerm })
     .exitOverride()
     .configureOutput({ outputError: () => {} });
+}
+
+/** Without `[options]`, so that the summaries fit into 80 columns. */
+function subcommandTerm(verb: Command): string {
+  const names = verb.registeredArguments.map((argument) => `<${argument.name()}>`);
+  return [verb.name(), ...names].join(" ");
 }
 
 /** Runs the command, and prints the error that it ends with. @returns the exit code */

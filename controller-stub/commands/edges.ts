@@ -5,7 +5,7 @@ import type { Bus } from "../bus.ts";
 import { type Context, withBus } from "../context.ts";
 import { serviceArgument } from "../deploy/deploy-options.ts";
 import { fetchRoutes } from "../deploy/run/records/routes.ts";
-import { fetchEdges } from "../deploy/run/watch/known-edges.ts";
+import { fetchEdges } from "../deploy/run/watch/followed-edges.ts";
 import { edgeTable } from "../deploy/show/tables.ts";
 import { ArgumentError } from "../errors.ts";
 import { parseName } from "../options.ts";
@@ -13,12 +13,12 @@ import { parseName } from "../options.ts";
 export function addEdges(program: Command, context: Context): void {
   program
     .command("edges")
-    .summary("show what each edge routes by")
+    .summary("show what each edge has applied")
     .description(
-      "Shows what each edge has acknowledged. An edge that is gone for good is waited for until it is forgotten.",
+      "Shows what each edge has acknowledged. Deploys wait for an edge that is gone until " + "you forget it.",
     )
     .addArgument(serviceArgument())
-    .option("--forget <edge>", "remove an edge that routes nothing any more", parseName)
+    .option("--forget <edge>", "stop waiting for an edge that no longer routes anything", parseName)
     .addHelpText("after", "\nExamples:\n  slotd-controller edges web\n  slotd-controller edges web --forget edge-3")
     .action((service: string, { forget }: { forget?: string }, command: Command) =>
       withBus(context, command, (bus) =>
@@ -42,5 +42,5 @@ async function forgetEdge({ output }: Context, bus: Bus, service: string, edge: 
     throw new ArgumentError("--forget", `${edge} is no edge of ${service}`);
   await bus.persist(() => kv.delete(key));
   output.object({ service, forgotten: edge });
-  output.line(`${edge} is forgotten; one that still runs reports again within 5 s`);
+  output.line(`${edge} is forgotten; if it still runs, it reports again within 5 s`);
 }

@@ -9,9 +9,9 @@ import { isStale } from "../hosts.ts";
 export function addHosts(program: Command, context: Context): void {
   program
     .command("hosts")
-    .summary("show the hosts, and which lack what is served")
+    .summary("show the hosts, and which served versions they lack")
     .description(
-      "Shows a line per host: stage, versions, what it lacks of what the routes serve, agent, load, age of its report.",
+      "Shows a line per host: stage, versions, the served versions that it lacks, agent, " + "load, age of its report.",
     )
     .addArgument(serviceArgument())
     .addHelpText("after", "\nExample:\n  slotd-controller hosts web --json | jq -r '.hosts[].host'")

@@ -24,7 +24,7 @@ Examples:
   slotd-controller publish web 1.4.2 dist/web-1.4.2.release.json --to /srv/releases --json > web.json
   slotd-controller install web 1.4.2 --slot a --all-hosts --release web.json`;
 
-/** Stands for the release until the bus has said what it is. */
+/** Stands for the release until it was found on the bus. */
 const UNKNOWN = { url: "nats-object://unknown/unknown", sha256: "0".repeat(64), sizeBytes: 1 };
 
 export function addInstall(program: Command, context: Context): void {
@@ -32,21 +32,19 @@ export function addInstall(program: Command, context: Context): void {
     .command("install")
     .summary("order a version into a slot")
     .description(
-      "Orders a published release into a slot of each host. What the slot holds is drained and removed first.",
+      "Orders a published release into a slot of each host. What the slot holds is " + "drained and removed first.",
     )
     .addArgument(createArgument("<service>", "application").argParser(parseName))
     .addArgument(createArgument("<version>", "release to install").argParser(parseVersion));
   addOrderOptions(command)
-    .option("--workers <n>", "workers for the slot, in place of the host's share", wholeNumberParser(1))
-    .option("--url <url>", "where the archive is, if it was not published; with --sha256 and --size")
+    .option("--workers <n>", "workers for the slot; overrides the host's share", wholeNumberParser(1))
+    .option("--url <url>", "address of an archive that was not published; with --sha256 and --size")
     .option("--sha256 <hex>", "the archive's digest")
     .option("--size <bytes>", "the archive's size", wholeNumberParser(1))
     .addOption(
-      new Option("--release <file>", "what `publish --json` printed, if it was not published on the bus").conflicts([
-        "url",
-        "sha256",
-        "size",
-      ]),
+      new Option("--release <file>", "file of what `publish --json` printed, for other targets than the bus").conflicts(
+        ["url", "sha256", "size"],
+      ),
     )
     .addHelpText("after", EXAMPLES)
     .action((service: string, version: string, options: InstallOptions, self: Command) => {

@@ -23,29 +23,35 @@ interface PublishOptions {
 }
 
 const EXAMPLES = `
-Below --to, and below each mirror, an archive is SERVICE/VERSION.tar.gz, and the files of a package are SERVICE/VERSION/FILE.
-What is not published on the bus is ordered with \`install --release FILE\`, where FILE is what \`publish --json\` printed.
+Below --to, and below each mirror, an archive is SERVICE/VERSION.tar.gz, and the
+files of a package are SERVICE/VERSION/FILE. To order a release that is not
+published on the bus, use \`install --release FILE\` with a file of what
+\`publish --json\` printed.
 
 Examples:
   slotd-controller publish web 1.4.2 dist/web-1.4.2.release.json
   slotd-controller publish web 1.4.2 dist/web-1.4.2.tar.gz
-  slotd-controller publish web 1.4.2 dist/web-1.4.2.release.json --to /srv/releases
-  slotd-controller publish web 1.4.2 dist/web-1.4.2.release.json --to https://files.example.com/ --headers-file put.headers`;
+  slotd-controller publish web 1.4.2 dist/web-1.4.2.release.json \\
+    --to /srv/releases
+  slotd-controller publish web 1.4.2 dist/web-1.4.2.release.json \\
+    --to https://files.example.com/ --headers-file put.headers`;
 
 export function addPublish(program: Command, context: Context): void {
   program
     .command("publish")
-    .summary("put a release where hosts fetch it from")
+    .summary("put a release where hosts fetch it")
     .description(
-      "Puts a release where hosts fetch it from: an archive (.tar, .tar.gz or .tar.zst), or all that `slotctl pack` made, with deltas,\n" +
-        "manifest and signatures. A version never changes: the same content again is fine, other content is refused.",
+      "Puts a release where hosts fetch it: an archive (.tar, .tar.gz or .tar.zst), or " +
+        "everything that `slotctl pack` made, with deltas, manifest and signatures. A " +
+        "version never changes: publishing the same content again is fine, other content " +
+        "is refused.",
     )
-    .addArgument(createArgument("<service>", "application that it is a release of").argParser(parseName))
-    .addArgument(createArgument("<version>", "name of the release, unique for good").argParser(parseVersion))
+    .addArgument(createArgument("<service>", "application that the release is of").argParser(parseName))
+    .addArgument(createArgument("<version>", "name of the release; never reused").argParser(parseVersion))
     .argument("<file>", `archive, or NAME-V${packageSuffix}`)
     .option("--to <place>", "nats, a directory, or an http(s) address that takes PUT", "nats")
     .option("--headers-file <file>", 'lines of "Name: value" to send along with http(s) requests')
-    .addOption(new Option("--format <format>", "which of a package's archives is ordered").choices(["gz", "zst"]))
+    .addOption(new Option("--format <format>", "which archive of a package hosts get").choices(["gz", "zst"]))
     .option("--mirror <url>", "another address with the same files below it; repeatable", aMirror)
     .addHelpText("after", EXAMPLES)
     .action((service: string, version: string, file: string, options: PublishOptions, command: Command) =>
@@ -103,5 +109,5 @@ function report({ output }: Context, service: string, release: Published): void 
   if (tree === undefined) return;
   output.line(`tree   ${tree}`);
   for (const delta of deltas) output.line(`delta  ${formatBytes(delta.sizeBytes)}, against ${delta.base}`);
-  output.line(`signed ${signatures.map(({ key }) => key).join(", ") || "by nobody"}`);
+  output.line(`signed ${signatures.map(({ key }) => key).join(", ") || "no"}`);
 }

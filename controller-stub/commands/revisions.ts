@@ -12,7 +12,8 @@ export function addRevisions(program: Command, context: Context): void {
     .command("revisions")
     .summary("show which versions were deployed, and who uses them")
     .description(
-      "Shows the versions that were deployed, newest first, and what hosts hold beside: hosts, workers, connections, who, why, when.",
+      "Shows the versions that were deployed, newest first, then others that hosts hold: " +
+        "hosts, workers, connections, and who deployed them, why and when.",
     )
     .addArgument(serviceArgument())
     .addHelpText("after", "\nExample:\n  slotd-controller revisions web")

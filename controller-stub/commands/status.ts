@@ -8,7 +8,7 @@ import type { KnownEdge } from "../deploy/decisions/missing-edges.ts";
 import type { StoredRoutes } from "../deploy/decisions/next-routes.ts";
 import { fetchRecord } from "../deploy/run/records/deploy-lock.ts";
 import { fetchRoutes } from "../deploy/run/records/routes.ts";
-import { fetchEdges, KnownEdges } from "../deploy/run/watch/known-edges.ts";
+import { fetchEdges, KnownEdges } from "../deploy/run/watch/followed-edges.ts";
 import { deployLines, edgeTable, routesLine } from "../deploy/show/tables.ts";
 import { fetchStatuses, followStatuses } from "../host-reports.ts";
 import { isStale } from "../hosts.ts";
@@ -31,11 +31,11 @@ export function addStatus(program: Command, context: Context): void {
     .command("status")
     .summary("show what each slot of each host holds, the routes, the edges and the deploy")
     .description(
-      "Shows what each slot of each host holds, what the routes say, what the edges run with, and where the last deploy is.\n" +
-        "A status that is older than 15 s is marked as stale.",
+      "Shows what each slot of each host holds, the routes, what each edge has applied, " +
+        "and the step of the last deploy. A status older than 15 s is marked as stale.",
     )
     .addArgument(createArgument("<service>", "application").argParser(parseName))
-    .option("--watch", "show it anew every second, until interrupted or --timeout is over")
+    .option("--watch", "refresh every second, until interrupted or --timeout is over")
     .addHelpText(
       "after",
       "\nExamples:\n  slotd-controller status web\n  slotd-controller status web --json | jq .stale",
@@ -69,7 +69,7 @@ async function watchStatus(context: Context, command: Command, service: string):
     const stop = await followStatuses(bus, service, hear, warnMalformed(context));
     const edges = await KnownEdges.follow(bus, service);
     let deploy = await readDeployment(bus, service);
-    // Routes and the record are written by compare-and-set: a put that is heard may not have been taken.
+    // Routes and the record are written by compare-and-set, so a put that is heard may have been refused.
     const read = () => {
       readDeployment(bus, service).then(
         (now) => {

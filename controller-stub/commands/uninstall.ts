@@ -19,14 +19,14 @@ Examples:
 export function addUninstall(program: Command, context: Context): void {
   const command = program
     .command("uninstall")
-    .summary("order a version out of a slot")
-    .description("Orders a version out of a slot of each host, once nobody is using it any more.")
+    .summary("remove a version from a slot")
+    .description("Removes a version from a slot of each host, once nobody uses it any more.")
     .addArgument(createArgument("<service>", "application").argParser(parseName))
     .addArgument(createArgument("<version>", "version that the slot holds").argParser(parseVersion));
   addOrderOptions(command)
     .option("--force", "do not wait for a drain; needs --reason")
-    .option("--reason <text>", "why, for the record")
-    .option("--drain-timeout <ms>", "how long requests in flight are waited for", wholeNumberParser(0))
+    .option("--reason <text>", "the reason, for the record")
+    .option("--drain-timeout <ms>", "how long to wait for requests in flight", wholeNumberParser(0))
     .addHelpText("after", EXAMPLES)
     .action((service: string, version: string, options: UninstallOptions, self: Command) => {
       const { force, reason, drainTimeout } = options;

@@ -11,7 +11,7 @@ export function addWatch(program: Command, context: Context): void {
     .command("watch")
     .summary("follow orders on all hosts")
     .description(
-      "Prints a line for each change of state, of progress and of an order's outcome on any host,\n" +
+      "Prints a line for each change of a slot's state, progress or order on any host, " +
         "until interrupted or --timeout is over. With --json each line is a JSON object.",
     )
     .addArgument(createArgument("<service>", "application").argParser(parseName))

@@ -8,18 +8,18 @@ import { buckets, keys } from "../../protocol/subjects.ts";
 import { openBucket } from "../buckets.ts";
 import type { Bus } from "../bus.ts";
 
-/** The highest epoch that orders and hosts of a service know of. */
+/** The highest epoch in a service's orders and on its hosts. */
 export function highestEpoch(orders: readonly Order[], statuses: readonly HostStatus[]): number {
   const onHosts = statuses.flatMap((status) => Object.values(status.slots).map((slot) => slot.epoch));
   return [...orders.map((order) => order.epoch), ...onHosts].reduce((a, b) => Math.max(a, b), 0);
 }
 
-/** Takes the next epoch of a service: higher than any taken before, and than `floor`. Two controllers never get the same. */
+/** Takes the next epoch of a service, higher than any before and than `floor`. Two controllers never get the same. */
 export function nextEpoch(bus: Bus, service: string, floor: number): Promise<number> {
   return advance(bus, service, (last) => Math.max(last, floor) + 1);
 }
 
-/** Notes an epoch that was chosen by hand, so that the next one is higher. */
+/** Records an epoch that was chosen by hand, so that the next one is higher. */
 export async function noteEpoch(bus: Bus, service: string, epoch: number): Promise<void> {
   await advance(bus, service, (last) => Math.max(last, epoch));
 }
@@ -32,7 +32,7 @@ async function advance(bus: Bus, service: string, choose: (last: number) => numb
     const deploy = readDeploy(service, entry);
     const epoch = choose(deploy.epoch);
     if (epoch === deploy.epoch) return epoch;
-    // A write whose answer was lost shows as a conflict: then the next round takes another epoch, and one stays unused.
+    // A write whose answer was lost looks like a conflict. The next round takes another epoch, and one stays unused.
     try {
       await bus.persist(() => writeDeploy(kv, key, { ...deploy, epoch }, entry));
       return epoch;
@@ -42,7 +42,7 @@ async function advance(bus: Bus, service: string, choose: (last: number) => numb
   }
 }
 
-/** @throws what `isConflict` knows, where another wrote since `over` was read */
+/** @throws a conflict (see `isConflict`) where somebody wrote since `over` was read */
 export function writeDeploy(kv: KV, key: string, deploy: Deploy, over: KvEntry | null): Promise<number> {
   const value = JSON.stringify(deploy);
   return over === null ? kv.create(key, value) : kv.update(key, value, over.revision);

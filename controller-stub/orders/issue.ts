@@ -18,7 +18,7 @@ import { fetchOrders, newOrderId, putOrders } from "./put-orders.ts";
 
 const WAIT_MS = 10 * 60_000;
 
-/** What an order says beside its id, epoch and issuer. */
+/** An order without its id, epoch and issuer. */
 export type OrderBody<T extends Order = Order> = T extends Order
   ? Omit<T, "id" | "epoch" | "issuedBy" | "issuedAt">
   : never;
@@ -28,13 +28,13 @@ type Header = Pick<Order, "id" | "epoch" | "issuedBy" | "issuedAt">;
 export interface OrderRequest {
   service: string;
   options: OrderOptions;
-  /** An order of the same shape, to find a wrong value before the bus is asked. */
+  /** An order of the same shape, to find wrong values before connecting to the bus. */
   draft: OrderBody;
-  /** The order itself, as the bus completes it. */
+  /** The order itself, completed from what is on the bus. */
   complete(bus: Bus): Promise<OrderBody>;
 }
 
-/** Issues one order to one slot of each host, and waits for the outcome where that was asked for. */
+/** Issues one order to one slot of each host, and waits for the outcome with `--wait`. */
 export async function issueOrder(
   context: Context,
   command: Command,
@@ -52,7 +52,7 @@ export async function issueOrder(
     const body = await complete(bus);
     const header = await chooseHeader(bus, service, statuses, { id, issuedBy: by, issuedAt }, options);
     const order = checkOrder({ ...body, ...header });
-    // Agents read this bucket, and `--wait` follows it; it is there before the order is.
+    // `--wait` follows this bucket, so it must exist before the order does.
     await openBucket(bus, buckets.hosts);
     const watch = options.wait ? await OutcomeWatch.start(bus, { service, slot }, warnMalformed(context)) : undefined;
     try {
@@ -71,13 +71,13 @@ function allHosts({ output }: Context, service: string, statuses: readonly HostS
   const now = Date.now();
   for (const status of statuses.filter((each) => isStale(each, now))) {
     output.warn(
-      `${status.host} last reported ${formatAge(now - Date.parse(status.observedAt))} ago; it is ordered for all the same`,
+      `${status.host} last reported ${formatAge(now - Date.parse(status.observedAt))} ago; it gets the order all the same`,
     );
   }
   return statuses.map((status) => status.host);
 }
 
-/** An id that was issued before goes out again as it was, so that agents see a repeat and not a conflict. */
+/** An order id that was issued before is issued again unchanged, so that agents see a repeat and not a conflict. */
 async function chooseHeader(
   bus: Bus,
   service: string,
@@ -108,12 +108,12 @@ async function put({ output }: Context, bus: Bus, issued: Issued): Promise<void>
     await putOrders(bus, issued, (host) => done.add(host));
   } catch (error) {
     const rest = issued.hosts.filter((host) => !done.has(host));
-    output.warn(`order ${issued.order.id} was put for ${done.size} hosts, and not for ${rest.join(", ")}`);
+    output.warn(`order ${issued.order.id} was put for ${done.size} hosts, but not for ${rest.join(", ")}`);
     throw error;
   }
 }
 
-/** While waiting: what changes in the slot that was ordered for. */
+/** Prints, while waiting, what changes in the slot of the order. */
 function reporter({ output }: Context, slot: string, hosts: readonly string[]): (status: HostStatus) => void {
   const track = changeTracker();
   return (status) => {

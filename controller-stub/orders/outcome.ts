@@ -14,8 +14,8 @@ export interface OrderVerdict {
 }
 
 /**
- * What became of an order on a host, as far as its status tells; undefined while it does not.
- * @param before the order that the slot had before this one was issued: that one can't have superseded it.
+ * The outcome of an order on a host; undefined while its status does not tell.
+ * @param before the order that the slot had when this one was issued, and which therefore can't have superseded it
  */
 export function outcomeOf(
   order: AwaitedOrder,

@@ -19,17 +19,17 @@ import type { PublishTarget } from "./targets/target.ts";
 export interface PackageToPublish {
   service: string;
   version: string;
-  /** NAME-V.release.json, with the files that it is of beside it. */
+  /** NAME-V.release.json. The files that it names are in the same directory. */
   file: string;
-  /** Of the archive that is ordered; by default the first that was packed. */
+  /** The format of the archive that hosts get; by default the first that was packed. */
   format?: ArchiveFormat | undefined;
-  /** The address of a name, in every other place that has the same files. */
+  /** The addresses of a name in the other places that have the same files. */
   mirrorsOf?: (name: string) => string[];
 }
 
 /**
- * Publishes all that was packed, and last what is ordered: a version that can be ordered is there as a whole. Signatures, deltas and
- * mirrors may come later; the tree of a version, and the bytes of a file, never change.
+ * Publishes every file of a package, then its release, so that a version that can be ordered is complete. Signatures, deltas and mirrors
+ * may be added later; the tree of a version, and the bytes of a file, never change.
  * @throws VersionTakenError, PackageInvalidError, UsageError, PublishFailedError
  */
 export async function publishPackage(
@@ -48,7 +48,7 @@ export async function publishPackage(
 
   const files = await openAll(dirname(file), description);
   try {
-    // Before anything is sent: is the version free, or the same?
+    // Nothing is sent unless the version is free or the same.
     await requireSame(target, service, description, next);
     const total = [...files.values()].reduce((sum, local) => sum + local.sizeBytes, 0);
     let before = 0;
@@ -70,7 +70,7 @@ export async function publishPackage(
   }
 }
 
-/** What is ordered from now on. What was added to the same content before stays: signatures by other keys, and mirrors. */
+/** The release that hosts get from now on. Signatures by other keys, and mirrors, that were added to the same content stay. */
 function succeed(service: string, { archives }: ReleasePackage, release: Release, there: Release | null): Release {
   if (there === null) return release;
   const { version, tree = "" } = release;
@@ -117,7 +117,7 @@ async function readPackage(file: string): Promise<ReleasePackage> {
   return parsePackage(text, file);
 }
 
-/** The files by name, each of which must be what the description says. Deltas and archives first, as hosts need no manifest. */
+/** The files by name. Each must match the description. Deltas and archives come first, since hosts need no manifest. */
 async function openAll(directory: string, description: ReleasePackage): Promise<Map<string, LocalFile>> {
   const files = new Map<string, LocalFile>();
   try {

@@ -8,13 +8,13 @@ import { digestOf, NatsTarget } from "./targets/nats.ts";
 import type { PublishTarget } from "./targets/target.ts";
 
 export interface Published extends Release {
-  /** Whether this very content was there already. */
+  /** Whether the same content was published before. */
   already: boolean;
 }
 
 export type OnProgress = (doneBytes: number, totalBytes: number) => void;
 
-/** The name under which a target keeps the `Release` that is ordered, where there is more to it than an archive. */
+/** The name under which a target keeps the `Release`, if it is more than an archive. */
 export function releaseName(service: string, version: string): string {
   return `${service}/${version}.json`;
 }
@@ -23,12 +23,12 @@ export interface ArchiveToPublish {
   service: string;
   version: string;
   file: string;
-  /** The address of a name, in every other place that has the same files. */
+  /** The addresses of a name in the other places that have the same files. */
   mirrorsOf?: (name: string) => string[];
 }
 
 /**
- * Publishes an archive, once: the digest is taken first, and the upload breaks off if the file has changed since.
+ * Publishes an archive. Its digest is taken first, and the upload fails if the file changes meanwhile.
  * @throws VersionTakenError where the version has other content; UsageError where the file can't be read.
  */
 export async function publishArchive(
@@ -47,7 +47,7 @@ export async function publishArchive(
     const mirrors = mirrorsOf(name);
     const release = { version, url: target.addressOf(name), ...(mirrors.length > 0 && { mirrors }), sha256, sizeBytes };
     const fresh = await putOnce(target, { service, version, name, local }, onProgress);
-    // Without mirrors, the archive alone says all.
+    // Without mirrors, the archive alone is enough.
     const noted = mirrors.length > 0 && (await describeRelease(target, service, release, () => release));
     return { ...release, already: !fresh && !noted };
   } finally {
@@ -67,7 +67,7 @@ interface Upload {
   local: LocalFile;
 }
 
-/** @returns whether it was not there. @throws VersionTakenError where something else has its name. */
+/** @returns false if it was already there. @throws VersionTakenError where other content has the name */
 export async function putOnce(
   target: PublishTarget,
   { service, version, name, local }: Upload,
@@ -77,15 +77,15 @@ export async function putOnce(
     const published = await target.digestOf(name);
     if (published === local.sha256) return false;
     if (published !== null) throw new VersionTakenError(service, version, published, local.sha256);
-    // Another one may publish this version in the meantime: the next round says whether it is the same.
+    // Somebody else published this version meanwhile: the next round tells whether it is the same.
     if (await target.createFile(name, local, (done) => onProgress(done, local.sizeBytes))) return true;
   }
 }
 
 /**
- * Puts what is ordered of a version in the place of what was.
- * @param next makes it of what is there
- * @returns whether that changed anything.
+ * Replaces the release of a version.
+ * @param next makes the new release from the present one
+ * @returns whether that changed anything
  */
 export async function describeRelease(
   target: PublishTarget,
@@ -115,7 +115,7 @@ export async function fetchRelease(target: PublishTarget, service: string, versi
   throw new PackageInvalidError(target.addressOf(name), `is not of version ${version}`);
 }
 
-/** What is ordered of a published version. @throws ReleaseNotFoundError where the version was not published. */
+/** The release of a published version. @throws ReleaseNotFoundError where the version was not published */
 export async function findRelease(bus: Bus, service: string, version: string): Promise<Release> {
   const target = new NatsTarget(bus);
   const described = await fetchRelease(target, service, version);

@@ -1,6 +1,6 @@
 import type { HostStatus, Progress, SlotStatus } from "../../protocol/host-status.ts";
 
-/** Something that a person who follows a deploy wants to see. */
+/** A change on a host, as `watch` shows it. */
 export interface HostChange {
   at: string;
   host: string;
@@ -17,7 +17,7 @@ export interface HostChange {
   error?: { code: string; message: string };
 }
 
-/** What changed on a host since its last status; everything there is, where none came before. */
+/** What changed on a host since its last status; everything, if this is the first. */
 export function changesBetween(before: HostStatus | undefined, now: HostStatus): HostChange[] {
   return Object.values(now.slots).flatMap((slot) => {
     const was = before?.slots[slot.slot];

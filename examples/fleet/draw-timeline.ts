@@ -2,7 +2,7 @@ import type picocolors from "picocolors";
 import { BUCKET_MS } from "../../test/support/users/users.ts";
 import type { Bucket } from "./figures.ts";
 
-export type Colours = ReturnType<typeof picocolors.createColors>;
+export type TimelineColours = ReturnType<typeof picocolors.createColors>;
 
 /** Something that happened at a moment, in ms of the system's clock. */
 export interface Mark {
@@ -23,7 +23,7 @@ export function drawTimeline(
   buckets: readonly Bucket[],
   marks: readonly Mark[],
   width: number,
-  colours: Colours,
+  colours: TimelineColours,
 ): string[] {
   const [first] = buckets;
   if (first === undefined) return ["no requests"];

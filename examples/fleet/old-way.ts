@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { RollingFleet } from "../../scripts/benchmarks/support/deploy/rolling-fleet.ts";
 import { Crowd } from "./crowd.ts";
 import { type Figures, figuresOf } from "./figures.ts";
-import type { Stage } from "./stage.ts";
+import type { FleetStage } from "./stage.ts";
 
 const PROCESSES = 2;
 const WATCH_MS = 1_000;
@@ -15,7 +15,7 @@ const SETTLE_MS = 1_000;
  * @throws where there is no HAProxy
  */
 export async function deployTheOldWay(
-  stage: Stage,
+  stage: FleetStage,
   releases: { before: string; after: string },
   users: { number: number; requestsPerSecond: number },
 ): Promise<Figures> {

@@ -1,8 +1,8 @@
 import Table from "cli-table3";
 import type { DrainRecord } from "../../protocol/host-status.ts";
-import type { Colours } from "./draw-timeline.ts";
+import type { TimelineColours } from "./draw-timeline.ts";
 import type { Figures } from "./figures.ts";
-import type { Outcome } from "./story.ts";
+import type { FleetOutcome } from "./story.ts";
 
 const SHOWN_FAILURES = 8;
 
@@ -28,7 +28,7 @@ const ROWS: readonly Row[] = [
 ];
 
 /** The table at the end of the story. */
-export function outcomeTable(outcome: Outcome, colours: Colours): string {
+export function fleetOutcomeTable(outcome: FleetOutcome, colours: TimelineColours): string {
   const { oldWay, deploys, rollback } = outcome;
   const none = { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" };
   const table = new Table({ style: { head: [], border: [] }, chars: none });
@@ -49,7 +49,7 @@ export function outcomeTable(outcome: Outcome, colours: Colours): string {
   return [table.toString(), ...failures.map(([kind, count]) => colours.red(`${count} × ${kind}`))].join("\n");
 }
 
-function drained({ drains }: Outcome, colours: Colours): string {
+function drained({ drains }: FleetOutcome, colours: TimelineColours): string {
   const cut = drains.reduce((sum, { cutRequests }) => sum + cutRequests, 0);
   const text = `${drains.filter(isOnEvidence).length} of ${drains.length}, ${cut} requests cut`;
   return cut > 0 ? colours.red(text) : text;

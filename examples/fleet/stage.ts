@@ -15,7 +15,7 @@ const AT_ONCE = 2;
 const EDGES = ["varnish", "haproxy"] as const;
 
 /** A real nats-server, hosts with real agents, each at an address of its own, and edges before them. Everything ends with `clear`. */
-export class Stage {
+export class FleetStage {
   readonly hosts: Host[] = [];
   readonly edges: FleetEdge[] = [];
   private bus: NatsServer | undefined;

@@ -4,11 +4,11 @@ import type { Routes } from "../../protocol/routes.ts";
 import type { Stored } from "../../scripts/benchmarks/support/deploy/bus-record.ts";
 import type { WebRelease } from "../../scripts/benchmarks/support/deploy/web-release.ts";
 import { Crowd } from "./crowd.ts";
-import type { Colours } from "./draw-timeline.ts";
+import type { TimelineColours } from "./draw-timeline.ts";
 import { type Bucket, bucketsOf, type Figures, figuresOf, phaseOf } from "./figures.ts";
 import { deployTheOldWay } from "./old-way.ts";
 import { RoutesLog } from "./routes-log.ts";
-import type { Stage } from "./stage.ts";
+import type { FleetStage } from "./stage.ts";
 import { type TimedVerb, timedVerb } from "./timed-verb.ts";
 
 const SERVICE = "web";
@@ -20,7 +20,7 @@ const WATCH_MS = 2_000;
 /** A host that is not done with its version by then has failed. */
 const WAVE_TIMEOUT_MS = 60_000;
 
-export interface Outcome extends Figures {
+export interface FleetOutcome extends Figures {
   deploys: (TimedVerb & { version: string; reloads: number; reloadsPerUserMax: number })[];
   rollback: TimedVerb;
   /** Of the two versions that made room, on each host. */
@@ -33,13 +33,13 @@ export interface Outcome extends Figures {
 
 export interface Telling {
   say: (line: string) => void;
-  colours: Colours;
+  colours: TimelineColours;
   /** The users are to stay at the end. */
   keep: boolean;
 }
 
 /** Takes a fleet through four versions and a rollback, telling what happens. */
-export async function tell(stage: Stage, telling: Telling): Promise<Outcome> {
+export async function tellFleetStory(stage: FleetStage, telling: Telling): Promise<FleetOutcome> {
   const { say } = telling;
   const chapter = chapters(telling);
   const crowd = new Crowd();
@@ -109,7 +109,7 @@ export async function tell(stage: Stage, telling: Telling): Promise<Outcome> {
 }
 
 /** Whether the story went as it should. */
-export function succeeded({ failed, wrongVersion, reloadsPerUserMax }: Figures): boolean {
+export function fleetSucceeded({ failed, wrongVersion, reloadsPerUserMax }: Figures): boolean {
   return failed === 0 && wrongVersion === 0 && reloadsPerUserMax <= 1;
 }
 
@@ -118,7 +118,7 @@ function chapters({ say, colours }: Telling): (title: string) => void {
   return (title) => say(`\n${colours.bold(`${++number}. ${title}`)}`);
 }
 
-async function controlled(stage: Stage, { say, colours }: Telling, words: readonly string[]): Promise<TimedVerb> {
+async function controlled(stage: FleetStage, { say, colours }: Telling, words: readonly string[]): Promise<TimedVerb> {
   say(`   ${colours.dim(`$ slotd-controller ${words.join(" ")}`)}`);
   const timeout = ["--timeout", String(WAVE_TIMEOUT_MS)];
   const timed = await timedVerb(stage, [...timeout, ...words], (line) => say(`   ${line}`));
@@ -126,7 +126,10 @@ async function controlled(stage: Stage, { say, colours }: Telling, words: readon
   return timed;
 }
 
-async function triedTheOldWay(stage: Stage, [first, second]: readonly WebRelease[]): Promise<Outcome["oldWay"]> {
+async function triedTheOldWay(
+  stage: FleetStage,
+  [first, second]: readonly WebRelease[],
+): Promise<FleetOutcome["oldWay"]> {
   const directories = { before: first?.directory ?? "", after: second?.directory ?? "" };
   try {
     return await deployTheOldWay(stage, directories, GROUP);

@@ -1,5 +1,5 @@
 import { deploySteps } from "../../protocol/deploy.ts";
-import type { Stage } from "./stage.ts";
+import type { FleetStage } from "./stage.ts";
 
 /** How long a verb of slotd-controller took. */
 export interface TimedVerb {
@@ -11,7 +11,7 @@ export interface TimedVerb {
 
 /** Runs a verb, and hands on what it prints, as it comes. */
 export async function timedVerb(
-  stage: Stage,
+  stage: FleetStage,
   words: readonly string[],
   say: (line: string) => void,
 ): Promise<TimedVerb> {

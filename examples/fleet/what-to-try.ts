@@ -1,7 +1,7 @@
-import type { Stage } from "./stage.ts";
+import type { FleetStage } from "./stage.ts";
 
 /** What may be done with a fleet that was left running, as commands to copy. */
-export function whatToTry(stage: Stage): string {
+export function whatToTry(stage: FleetStage): string {
   const quote = (words: string[]) => words.map((word) => word.replace(`${process.cwd()}/`, "./")).join(" ");
   const controller = (...words: string[]) => quote(stage.controllerCommand(...words));
   const [url = ""] = stage.urls;

@@ -1,12 +1,12 @@
 import type { Deploy, HostProgress } from "../../../protocol/deploy.ts";
 
 const USUAL_MAX_PAYLOAD = 1024 * 1024;
-/** Room for what is around the value in a message. */
+/** Room for the rest of the message around the value. */
 const ROOM = 4096;
 const SHORT = 80;
 
 /**
- * The record, in a size that the server takes: of many failures the messages are shortened, then left out. Codes stay.
+ * The record in a size that the server accepts: the messages of failures are shortened, then left out. Codes stay.
  * 5,000 hosts with names of 40 characters take 600 kB.
  */
 export function boundedRecord(deploy: Deploy, maxPayload: number = USUAL_MAX_PAYLOAD): Deploy {

@@ -13,7 +13,7 @@ export function slotId(host: string, slot: string): string {
   return `${hostToken(host)}.${slot}`;
 }
 
-/** A slot of a host that edges have to be able to send requests to. */
+/** A slot that edges must be able to send requests to. */
 export interface ExpectedMember {
   host: string;
   slot: string;
@@ -25,7 +25,7 @@ export interface MissingMember {
   why: string;
 }
 
-/** The slots that no edge could send requests for the version to, and why. */
+/** The slots that no edge could send requests for the version to, with the reasons. */
 export function missingMembers(
   members: ReadonlyMap<string, KnownMember>,
   expected: readonly ExpectedMember[],

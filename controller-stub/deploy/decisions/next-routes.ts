@@ -22,7 +22,7 @@ export function nextRoutes(now: Routes | null, wanted: WantedRoutes, epoch: numb
 }
 
 /** Whether two routes mean the same; who wrote them, and when, is left out. */
-export function sameRoutes(now: Routes, next: Routes): boolean {
+export function equalRoutes(now: Routes, next: Routes): boolean {
   const essence = ({ epoch, default: version, serving, digests }: Routes) =>
     JSON.stringify([epoch, version, serving, Object.entries(digests ?? {}).sort()]);
   return essence(now) === essence(next);

@@ -20,17 +20,17 @@ export interface DeployDraft {
   withdrawn: string[];
 }
 
-/** Slots of a host that has never said which it has. */
+/** The slots of a host that has never reported any. */
 const USUAL_SLOTS = ["a", "b"];
 
-/** What each slot of a host holds, as it last said. */
+/** What each slot of a host held when it last reported. */
 export function slotViews(status: HostStatus): SlotOnHost[] {
   const slots = Object.values(status.slots).map(({ slot, version }) => ({ slot, version }));
   return slots.length > 0 ? slots : USUAL_SLOTS.map((slot) => ({ slot, version: null }));
 }
 
 /**
- * Which slot of which host gets the version, in which wave, and which versions have to leave the routes for that.
+ * Plans which slot of which host gets the version, in which wave, and which versions leave the routes first.
  * @param fleet all hosts of the service; `statuses` are those that take part
  * @throws PlanError where a host has no slot to give
  */
@@ -59,15 +59,16 @@ export function draftDeploy(input: {
 function noSlot(status: HostStatus, current: string | null): PlanError {
   const { host, service } = status;
   const slots = slotViews(status).map(({ slot }) => slot);
-  if (slots.length < 2) return new PlanError(`${host} has no slot beside the one for ${current}: a deploy needs two`);
+  if (slots.length < 2)
+    return new PlanError(`${host} has only one slot, and that holds ${current}: a deploy needs two`);
   return new PlanError(
-    `${host} holds ${current}, the default, in all of its slots (${slots.join(", ")}), and no agent gives that away: there, ` +
+    `${host} holds ${current}, the default, in all of its slots (${slots.join(", ")}), and no agent removes the default: on that host, ` +
       `\`slotctl drain ${slots[0]}\`, then \`uninstall ${service} ${current} --slot ${slots[0]} --host ${host} --force --reason TEXT\`; ` +
       `or leave it out with \`--exclude ${host}\``,
   );
 }
 
-/** What is replaced somewhere, or held by nobody, is no longer served; the default and the new version always are. */
+/** Versions that are replaced on some host, or that no host holds, are withdrawn; the default and the new version never are. */
 function withdrawnBy(
   hosts: readonly PlannedHost[],
   {
@@ -82,7 +83,7 @@ function withdrawnBy(
   return serving.filter((each) => each !== current && each !== version && (replaced.has(each) || !held.has(each)));
 }
 
-/** The progress that a deploy begins with. */
+/** The hosts' progress as a deploy begins. */
 export function initialProgress(
   { hosts }: DeployDraft,
   { excludeAbsent }: Pick<DeployPlan, "excludeAbsent">,

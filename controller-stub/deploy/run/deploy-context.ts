@@ -8,7 +8,7 @@ import type { DeployEvents } from "./records/deploy-events.ts";
 import type { DeployLock } from "./records/deploy-lock.ts";
 import type { OrderLedger } from "./records/order-ledger.ts";
 import type { Fleet } from "./watch/fleet.ts";
-import type { KnownEdges } from "./watch/known-edges.ts";
+import type { KnownEdges } from "./watch/followed-edges.ts";
 
 /** How long a run waits, in milliseconds. */
 export interface Bounds {

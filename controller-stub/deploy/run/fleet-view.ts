@@ -6,7 +6,7 @@ import { type Context, warnMalformed } from "../../context.ts";
 import { OrderLedger } from "./records/order-ledger.ts";
 import { fetchRoutes } from "./records/routes.ts";
 import { Fleet } from "./watch/fleet.ts";
-import { KnownEdges } from "./watch/known-edges.ts";
+import { KnownEdges } from "./watch/followed-edges.ts";
 
 /** The fleet as it is, read and followed. */
 export interface FleetView {

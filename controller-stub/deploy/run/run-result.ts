@@ -3,13 +3,13 @@ import { countHosts, failedHosts, type HostCounts } from "../decisions/count-hos
 import { ruleOf } from "../decisions/steps.ts";
 import type { DeployContext } from "./deploy-context.ts";
 
-/** How a run ends well. */
+/** How a run that succeeded ends. */
 export interface RunResult {
   /** The last change of the record, written as the lock is released. */
   change?: (record: Deploy) => Deploy;
   outcome: string;
   text: string;
-  /** What `--json` says beside that. */
+  /** More for `--json`. */
   facts?: Record<string, unknown>;
 }
 

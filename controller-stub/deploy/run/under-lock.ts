@@ -64,7 +64,7 @@ export function underLock(context: Context, command: Command, request: LockReque
 }
 
 /**
- * Says no before anything is changed, where that is certain, and watches a lock that somebody has.
+ * Refuses a verb that does not fit before anything is changed, and watches a lock that another run has.
  * @returns a lock that may be taken over, since its holder did not renew it
  */
 async function refuseEarly(

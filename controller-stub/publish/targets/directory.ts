@@ -7,10 +7,10 @@ import { PublishFailedError } from "../../../protocol/errors.ts";
 import type { LocalFile } from "./local-file.ts";
 import type { PublishTarget, StoredText } from "./target.ts";
 
-/** File systems that have no hard links say one of these. */
+/** Errors of file systems that have no hard links. */
 const NO_LINKS = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"];
 
-/** A directory of this machine, or one that is mounted here and on the hosts alike. Whatever has its name there is whole and durable. */
+/** A directory of this machine, or one mounted both here and on the hosts. A file there has its final name only once it is whole and durable. */
 export class DirectoryTarget implements PublishTarget {
   constructor(
     readonly where: string,
@@ -58,7 +58,7 @@ export class DirectoryTarget implements PublishTarget {
     });
   }
 
-  /** Writes beside, durably, and then gives it its name. */
+  /** Writes a partial file, makes it durable, then gives it its name. */
   private put(
     name: string,
     chunks: AsyncIterable<Buffer> | Iterable<Buffer>,
@@ -88,7 +88,7 @@ export class DirectoryTarget implements PublishTarget {
   private async makeDirectory(path: string): Promise<void> {
     const first = await mkdir(path, { recursive: true });
     if (first === undefined) return;
-    // Each new directory's name stands in the one above.
+    // The name of each new directory is an entry of the one above.
     const levels = relative(dirname(first), path).split("/").length;
     for (let i = 0, at = path; i < levels; i++) {
       at = dirname(at);
@@ -96,7 +96,7 @@ export class DirectoryTarget implements PublishTarget {
     }
   }
 
-  /** What the file system says, as an error with a code. */
+  /** Turns errors of the file system into errors with a code. */
   private async coded<T>(step: () => Promise<T>): Promise<T> {
     try {
       return await step();
@@ -108,7 +108,7 @@ export class DirectoryTarget implements PublishTarget {
   }
 }
 
-/** Gives a file a name that nothing has: a rename would take it from what has it. */
+/** Gives a file a name that is not taken: a rename would replace the file that has it. */
 async function nameNew(beside: string, path: string): Promise<boolean> {
   try {
     await link(beside, path);

@@ -9,11 +9,11 @@ import type { PublishTarget, StoredText } from "./target.ts";
 
 const MAX_TEXT_BYTES = 1024 ** 2;
 const MAX_REASON_BYTES = 4096;
-/** Something is there already, says RFC 9110 (412); some servers say it otherwise. */
+/** The name is taken: 412 by RFC 9110; some servers answer 409. */
 const TAKEN = [409, 412];
 const GONE = [404, 410];
 
-/** A server that keeps what is PUT below an address: WebDAV, an object store, anything like them. */
+/** A server that stores what is PUT below an address, such as WebDAV or an object store. */
 export class HttpTarget implements PublishTarget {
   readonly where: string;
   private readonly base: URL;
@@ -101,7 +101,7 @@ export class HttpTarget implements PublishTarget {
     return new PublishFailedError(this.where, why);
   }
 
-  /** What the network says, as an error with a code. */
+  /** Turns the network's errors into errors with a code. */
   private async readResponse<T>(name: string, step: () => Promise<T>): Promise<T> {
     try {
       return await step();
@@ -129,7 +129,7 @@ export function addressBelow(base: URL, name: string): URL {
   return new URL(name.split("/").map(encodeURIComponent).join("/"), base);
 }
 
-/** `Name: value` lines, as [releases] fetch_headers_file has them. */
+/** Reads lines of `Name: value`, the format of [releases] fetch_headers_file. */
 function readHeaders(file: string): Record<string, string> {
   let text: string;
   try {

@@ -4,7 +4,7 @@ import { ArgumentError } from "../../errors.ts";
 
 const CHUNK_BYTES = 128 * 1024;
 
-/** A file that is published, with its digest. It stays open, so that what is read is what was looked at. */
+/** A file to publish, with its digest. It stays open, so that the file that was hashed is the file that is read. */
 export class LocalFile {
   private constructor(
     readonly path: string,
@@ -31,7 +31,7 @@ export class LocalFile {
     }
   }
 
-  /** The file, in pieces. Fails, rather than ends, where it is not any more what it was. */
+  /** The file in chunks. Fails at the end where the file has changed since it was hashed. */
   async *readChunks(signal: AbortSignal, onBytes: (doneBytes: number) => void): AsyncGenerator<Buffer, void> {
     const hash = createHash("sha256");
     let done = 0;

@@ -22,7 +22,7 @@ export class NatsTarget implements PublishTarget {
     return info && digestOf(info);
   }
 
-  /** What is known of an object; null where there is none. */
+  /** An object's metadata; null where there is none. */
   async info(name: string): Promise<ObjectInfo | null> {
     const store = await openReleases(this.bus);
     const info = await this.bus.persist(() => store.info(name));
@@ -54,7 +54,7 @@ export class NatsTarget implements PublishTarget {
     const { bus } = this;
     const store = await openReleases(bus);
     const there = await bus.persist(() => store.info(name));
-    // What was deleted leaves a mark, whose revision is the one to follow.
+    // A deleted object leaves a marker, and the next write follows its revision.
     const free = there === null || there.deleted;
     if (!free && there.revision !== was?.revision) return false;
     try {

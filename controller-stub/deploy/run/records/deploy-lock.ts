@@ -9,15 +9,15 @@ import { readDeploy, writeDeploy } from "../../../orders/epochs.ts";
 import { boundedRecord } from "../../decisions/bounded-record.ts";
 import { HeldByError, LockLostError } from "../../deploy-errors.ts";
 
-/** Notes are gathered for this long, so that a wave of a hundred hosts is not a hundred writes. */
+/** Changes are gathered for this long, so that a wave of a hundred hosts is not a hundred writes. */
 const GATHER_MS = 500;
 
 export interface LockOptions {
   holder: string;
   leaseMs: number;
-  /** How long a bus that is away is waited for before a run gives up. The lock may be gone by then; a compare-and-set tells. */
+  /** How long a run waits for an unreachable bus. The lock may be gone by then; a compare-and-set tells. */
   patienceMs: number;
-  /** The new epoch is higher than this one, and than any that the record knows. */
+  /** The new epoch is higher than this one, and than any in the record. */
   floor: number;
 }
 
@@ -33,8 +33,8 @@ export async function fetchRecord(bus: Bus, service: string): Promise<LockRecord
 }
 
 /**
- * The right to change a service: a record in the bucket, changed by compare-and-set alone. It is renewed three times per lease, for
- * others to see that its holder lives. `lost` is aborted as soon as a write shows that another has it.
+ * The right to change a service: a record in the bucket, changed only by compare-and-set. It is renewed three times per lease, so that
+ * others see that its holder is alive. `lost` is aborted as soon as a write shows that another run has the lock.
  */
 export class DeployLock {
   private readonly lostController = new AbortController();
@@ -55,14 +55,18 @@ export class DeployLock {
     this.renewLater();
   }
 
-  /** @throws HeldByError where somebody has it; with `over`, only where that is not the lock which was seen to stand still */
+  /**
+   * Takes the lock, with a new epoch.
+   * @param abandoned a lock that was not renewed during its lease, and may be taken over
+   * @throws HeldByError where another run has it
+   */
   static async acquire(
     bus: Bus,
     service: string,
     { holder, leaseMs, patienceMs, floor }: LockOptions,
-    over: Deploy["lock"] = null,
+    abandoned: Deploy["lock"] = null,
   ): Promise<DeployLock> {
-    // What is begun here is finished: whoever interrupts a run still wants its lock released.
+    // An interruption must not keep the lock from being released, so its requests ignore the run's signal.
     const own = bus.under(new AbortController().signal, patienceMs);
     const kv = await openBucket(own, buckets.deploys);
     const token = randomUUID();
@@ -72,8 +76,8 @@ export class DeployLock {
       const { lock } = deploy;
       if (lock?.token === token && entry)
         return new DeployLock(own, kv, leaseMs, token, lock.epoch, deploy, entry.revision);
-      if (lock !== null && (lock.token !== over?.token || lock.renewals !== over.renewals))
-        throw new HeldByError(service, lock, { renewed: lock.token === over?.token });
+      if (lock !== null && (lock.token !== abandoned?.token || lock.renewals !== abandoned.renewals))
+        throw new HeldByError(service, lock, { renewed: lock.token === abandoned?.token });
       const epoch = Math.max(deploy.epoch, floor) + 1;
       const since = new Date().toISOString();
       const next = { ...deploy, epoch, lock: { holder, token, epoch, since, leaseMs, renewals: 0 } };
@@ -81,13 +85,13 @@ export class DeployLock {
         const revision = await own.persist(() => writeDeploy(kv, keys.deploy(service), next, entry));
         return new DeployLock(own, kv, leaseMs, token, epoch, next, revision);
       } catch (error) {
-        // The next round tells whether another one came first, or the answer was lost.
+        // Another run came first, or the answer was lost: the next round tells.
         if (!isConflict(error)) throw error;
       }
     }
   }
 
-  /** The record as this run wants it; written within half a second. */
+  /** The record as this run wants it. It is in the bucket within half a second. */
   get deploy(): Deploy {
     return this.record;
   }
@@ -111,7 +115,7 @@ export class DeployLock {
     await this.enqueue();
   }
 
-  /** Gives the lock back, with a last change. @throws LockLostError */
+  /** Releases the lock, with a last change. @throws LockLostError */
   async release(change: (record: Deploy) => Deploy = (record) => record): Promise<void> {
     this.stop();
     this.released = true;
@@ -153,7 +157,7 @@ export class DeployLock {
     for (;;) {
       const held = this.record.lock;
       const lock = this.released || held === null ? null : { ...held, renewals: held.renewals + 1 };
-      // The record may be changed while it is written: the lock of what is written goes on in it.
+      // The record may change while it is written, so it takes over the new count of renewals first.
       this.record = { ...this.record, lock: lock ?? held };
       const next = boundedRecord({ ...this.record, lock }, this.bus.nc.info?.max_payload);
       try {
@@ -172,7 +176,7 @@ export class DeployLock {
         this.lostController.abort(lost);
         throw lost;
       }
-      // An epoch was taken by `install`, or the answer to our own write was lost.
+      // `install` took an epoch, or the answer to our own write was lost.
       this.record = { ...this.record, epoch: Math.max(this.record.epoch, deploy.epoch) };
       this.revision = entry.revision;
     }

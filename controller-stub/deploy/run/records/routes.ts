@@ -5,7 +5,7 @@ import { type Routes, routesSchema } from "../../../../protocol/routes.ts";
 import { buckets, keys } from "../../../../protocol/subjects.ts";
 import { openBucket } from "../../../buckets.ts";
 import type { Bus } from "../../../bus.ts";
-import { nextRoutes, type StoredRoutes, sameRoutes } from "../../decisions/next-routes.ts";
+import { equalRoutes, nextRoutes, type StoredRoutes } from "../../decisions/next-routes.ts";
 import type { WantedRoutes } from "../../decisions/wanted-routes.ts";
 import { FencedError } from "../../deploy-errors.ts";
 
@@ -41,7 +41,7 @@ export async function ensureRoutes(
     const { routes, revision } = await getRoutes(bus, kv, service);
     if (routes !== null && routes.epoch > epoch) throw new FencedError(`${service}'s routes`, routes.epoch, epoch);
     const next = { ...nextRoutes(routes, wanted, epoch), updatedBy: by, updatedAt: new Date().toISOString() };
-    if (routes !== null && sameRoutes(routes, next) && !wanted.anew) return { routes, revision, changed: false };
+    if (routes !== null && equalRoutes(routes, next) && !wanted.anew) return { routes, revision, changed: false };
     try {
       const value = JSON.stringify(next);
       const put = await bus.persist(() => kv.put(keys.routes(service), value, { previousSeq: revision }));

@@ -8,8 +8,8 @@ import { fetchRecord } from "./deploy-lock.ts";
 type Held = NonNullable<Deploy["lock"]>;
 
 /**
- * Watches a lock for its lease, by this machine's monotonic clock.
- * @returns the lock, if it stood still and may be taken over; null if nobody has it
+ * Watches a lock for the length of its lease, by this machine's monotonic clock.
+ * @returns the lock, if it was not renewed and may be taken over; null if it is free
  * @throws HeldByError as soon as it is renewed
  */
 export async function watchLock(bus: Bus, service: string, onWait: (lock: Held) => void): Promise<Deploy["lock"]> {
@@ -28,15 +28,15 @@ export async function watchLock(bus: Bus, service: string, onWait: (lock: Held) 
       verdict.emit();
     };
     const verdict = new ChangeSignal();
-    // A put is a hint only: one that the stream refused is heard as well.
+    // A put is only a hint: one that the stream refused is heard, too.
     changes.onChange(() => {
       reading = reading.then(read, read);
     });
-    const isMoved = () => seen === null || seen.token !== lock.token || seen.renewals !== lock.renewals;
-    await untilChange(verdict, () => isMoved() || undefined, { timeoutMs: lock.leaseMs, signal: bus.signal });
+    const isRenewed = () => seen === null || seen.token !== lock.token || seen.renewals !== lock.renewals;
+    await untilChange(verdict, () => isRenewed() || undefined, { timeoutMs: lock.leaseMs, signal: bus.signal });
     await reading.catch(() => {});
     await read();
-    if (isMoved() && seen !== null) throw new HeldByError(service, seen, { renewed: true });
+    if (isRenewed() && seen !== null) throw new HeldByError(service, seen, { renewed: true });
     return seen;
   } finally {
     subscription.unsubscribe();

@@ -18,7 +18,7 @@ export const atomicSteps: Readonly<Record<keyof typeof atomicMode.steps, StepEff
   },
   draining: (run) => run.agree(routesDuring(run.deploy)),
   installing: async (run) => {
-    // A run may resume here: before it replaces anything it makes sure itself that nobody routes to it.
+    // A run may resume here. Before it replaces a version it makes sure that no edge routes to it.
     await run.agree(routesDuring(run.deploy));
     await run.rollout.run(installTasks(run.context));
   },

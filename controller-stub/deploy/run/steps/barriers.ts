@@ -4,7 +4,7 @@ import { DeployHaltedError } from "../../deploy-errors.ts";
 import { listSome } from "../../show/list-some.ts";
 import type { DeployContext } from "../deploy-context.ts";
 import { untilChange } from "../watch/change-signal.ts";
-import { KnownMembers } from "../watch/known-members.ts";
+import { KnownMembers } from "../watch/followed-members.ts";
 
 /**
  * Waits until every edge has applied what is needed.
@@ -31,7 +31,7 @@ export async function edgesBarrier(
   if (!passed) throw edgesMissing(missing, bounds.barrierMs);
   warnOfEdges(context);
   const counted = edges.all.filter(({ edge }) => !without.includes(edge)).length;
-  if (counted === 0) report.warn("no edge is known: nobody was waited for, and nobody knows what users are routed to");
+  if (counted === 0) report.warn("no edge is known, so the deploy waited for none: where users are routed is unknown");
   const ms = Math.round(performance.now() - began);
   report.barrierPassed({ routes: need.routes, serversets: need.serversets, edges: counted, ms });
 }

@@ -43,7 +43,7 @@ export async function beginDeploy(
   if (plan.excludeAbsent && draft.hosts.every(({ absent }) => absent))
     throw new NoHostsError(
       service,
-      `none of the hosts in this deploy of ${service} reports: there is nobody to deploy to`,
+      `none of the hosts in this deploy of ${service} has reported lately, so there is no host to deploy to`,
     );
   const wanted = [routes?.default ?? null, ...(routes?.serving ?? []), ...draft.hosts.map(({ was }) => was)];
   const versions = new Set(wanted.filter((each) => each !== null && each !== version) as string[]);

@@ -17,7 +17,7 @@ import { chooseHosts } from "./choose-hosts.ts";
 export interface ShutdownRequest {
   version: string;
   options: WaveOptions;
-  /** Neither waits for drains nor insists on the edges, and takes the default version as well. */
+  /** Does not wait for drains, continues when edges do not answer, and accepts the default version. */
   force?: { reason: string };
 }
 

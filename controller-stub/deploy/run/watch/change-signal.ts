@@ -1,8 +1,8 @@
-/** Says that something changed. */
+/** Tells listeners that something changed. */
 export class ChangeSignal<T = void> {
   private readonly listeners = new Set<(what: T) => void>();
 
-  /** @returns what ends it */
+  /** @returns a function that ends it */
   onChange(listener: (what: T) => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
@@ -20,13 +20,13 @@ export interface Patience {
 }
 
 /**
- * Looks now, and again after each change, until something is found.
+ * Calls `check` now, and again after each change, until it finds something.
  * @returns undefined when the time is over
- * @throws the signal's reason, or what `look` throws
+ * @throws the signal's reason, or what `check` throws
  */
 export function untilChange<T, C>(
   changes: ChangeSignal<C>,
-  look: () => T | undefined,
+  check: () => T | undefined,
   { timeoutMs, signal }: Patience,
 ): Promise<T | undefined> {
   return new Promise((resolve, reject) => {
@@ -39,7 +39,7 @@ export function untilChange<T, C>(
     const interrupt = () => end(() => reject(signal.reason));
     const again = () => {
       try {
-        const found = look();
+        const found = check();
         if (found !== undefined) end(() => resolve(found));
       } catch (error) {
         end(() => reject(error));

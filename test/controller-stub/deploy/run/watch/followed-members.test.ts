@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { parseMember } from "../../../../../controller-stub/deploy/run/watch/known-members.ts";
+import { parseMember } from "../../../../../controller-stub/deploy/run/watch/followed-members.ts";
 import { type Registration, toMember } from "../../../../../protocol/member.ts";
 
 const registration: Registration = {
