@@ -20,8 +20,8 @@ const say = (line: string) => void stream.write(`${line}\n`);
 const ended = new AbortController();
 const end = (why: string) => ended.abort(new Error(why));
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => end(`ended by ${signal}`));
-// Nobody reads on, as with `| head`.
-for (const each of [process.stdout, process.stderr]) each.on("error", () => end("nobody reads on"));
+// The reader has left, as with `| head`.
+for (const each of [process.stdout, process.stderr]) each.on("error", () => end("the reader has left"));
 const late = setTimeout(() => end(`not done within ${LONGEST_MS / 1000} s`), LONGEST_MS);
 
 const stage = new FleetStage(ended.signal);
@@ -40,18 +40,18 @@ try {
   if (json) console.log(JSON.stringify(inShort(outcome)));
   if (fleetSucceeded(outcome)) process.exitCode = 0;
 } catch (error) {
-  // What fails after the end was asked for fails because of that.
+  // A failure after the demo was told to end is a consequence of that.
   const { message } = (ended.signal.aborted ? ended.signal.reason : error) as Error;
   if (json) console.log(JSON.stringify({ demo: "fleet", error: message }));
   console.error(`error: ${message}`);
 } finally {
   clearTimeout(late);
   await stage.clear();
-  // What was under way when the end came may wait for something that is no more.
+  // What was running when the demo was told to end may wait for something that is gone.
   if (ended.signal.aborted) process.exit();
 }
 
-/** What a program wants to know: without the timeline. */
+/** The outcome for programs, without the timeline. */
 function inShort({ buckets: _, routes, rollback, ...figures }: FleetOutcome) {
   const edges = stage.edges.map(({ name, kind }) => ({ name, kind }));
   const marks = inWords(routes);

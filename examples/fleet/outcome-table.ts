@@ -9,7 +9,7 @@ const SHOWN_FAILURES = 8;
 interface Row {
   what: string;
   of: (figures: Figures) => number;
-  /** More than this is not well. */
+  /** A higher value is shown in red. */
   most?: number;
 }
 
@@ -17,13 +17,13 @@ const ROWS: readonly Row[] = [
   { what: "requests", of: ({ requests }) => requests },
   { what: "failed", of: ({ failed }) => failed, most: 0 },
   {
-    what: "wrong version, while the right one was served",
+    what: "wrong version although the right one was served",
     of: ({ wrongVersion }) => wrongVersion,
     most: 0,
   },
-  { what: "pages without one of their assets", of: ({ brokenPages }) => brokenPages, most: 0 },
-  { what: "reloads, all users together", of: ({ reloads }) => reloads },
-  { what: "reloads per user and deploy, at most", of: ({ reloadsPerUserMax }) => reloadsPerUserMax, most: 1 },
+  { what: "pages with an asset missing", of: ({ brokenPages }) => brokenPages, most: 0 },
+  { what: "reloads of all users", of: ({ reloads }) => reloads },
+  { what: "most reloads of a user in a deploy", of: ({ reloadsPerUserMax }) => reloadsPerUserMax, most: 1 },
   { what: "flip-flops: back to a version left before", of: ({ flipFlops }) => flipFlops, most: 0 },
 ];
 
@@ -44,7 +44,7 @@ export function fleetOutcomeTable(outcome: FleetOutcome, colours: TimelineColour
   for (const { version, seconds, reloads } of deploys)
     row(`deploy of ${version}`, `${seconds.toFixed(1)} s, ${reloads} reloads`, "");
   row("rollback", `${rollback.seconds.toFixed(1)} s`, "");
-  row("drains on evidence: acknowledged, then idle", drained(outcome, colours), "");
+  row("drains that ended on evidence: acknowledged, then idle", drained(outcome, colours), "");
   const failures = Object.entries(outcome.failures).slice(0, SHOWN_FAILURES);
   return [table.toString(), ...failures.map(([kind, count]) => colours.red(`${count} × ${kind}`))].join("\n");
 }
@@ -55,7 +55,7 @@ function drained({ drains }: FleetOutcome, colours: TimelineColours): string {
   return cut > 0 ? colours.red(text) : text;
 }
 
-/** Nothing ended it by being over. */
+/** Whether no timeout ended it. */
 export function isOnEvidence({ edges, idle }: DrainRecord): boolean {
   return edges === "acked" && idle === "idle";
 }

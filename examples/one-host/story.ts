@@ -2,13 +2,15 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Kvm } from "@nats-io/kv";
 import Table from "cli-table3";
 import pc from "picocolors";
-import type { DrainRecord } from "../../protocol/host-status.ts";
+import type { DrainRecord, SlotStatus } from "../../protocol/host-status.ts";
 import { buckets } from "../../protocol/subjects.ts";
 import { until } from "../../test/support/until.ts";
 import type { Stage } from "./stage.ts";
 import { type Tally, Visitors } from "./visitors.ts";
 
 const VISITORS = 16;
+/** For events that must come, also on a busy machine. */
+const PATIENCE = { timeoutMs: 60_000 };
 /** How long the visitors are watched between the steps. */
 const WATCH_MS = 2_000;
 
@@ -19,7 +21,7 @@ export interface Outcome extends Tally {
   drain: DrainRecord | null;
 }
 
-/** Takes the web app through three versions under load, telling what happens. */
+/** Takes the web app through three versions under load, and tells what happens. */
 export async function tell(stage: Stage, say: (line: string) => void): Promise<Outcome> {
   const { host } = stage;
   const chapter = (title: string) => say(`\n${pc.bold(title)}`);
@@ -27,24 +29,24 @@ export async function tell(stage: Stage, say: (line: string) => void): Promise<O
   chapter("1. Three versions of a web app are built and published to the bus");
   for (const version of ["1.0.0", "2.0.0", "3.0.0"]) say(`   ${await stage.publish(version)}`);
 
-  chapter("2. A = 1.0.0 goes into slot a, B = 2.0.0 into slot b: each gets half of the workers, and a port of its own");
+  chapter("2. A = 1.0.0 goes into slot a, B = 2.0.0 into slot b: each slot has half of the workers, and its own port");
   await stage.install("1.0.0", "a");
   await stage.install("2.0.0", "b");
   say(await stage.slotctl("status"));
 
-  chapter(`3. ${VISITORS} visitors come, half of them on persistent connections; they find the app by the serverset`);
+  chapter(`3. ${VISITORS} visitors arrive, half of them on persistent connections; they find the app in the serverset`);
   const visitors = new Visitors(await new Kvm(await host.bus()).open(buckets.serversets), "web");
   await visitors.follow();
-  await until("both versions are in the serverset", () => visitors.versions.length === 2);
+  await until("both versions are in the serverset", () => visitors.versions.length === 2, PATIENCE);
   visitors.start(VISITORS);
   try {
     await sleep(WATCH_MS);
     say(`   after ${WATCH_MS / 1000} s: ${describe(visitors.tally)}`);
 
     const [pidsBefore, memberBefore] = [await host.pids("b"), await host.member("b")];
-    chapter("4. C = 3.0.0 takes A's place: withdrawn, drained, stopped, removed; B is not touched");
+    chapter("4. C = 3.0.0 replaces A, which is withdrawn, drained, stopped and removed; B is not touched");
     await stage.install("3.0.0", "a");
-    await until("the visitors use C", () => (visitors.tally.byVersion["3.0.0"] ?? 0) > 0);
+    await until("the visitors use C", () => (visitors.tally.byVersion["3.0.0"] ?? 0) > 0, PATIENCE);
     await sleep(WATCH_MS);
     say(await stage.slotctl("status"));
     const [pidsAfter, memberAfter] = [await host.pids("b"), await host.member("b")];
@@ -53,7 +55,8 @@ export async function tell(stage: Stage, say: (line: string) => void): Promise<O
     await host.killAgent();
     await sleep(WATCH_MS / 4);
     await host.startAgent();
-    await host.untilSlot("b", "serves again", (slot) => slot.state === "serving" && slot.workers.ready === 2);
+    const serves = (slot: SlotStatus) => slot.state === "serving" && slot.workers.ready === 2;
+    await host.untilSlot("b", "serves again", serves, PATIENCE.timeoutMs);
     const pidsAtEnd = await host.pids("b");
     say(`   B's workers: ${pidsAtEnd.join(", ")}, taken over`);
     await sleep(WATCH_MS / 2);
@@ -96,7 +99,7 @@ export function outcomeTable(outcome: Outcome): string {
   return table.toString();
 }
 
-/** Whether the story went as it should. */
+/** Whether every claim held. */
 export function succeeded(outcome: Outcome): boolean {
   return outcome.failed === 0 && outcome.registrationKept && String(outcome.pidsBefore) === String(outcome.pidsAfter);
 }
