@@ -78,7 +78,7 @@ describe("the verbs around a deploy", () => {
     assert.equal((await stage.run("force-shutdown", "B")).code, 2);
     const forced = await stage.run("force-shutdown", "B", "--reason", "leaks data");
     assert.equal(forced.code, 0, forced.stderr);
-    assert.match(forced.stderr, /B is the default of .*: requests will have nobody to answer them/);
+    assert.match(forced.stderr, /B is the default of .*: nothing will answer its users/);
     assert.deepEqual(stage.versions(), everywhere(stage, null, null));
   });
 
