@@ -8,7 +8,7 @@ import type { KnownEdge } from "../deploy/decisions/missing-edges.ts";
 import type { StoredRoutes } from "../deploy/decisions/next-routes.ts";
 import { fetchRecord } from "../deploy/run/records/deploy-lock.ts";
 import { fetchRoutes } from "../deploy/run/records/routes.ts";
-import { fetchEdges, KnownEdges } from "../deploy/run/watch/followed-edges.ts";
+import { FollowedEdges, fetchEdges } from "../deploy/run/watch/followed-edges.ts";
 import { deployLines, edgeTable, routesLine } from "../deploy/show/tables.ts";
 import { fetchStatuses, followStatuses } from "../host-reports.ts";
 import { isStale } from "../hosts.ts";
@@ -67,7 +67,7 @@ async function watchStatus(context: Context, command: Command, service: string):
     const byHost = new Map<string, HostStatus>();
     const hear = (status: HostStatus) => byHost.set(status.host, status);
     const stop = await followStatuses(bus, service, hear, warnMalformed(context));
-    const edges = await KnownEdges.follow(bus, service);
+    const edges = await FollowedEdges.follow(bus, service);
     let deploy = await readDeployment(bus, service);
     // Routes and the record are written by compare-and-set, so a put that is heard may have been refused.
     const read = () => {

@@ -8,7 +8,7 @@ import type { DeployEvents } from "./records/deploy-events.ts";
 import type { DeployLock } from "./records/deploy-lock.ts";
 import type { OrderLedger } from "./records/order-ledger.ts";
 import type { Fleet } from "./watch/fleet.ts";
-import type { KnownEdges } from "./watch/followed-edges.ts";
+import type { FollowedEdges } from "./watch/followed-edges.ts";
 
 /** How long a run waits, in milliseconds. */
 export interface Bounds {
@@ -26,7 +26,7 @@ export interface DeployContext {
   by: string;
   lock: DeployLock;
   fleet: Fleet;
-  edges: KnownEdges;
+  edges: FollowedEdges;
   orders: OrderLedger;
   report: DeployReport;
   events: DeployEvents;

@@ -6,14 +6,14 @@ import { type Context, warnMalformed } from "../../context.ts";
 import { OrderLedger } from "./records/order-ledger.ts";
 import { fetchRoutes } from "./records/routes.ts";
 import { Fleet } from "./watch/fleet.ts";
-import { KnownEdges } from "./watch/followed-edges.ts";
+import { FollowedEdges } from "./watch/followed-edges.ts";
 
 /** The fleet as it is, read and followed. */
 export interface FleetView {
   bus: Bus;
   routes: Routes | null;
   fleet: Fleet;
-  edges: KnownEdges;
+  edges: FollowedEdges;
   orders: OrderLedger;
 }
 
@@ -34,7 +34,7 @@ export async function withFleetView<T>(
     // A run waits for members in a bucket that agents create, too: whoever comes first creates it.
     const [fleet, edges, orders, { routes }] = await Promise.all([
       stopAtEnd(Fleet.follow(bus, service, warnMalformed(context))),
-      stopAtEnd(KnownEdges.follow(bus, service)),
+      stopAtEnd(FollowedEdges.follow(bus, service)),
       OrderLedger.fetch(bus, service),
       fetchRoutes(bus, service),
       openBucket(bus, buckets.serversets),

@@ -4,7 +4,7 @@ import { DeployHaltedError } from "../../deploy-errors.ts";
 import { listSome } from "../../show/list-some.ts";
 import type { DeployContext } from "../deploy-context.ts";
 import { untilChange } from "../watch/change-signal.ts";
-import { KnownMembers } from "../watch/followed-members.ts";
+import { FollowedMembers } from "../watch/followed-members.ts";
 
 /**
  * Waits until every edge has applied what is needed.
@@ -78,7 +78,7 @@ export async function membersBarrier(
   signal: AbortSignal,
 ): Promise<number> {
   if (expected.length === 0) return 0;
-  const members = await KnownMembers.follow(bus, service);
+  const members = await FollowedMembers.follow(bus, service);
   try {
     let missing = missingMembers(members.all, expected);
     const check = () => {

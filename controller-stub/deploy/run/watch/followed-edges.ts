@@ -8,13 +8,13 @@ import type { KnownEdge } from "../../decisions/missing-edges.ts";
 import { ChangeSignal } from "./change-signal.ts";
 
 /** What each edge of a service last acknowledged. An edge whose status can't be read counts as an edge, too. */
-export class KnownEdges {
+export class FollowedEdges {
   readonly changes = new ChangeSignal();
   private readonly byKey = new Map<string, KnownEdge>();
   private constructor() {}
 
-  static async follow(bus: Bus, service: string): Promise<KnownEdges & { stop: () => void }> {
-    const edges = new KnownEdges();
+  static async follow(bus: Bus, service: string): Promise<FollowedEdges & { stop: () => void }> {
+    const edges = new FollowedEdges();
     const stop = await follow(bus, {
       bucket: buckets.edges,
       filter: keys.edge(service, "*"),

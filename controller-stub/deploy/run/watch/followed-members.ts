@@ -8,7 +8,7 @@ import type { KnownMember } from "../../decisions/missing-members.ts";
 import { ChangeSignal } from "./change-signal.ts";
 
 /** The members of a service. They are many, so a run follows them only while it waits for some. */
-export class KnownMembers {
+export class FollowedMembers {
   readonly changes = new ChangeSignal();
   /** By `slotId`. */
   readonly all = new Map<string, KnownMember>();
@@ -18,8 +18,8 @@ export class KnownMembers {
     private readonly service: string,
   ) {}
 
-  static async follow(bus: Bus, service: string): Promise<KnownMembers & { stop: () => void }> {
-    const members = new KnownMembers(bus, service);
+  static async follow(bus: Bus, service: string): Promise<FollowedMembers & { stop: () => void }> {
+    const members = new FollowedMembers(bus, service);
     const stop = await follow(bus, {
       bucket: buckets.serversets,
       filter: members.filter,
