@@ -45,7 +45,7 @@ export interface Bus {
   close(): Promise<void>;
 }
 
-/** @throws BusUnreachableError, UsageError */
+/** @throws BusUnreachableError, ArgumentError */
 export async function connectBus(options: BusOptions): Promise<Bus> {
   const { timeoutMs, replicas, signal } = options;
   const where = options.servers.map(redact).join(", ");

@@ -27,8 +27,8 @@ const verbs: Readonly<Record<string, () => Promise<AddVerb>>> = {
 };
 
 /**
- * Loads only the verbs that the arguments may mean, so that a switch of the default does not wait for code that it does not use. Loads all
- * of them for help, or where no verb is known.
+ * Loads only the verbs that the arguments may mean, so that a switch of the default does not wait for code that it does
+ * not use. Loads all of them for help, or where no verb is known.
  */
 export function loadVerbs(args: readonly string[]): Promise<AddVerb[]> {
   const isHelp = args.some((arg) => ["help", "--help", "-h"].includes(arg));

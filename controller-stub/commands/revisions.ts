@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { type Context, warnMalformed, withBus } from "../context.ts";
 import { revisionViews } from "../deploy/decisions/revision-views.ts";
 import { serviceArgument } from "../deploy/deploy-options.ts";
-import { fetchRecord } from "../deploy/run/records/deploy-lock.ts";
+import { fetchRecord } from "../deploy/run/records/deploy-record.ts";
 import { fetchRoutes } from "../deploy/run/records/routes.ts";
 import { revisionTable } from "../deploy/show/tables.ts";
 import { fetchStatuses } from "../host-reports.ts";

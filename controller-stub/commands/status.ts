@@ -6,7 +6,7 @@ import type { Bus } from "../bus.ts";
 import { type Context, globalOptions, warnMalformed, withBus } from "../context.ts";
 import type { KnownEdge } from "../deploy/decisions/missing-edges.ts";
 import type { StoredRoutes } from "../deploy/decisions/next-routes.ts";
-import { fetchRecord } from "../deploy/run/records/deploy-lock.ts";
+import { fetchRecord } from "../deploy/run/records/deploy-record.ts";
 import { fetchRoutes } from "../deploy/run/records/routes.ts";
 import { FollowedEdges, fetchEdges } from "../deploy/run/watch/followed-edges.ts";
 import { deployLines, edgeTable, routesLine } from "../deploy/show/tables.ts";

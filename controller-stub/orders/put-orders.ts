@@ -23,7 +23,10 @@ export async function fetchOrders(bus: Bus, service: string): Promise<Order[]> {
     .filter((order) => order !== null);
 }
 
-/** Puts the order for one slot of each host. `onPut` is called for each host that has it, so that a failure can say which have not. */
+/**
+ * Puts the order for one slot of each host. `onPut` is called for each host that has it, so that a failure can say
+ * which have not.
+ */
 export async function putOrders(
   bus: Bus,
   { service, slot, hosts, order }: { service: string; slot: string; hosts: readonly string[]; order: Order },

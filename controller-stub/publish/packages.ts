@@ -28,9 +28,9 @@ export interface PackageToPublish {
 }
 
 /**
- * Publishes every file of a package, then its release, so that a version that can be ordered is complete. Signatures, deltas and mirrors
- * may be added later; the tree of a version, and the bytes of a file, never change.
- * @throws VersionTakenError, PackageInvalidError, UsageError, PublishFailedError
+ * Publishes every file of a package, then its release, so that a version that can be ordered is complete. Signatures,
+ * deltas and mirrors may be added later; the tree of a version, and the bytes of a file, never change.
+ * @throws VersionTakenError, PackageInvalidError, ArgumentError, PublishFailedError
  */
 export async function publishPackage(
   target: PublishTarget,
@@ -70,7 +70,10 @@ export async function publishPackage(
   }
 }
 
-/** The release that hosts get from now on. Signatures by other keys, and mirrors, that were added to the same content stay. */
+/**
+ * The release that hosts get from now on. Signatures by other keys, and mirrors, that were added to the same content
+ * stay.
+ */
 function succeed(service: string, { archives }: ReleasePackage, release: Release, there: Release | null): Release {
   if (there === null) return release;
   const { version, tree = "" } = release;

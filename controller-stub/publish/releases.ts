@@ -29,7 +29,7 @@ export interface ArchiveToPublish {
 
 /**
  * Publishes an archive. Its digest is taken first, and the upload fails if the file changes meanwhile.
- * @throws VersionTakenError where the version has other content; UsageError where the file can't be read.
+ * @throws VersionTakenError where the version has other content; ArgumentError where the file can't be read.
  */
 export async function publishArchive(
   target: PublishTarget,

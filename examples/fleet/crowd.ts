@@ -1,8 +1,9 @@
 import { Users, type UsersReport } from "../../test/support/users/users.ts";
 
 /**
- * Users who arrive in groups, and stay: those who arrive later get the page of the version that is the default by then. Their page reloads
- * whenever an answer comes from another version; nothing on their side keeps it from doing that over and over.
+ * Users who arrive in groups, and stay: those who arrive later get the page of the version that is the default by then.
+ * Their page reloads whenever an answer comes from another version; nothing on their side keeps it from doing that over
+ * and over.
  */
 export class Crowd {
   private readonly groups: Users[] = [];

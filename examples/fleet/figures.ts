@@ -29,7 +29,10 @@ export interface Bucket {
   failed: number;
 }
 
-/** @param routes every change of the routes. Without any, nobody knows what was served, and every answer by another version counts */
+/**
+ * @param routes every change of the routes. Without any, nobody knows what was served, and every answer by another
+ * version counts
+ */
 export function figuresOf(reports: readonly UsersReport[], routes: readonly Stored<Routes>[]): Figures {
   const phases = reports.flatMap((report) => Object.values(report.phases));
   const sum = (count: (phase: PhaseReport) => number) => phases.reduce((total, phase) => total + count(phase), 0);

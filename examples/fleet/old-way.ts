@@ -10,7 +10,8 @@ const WATCH_MS = 1_000;
 const SETTLE_MS = 1_000;
 
 /**
- * The same app and users, with as many hosts behind a plain HAProxy, deployed by restarting host after host with the new version.
+ * The same app and users, with as many hosts behind a plain HAProxy, deployed by restarting host after host with the
+ * new version.
  * @param releases directories of the version before and the version after
  * @throws where there is no HAProxy
  */

@@ -14,7 +14,10 @@ const HOSTS = 6;
 const AT_ONCE = 2;
 const EDGES = ["varnish", "haproxy"] as const;
 
-/** A real nats-server, hosts with real agents, each at its own address, and edges in front of them. `clear` ends everything. */
+/**
+ * A real nats-server, hosts with real agents, each at its own address, and edges in front of them. `clear` ends
+ * everything.
+ */
 export class FleetStage {
   readonly hosts: Host[] = [];
   readonly edges: FleetEdge[] = [];

@@ -27,8 +27,9 @@ const TIMEOUT_MS = 15_000;
 const SHOWN_FAILURES = 5;
 
 /**
- * Visitors of the web app, who find it in the serverset as an edge would: they use members that are ALIVE, leave a version when its member
- * is withdrawn, and finish their requests. Each in turn loads the page, makes an XHR, and posts; half of them over persistent connections.
+ * Visitors of the web app, who find it in the serverset as an edge would: they use members that are ALIVE, leave a
+ * version when its member is withdrawn, and finish their requests. Each in turn loads the page, makes an XHR, and
+ * posts; half of them over persistent connections.
  */
 export class Visitors {
   readonly tally: Tally = { requests: 0, failed: 0, byVersion: {}, failures: [] };
@@ -127,7 +128,9 @@ export class Visitors {
   }
 }
 
-/** One request. Resolves with the version that answered; rejects unless the answer is complete and its status below 400. */
+/**
+ * One request. Resolves with the version that answered; rejects unless the answer is complete and its status below 400.
+ */
 function send(target: Target, method: string, path: string, persistent: boolean): Promise<string> {
   const { host, port } = target.member.serviceEndpoint;
   return new Promise((resolve, reject) => {

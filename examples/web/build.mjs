@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// node examples/web/build.mjs VERSION OUTDIR [--json]: writes OUTDIR/web-VERSION/ and packs it as OUTDIR/web-VERSION.tar.gz.
+// node examples/web/build.mjs VERSION OUTDIR [--json]: writes OUTDIR/web-VERSION/ and packs it as
+// OUTDIR/web-VERSION.tar.gz.
 import { createHash } from "node:crypto";
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
@@ -30,8 +31,8 @@ console.log(`${archive}\nsha256 ${sha256}\n${bytes.length} bytes`);
 if (json) console.log(JSON.stringify({ version, path: archive, directory, sha256, sizeBytes: bytes.length }));
 
 /**
- * Path in the release → content. An asset's path has the version, so that a page never gets a cached asset of another version. So has its
- * query, by which an edge routes the request to the version that has the asset.
+ * Path in the release → content. An asset's path has the version, so that a page never gets a cached asset of another
+ * version. So has its query, by which an edge routes the request to the version that has the asset.
  */
 function release() {
   const bake = (name) =>

@@ -62,7 +62,7 @@ describe("epochs", () => {
     assert.equal(await nextEpoch(two, "pinned", 0), 101);
   });
 
-  it("taking an epoch leaves the rest of the deploy's record as it is, and a deleted record starts anew", async () => {
+  it("taking an epoch leaves the rest of the deploy's record as it is, and a deleted record starts over", async () => {
     const kv = await openBucket(one, buckets.deploys);
     const since = "2026-01-01T00:00:00.000Z";
     const lock = { holder: "someone", token: "t", epoch: 5, since, leaseMs: 1000, renewals: 7 };
@@ -75,7 +75,7 @@ describe("epochs", () => {
     assert.equal(await nextEpoch(one, "locked", 8), 9);
   });
 
-  it("a record that can't be read is left alone, and named", async () => {
+  it("a record that can't be read is named, and left as it is", async () => {
     const kv = await openBucket(one, buckets.deploys);
     await kv.put("broken", "{}");
     await assert.rejects(nextEpoch(one, "broken", 0), /the record of broken in slotd-deploys can't be read/);

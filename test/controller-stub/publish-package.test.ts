@@ -201,7 +201,7 @@ describe("slotd-controller publish with a package", () => {
     assert.equal((await install(store, release)).treeDigest, two.description.tree);
   });
 
-  it("what is put on an HTTP server in the meantime is compared, and not written over", async () => {
+  it("what is put on an HTTP server in the meantime is compared, and not overwritten", async () => {
     for (const [content, code] of [
       ["same", null],
       ["other", "DIGEST_MISMATCH"],

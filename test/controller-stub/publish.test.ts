@@ -63,7 +63,7 @@ describe("slotd-controller publish", () => {
     assert.equal((await findRelease(bus, "web", "2.0")).sha256, one.sha256);
   });
 
-  it("two publishers of one version at the same time: one content wins, and the other is told", async () => {
+  it("two publishers of one version at the same time: one content wins, and the other publisher gets an error", async () => {
     const archives = await Promise.all(["x", "y"].map((name) => archive(name, 400_000)));
     const published = await Promise.allSettled(
       archives.map(({ file }) => publishRelease(bus, { service: "web", version: "3.0", file })),

@@ -102,7 +102,7 @@ describe("slotd-controller status and watch", () => {
     assert.equal((await watching.ended).code, 143);
   });
 
-  it("watch prints what is there, then each change, as JSON lines where asked", async () => {
+  it("watch prints the present state, then each change, as JSON lines with --json", async () => {
     await report(bus, hostStatus("watched", "h1", { slots: { a: slotStatus("a") } }));
     const watching = start(nats.url, ["watch", "watched", "--json"]);
     assert.equal(JSON.parse(await watching.line(/./)).state, "empty");

@@ -60,7 +60,7 @@ describe("the usage of slotd-controller", () => {
     assert.match(ended.stdout, /Examples:/);
   });
 
-  it("a bus that nothing answers for ends with 3 and what to do next", async () => {
+  it("an unreachable bus ends with 3 and what to do next", async () => {
     const ended = await run("nats://me:secret@127.0.0.1:1", "status", "web", "--json");
     assert.equal(ended.code, 3);
     assert.equal(ended.json().error.code, "BUS_UNREACHABLE");
@@ -71,7 +71,7 @@ describe("the usage of slotd-controller", () => {
     assert.doesNotMatch(ended.stderr, /secret/);
   });
 
-  it("a bus that takes connections and says nothing ends with 3 in bounded time", async () => {
+  it("a bus that accepts connections and stays silent ends with 3 in bounded time", async () => {
     const silent = createServer();
     silent.listen(0, "127.0.0.1");
     await once(silent, "listening");

@@ -52,7 +52,7 @@ describe("examples/web", () => {
     assert.equal((await get(listener.port, "/api/quote")).json().worker, 1);
   });
 
-  it("a socket that is meant for another process is not taken", async () => {
+  it("a socket that is meant for another process is not used", async () => {
     const listener = await listen();
     const child = spawn(process.execPath, ["server.mjs"], {
       cwd: release,
@@ -114,7 +114,7 @@ describe("examples/web", () => {
     assert.deepEqual(await exited, [0, null]);
   });
 
-  it("SIGTERM lets a stream that has begun come to its end, and then closes its connection", async () => {
+  it("SIGTERM lets a stream that has begun finish, then closes its connection", async () => {
     const { port, child } = await served();
     const agent = keepAlive();
     const request = httpRequest({ host: "127.0.0.1", port, path: "/stream?n=20&ms=10", agent });
@@ -128,7 +128,7 @@ describe("examples/web", () => {
     assert.deepEqual(await exited, [0, null]);
   });
 
-  it("a connection that never sends a byte does not hold a stopping worker", async () => {
+  it("a connection that never sends a byte does not keep a stopping worker alive", async () => {
     const { port, child } = await served();
     const silent = connect(port, "127.0.0.1");
     undo.push(() => silent.destroy());

@@ -3,7 +3,8 @@ import type { DeployMode, PlannedStep } from "./deploy-mode.ts";
 import { routesDuring, routesOffered, routesSwitched, type WantedRoutes } from "./wanted-routes.ts";
 
 /**
- * Two versions side by side, and one switch of the default for all users. `run/steps/atomic-steps.ts` has the effects of each row.
+ * Two versions side by side, and one switch of the default for all users. `run/steps/atomic-steps.ts` has the effects
+ * of each row.
  */
 export const atomicMode = {
   start: "withdrawing",

@@ -13,10 +13,11 @@ export interface SlotChoice {
 }
 
 /**
- * Chooses the slot for a version on a host: never one that holds the default version. A slot that already holds the version comes first,
- * then an empty one, then one whose version is not served, then by name.
+ * Chooses the slot for a version on a host: never one that holds the default version. A slot that already holds the
+ * version comes first, then an empty one, then one whose version is not served, then by name.
  * @param current the default version; null in a fleet that has none yet
- * @returns undefined where the host has too few slots, or all of them hold the default version: an agent refuses to remove that
+ * @returns undefined where the host has too few slots, or all of them hold the default version: an agent refuses to
+ * remove that
  */
 export function chooseSlots(
   slots: readonly SlotOnHost[],

@@ -1,20 +1,21 @@
 import type { DeployStep, RunningDeploy } from "../../../protocol/deploy.ts";
 
 /**
- * The rows of a mode's table. They are the steps of the record, except that `restoring` has two rows: a rollback either brings back what
- * the deploy replaced, or switches the default back. The record's `rollback` says which.
+ * The rows of a mode's table. They are the steps of the record, except that `restoring` has two rows: a rollback either
+ * brings back what the deploy replaced, or switches the default back. The record's `rollback` says which.
  */
 export type StepRow = DeployStep | "switchingBack";
 
 /**
- * How `rollback` undoes a deploy. `restore`: hosts get back what was replaced. `switch`: the default is switched back. `continue`: a
- * rollback that stopped is continued. Otherwise it is refused, for this reason.
+ * How `rollback` undoes a deploy. `restore`: hosts get back what was replaced. `switch`: the default is switched back.
+ * `continue`: a rollback that stopped is continued. Otherwise it is refused, for this reason.
  */
 export type RollbackWay = "restore" | "switch" | "continue" | { refused: string };
 
 /**
- * What `resume` does about hosts that failed. `retry`: they are tried again in this step. `reinstall`: the deploy returns to the mode's
- * step `install` for them. `keep`: they stay as they are and count as failures, since users may be on the new version.
+ * What `resume` does about hosts that failed. `retry`: they are tried again in this step. `reinstall`: the deploy
+ * returns to the mode's step `install` for them. `keep`: they stay as they are and count as failures, since users may
+ * be on the new version.
  */
 export type FailedHosts = "retry" | "reinstall" | "keep";
 

@@ -15,8 +15,8 @@ export type HostVerdict = { kind: "waiting" } | { kind: "done" } | { kind: "fail
 const WAITING: HostVerdict = { kind: "waiting" };
 
 /**
- * What became of an order on a host. The outcome that a host reports is not enough: the slot must hold what was ordered, with its digest.
- * A slot that failed after the order was done counts as failed.
+ * What became of an order on a host. The outcome that a host reports is not enough: the slot must hold what was
+ * ordered, with its digest. A slot that failed after the order was done counts as failed.
  */
 export function hostVerdict({ slot, order, before }: Ordered, status: HostStatus | undefined): HostVerdict {
   const verdict = status && outcomeOf({ id: order.id, epoch: order.epoch, slot }, status, before);

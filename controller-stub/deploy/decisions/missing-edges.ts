@@ -24,12 +24,14 @@ export interface MissingEdge {
   refusal?: string;
 }
 
-/** An edge that reports a problem with its routes for this long since they were written has seen them, and refuses them. */
+/**
+ * An edge that reports a problem with its routes for this long since they were written has seen them, and refuses them.
+ */
 const REFUSES_AFTER_MS = 1.5 * edgeHeartbeatMs;
 
 /**
- * The edges that have not yet applied what is needed. One whose lease is over is waited for too: its proxy still routes by the table that
- * it has.
+ * The edges that have not yet applied what is needed. One whose lease is over is waited for too: its proxy still routes
+ * by the table that it has.
  * @param firstReports `at` of each edge's first report that the barrier saw
  */
 export function missingEdges(
@@ -61,8 +63,9 @@ function lack(status: EdgeStatus, need: EdgeRequirement): string | null {
 }
 
 /**
- * Why an edge will never apply these routes. The epoch of what an edge has applied only grows, so a later one is final. A problem with
- * routes may be about earlier ones: it counts if the edge, by its own clock, still reports it after it had time to read these.
+ * Why an edge will never apply these routes. The epoch of what an edge has applied only grows, so a later one is final.
+ * A problem with routes may be about earlier ones: it counts if the edge, by its own clock, still reports it after it
+ * had time to read these.
  */
 function refusalOf(status: EdgeStatus, need: EdgeRequirement, firstReport: string | undefined): string | null {
   if (status.epoch > need.epoch) return `it has applied routes of the later epoch ${status.epoch}`;

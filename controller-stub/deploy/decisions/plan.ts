@@ -68,7 +68,10 @@ function noSlot(status: HostStatus, current: string | null): PlanError {
   );
 }
 
-/** Versions that are replaced on some host, or that no host holds, are withdrawn; the default and the new version never are. */
+/**
+ * Versions that are replaced on some host, or that no host holds, are withdrawn; the default and the new version never
+ * are.
+ */
 function withdrawnBy(
   hosts: readonly PlannedHost[],
   {

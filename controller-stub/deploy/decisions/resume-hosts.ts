@@ -15,8 +15,8 @@ export interface Knowledge {
 type Hosts = RunningDeploy["hosts"];
 
 /**
- * The hosts as a resumed deploy begins. Those that failed are tried again, even if their failure was not recorded. Those that were only
- * late are waited for again. Those that do not report are excluded, if that is wanted.
+ * The hosts as a resumed deploy begins. Those that failed are tried again, even if their failure was not recorded.
+ * Those that were only late are waited for again. Those that do not report are excluded, if that is wanted.
  */
 export function resumeHosts(
   { id, hosts }: Pick<RunningDeploy, "id" | "hosts">,
@@ -48,7 +48,10 @@ export function recoveredHosts({ id, hosts }: Pick<RunningDeploy, "id" | "hosts"
   });
 }
 
-/** The hosts that a rollback has to undo something on: those with an order of the deploy, whether that was recorded or not. */
+/**
+ * The hosts that a rollback has to undo something on: those with an order of the deploy, whether that was recorded or
+ * not.
+ */
 export function touchedHosts(
   { id, hosts }: Pick<RunningDeploy, "id" | "hosts">,
   known: Knowledge,

@@ -9,8 +9,9 @@ export interface ResumeRequest {
 }
 
 /**
- * The record of a deploy that is resumed. Where hosts have to be tried again, it returns to them first: a version is offered to edges, and
- * made the default, only once every host has it. Once users may be on it, hosts that failed stay so and count: only `rollback` leads back.
+ * The record of a deploy that is resumed. Where hosts have to be tried again, it returns to them first: a version is
+ * offered to edges, and made the default, only once every host has it. Once users may be on it, hosts that failed stay
+ * so and count: only `rollback` leads back.
  */
 export function resumedDeploy(deploy: RunningDeploy, known: Knowledge, request: ResumeRequest): RunningDeploy {
   const { maxFailures = deploy.plan.maxFailures, excludeAbsent = false, withoutEdge = [] } = request;

@@ -13,7 +13,9 @@ export interface WantedRoutes {
 
 type Facts = Pick<RunningDeploy, "from" | "withdrawn" | "version" | "release">;
 
-/** While hosts are changed: what was served, without the versions that make room. Null in a fleet that served nothing. */
+/**
+ * While hosts are changed: what was served, without the versions that make room. Null in a fleet that served nothing.
+ */
 export function routesDuring({ from, withdrawn, ...rest }: Facts): WantedRoutes | null {
   if (from.default === null) return null;
   const serving = from.serving.filter((each) => !withdrawn.includes(each));

@@ -18,8 +18,8 @@ export function inGroups<T>(things: readonly T[], size: number): T[][] {
 }
 
 /**
- * Splits hosts into waves. Those of the canary stage come first, in a wave of their own. Hosts that do not report come last, so that the
- * others need not wait for them.
+ * Splits hosts into waves. Those of the canary stage come first, in a wave of their own. Hosts that do not report come
+ * last, so that the others need not wait for them.
  */
 export function planWaves(
   hosts: readonly WaveHost[],

@@ -13,7 +13,8 @@ import type { DeployContext } from "./deploy-context.ts";
 import { type FleetView, withFleetView } from "./fleet-view.ts";
 import { recordHalt } from "./record-halt.ts";
 import { DeployEvents } from "./records/deploy-events.ts";
-import { DeployLock, fetchRecord } from "./records/deploy-lock.ts";
+import { DeployLock } from "./records/deploy-lock.ts";
+import { fetchRecord } from "./records/deploy-record.ts";
 import { fetchRoutes } from "./records/routes.ts";
 import { watchLock } from "./records/watch-lock.ts";
 import { type RunResult, runSummary } from "./run-result.ts";
@@ -37,8 +38,8 @@ export function withFleetBus<T>(context: Context, command: Command, use: (bus: B
 }
 
 /**
- * Works under the lock, with a new epoch. When the work fails, a deploy that is under way is recorded as halted, with the reason. The lock
- * is released except in two cases: another run has it, or the bus can't be reached.
+ * Works under the lock, with a new epoch. When the work fails, a deploy that is under way is recorded as halted, with
+ * the reason. The lock is released except in two cases: another run has it, or the bus can't be reached.
  * @throws HeldByError, DeployStateError; LockLostError, FencedError, DeployHaltedError; what the work throws
  */
 export function underLock(context: Context, command: Command, request: LockRequest, work: LockedWork): Promise<void> {
@@ -84,7 +85,9 @@ async function refuseEarly(
   );
 }
 
-/** Takes the lock. @throws DeployStateError where the verb does not fit the record, which may have changed in between */
+/**
+ * Takes the lock. @throws DeployStateError where the verb does not fit the record, which may have changed in between
+ */
 async function acquire(
   context: Context,
   { bus, orders, fleet, routes }: FleetView,

@@ -13,7 +13,9 @@ export interface Waiting {
   atOnce: boolean;
 }
 
-/** What a run waits for. On a terminal it is one line that is overwritten; elsewhere each wait that lasts gets a line. */
+/**
+ * What a run waits for. On a terminal it is one line that is overwritten; elsewhere each wait that lasts gets a line.
+ */
 export class WaitingLine {
   private shownKey = "";
   private timer: NodeJS.Timeout | undefined;

@@ -10,7 +10,10 @@ import type { PublishTarget, StoredText } from "./target.ts";
 /** Errors of file systems that have no hard links. */
 const NO_LINKS = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"];
 
-/** A directory of this machine, or one mounted both here and on the hosts. A file there has its final name only once it is whole and durable. */
+/**
+ * A directory of this machine, or one mounted both here and on the hosts. A file there has its final name only once it
+ * is whole and durable.
+ */
 export class DirectoryTarget implements PublishTarget {
   constructor(
     readonly where: string,

@@ -13,8 +13,8 @@ export interface RequestBody {
 }
 
 /**
- * One request. The caller must read the answer's body, or destroy it. A request's body is sent once the server has agreed to it, so that
- * a refusal comes before 100 MB were sent, and is not lost with the connection.
+ * One request. The caller must read the answer's body, or destroy it. A request's body is sent once the server has
+ * agreed to it, so that a refusal comes before 100 MB were sent, and is not lost with the connection.
  * @throws the network's errors
  */
 export function sendRequest(

@@ -114,7 +114,7 @@ export class HttpTarget implements PublishTarget {
   }
 }
 
-/** @throws UsageError */
+/** @throws ArgumentError */
 export function baseUrl(option: string, text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || !["http:", "https:", "file:"].includes(url.protocol))

@@ -13,7 +13,7 @@ export class LocalFile {
     private readonly handle: FileHandle,
   ) {}
 
-  /** @throws UsageError where it can't be read, or is empty. */
+  /** @throws ArgumentError where it can't be read, or is empty. */
   static async open(path: string): Promise<LocalFile> {
     const handle = await openFile(path);
     try {

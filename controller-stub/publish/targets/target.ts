@@ -7,7 +7,10 @@ export interface StoredText {
   revision: string | number | null;
 }
 
-/** Where releases are published. The parts of a name are separated by `/`. Files never change under their name; texts may. */
+/**
+ * Where releases are published. The parts of a name are separated by `/`. Files never change under their name; texts
+ * may.
+ */
 export interface PublishTarget {
   /** For messages. */
   readonly where: string;

@@ -1,7 +1,7 @@
 /**
- * Keeps a page on its version. Each call names the version that the page was built for. When a response comes from another version, the page
- * reloads, once for each version and never twice within a minute. Where that did not help, or must not happen (a form is half filled in), it
- * shows a notice instead. See README.md.
+ * Keeps a page on its version. Each call names the version that the page was built for. When a response comes from
+ * another version, the page reloads, once for each version and never twice within a minute. Where that did not help, or
+ * must not happen (a form is half filled in), it shows a notice instead. See README.md.
  */
 const HEADER = "x-app-version";
 const KEY = "version-client.reloads";
@@ -37,7 +37,10 @@ export function versionClient({
     else notify(answered);
   }
 
-  /** Whether to reload for that version. The reload is recorded before it happens, since without a record there could be a loop. */
+  /**
+   * Whether to reload for that version. The reload is recorded before it happens, since without a record there could be
+   * a loop.
+   */
   function remember(answered) {
     try {
       const reloads = new Map(JSON.parse(storage().getItem(KEY) ?? "[]"));

@@ -39,7 +39,7 @@ describe("the barriers of a deploy", () => {
     assert.match(json().error.message, /e1: at epoch \d+, needs \d+/);
   });
 
-  it("an edge that dies between its acknowledgement and the switch is waited for at the switch, until it is forgotten", async () => {
+  it("the switch waits for an edge that died after its acknowledgement, until the edge is forgotten", async () => {
     const stage = await theatre.stage();
     await stage.twoVersions();
     assert.equal((await stage.run("prepare", "C")).code, 0);
@@ -59,7 +59,7 @@ describe("the barriers of a deploy", () => {
     assert.equal((await stage.run("edges", "--forget", "e2")).code, 2);
   });
 
-  it("an edge may be left out by name", async () => {
+  it("a deploy does not wait for an edge that --without-edge names", async () => {
     const stage = await theatre.stage();
     await stage.twoVersions();
     stage.fleet.setEdge("e2", "stuck");
@@ -67,7 +67,7 @@ describe("the barriers of a deploy", () => {
     assert.equal(done.code, 0, done.stderr);
   });
 
-  it("without any edge the deploy goes on, and says that nobody was waited for", async () => {
+  it("without any edge the deploy continues, and warns that it waited for none", async () => {
     const stage = await theatre.stage({ edges: [] });
     await stage.twoVersions();
     const done = await stage.run("deploy", "C");
@@ -75,7 +75,7 @@ describe("the barriers of a deploy", () => {
     assert.match(done.stderr, /no edge is known, so the deploy waited for none/);
   });
 
-  it("what an edge holds back, and its problems, are shown", async () => {
+  it("endpoints that an edge holds back, and its problems, are shown", async () => {
     const stage = await theatre.stage();
     Object.assign(stage.fleet.edge("e1"), {
       heldBack: 3,
@@ -87,7 +87,7 @@ describe("the barriers of a deploy", () => {
     assert.match(stderr, /e1 reports MEMBER_MALFORMED: no port \(k\)/);
   });
 
-  it("an edge that comes up in mid-deploy is waited for as well", async () => {
+  it("a deploy also waits for an edge that starts while it runs", async () => {
     const stage = await theatre.stage();
     await stage.twoVersions();
     stage.fleet.behave({ installMs: 60_000 });
@@ -101,7 +101,7 @@ describe("the barriers of a deploy", () => {
     assert.deepEqual([json().error.code, json().step], ["EDGES_MISSING", "waiting"]);
   });
 
-  it("the version is offered only when each host that was waited for is in the serverset", async () => {
+  it("a version is offered only once each host that was waited for is in the serverset", async () => {
     // A heartbeat would put right what is put wrong here.
     const stage = await theatre.stage({ heartbeatMs: 600_000 });
     await stage.twoVersions();
@@ -120,7 +120,7 @@ describe("the barriers of a deploy", () => {
     assert.deepEqual(await stage.served(), ["B", ["B"]]);
   });
 
-  it("a version that is deployed again while it is the previous one needs no work on any host", async () => {
+  it("deploying the previous version again needs no work on any host", async () => {
     const stage = await theatre.stage();
     await stage.twoVersions();
     stage.fleet.behave({ installMs: 60_000 });

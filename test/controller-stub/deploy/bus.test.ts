@@ -25,7 +25,7 @@ describe("a deploy whose bus goes away", () => {
     return stage;
   }
 
-  it("a bus that is killed and started again in mid-deploy is waited for", async () => {
+  it("a deploy waits for a bus that is killed and restarted", async () => {
     const nats = await startNats();
     cleanup.push(() => nats.stop());
     const stage = await stageOn(nats.url, 1);
@@ -41,7 +41,7 @@ describe("a deploy whose bus goes away", () => {
     assert.deepEqual(stage.fleet.violations, []);
   });
 
-  it("a bus that stays away ends the run with exit code 3 and its lock in place, and resume goes on", async () => {
+  it("a bus that stays away ends the run with exit code 3 and its lock in place, and resume continues", async () => {
     const nats = await startNats();
     cleanup.push(() => nats.stop());
     const stage = await stageOn(nats.url, 1);
@@ -62,7 +62,7 @@ describe("a deploy whose bus goes away", () => {
     assert.deepEqual(stage.fleet.violations, []);
   });
 
-  it("the loss of the leader of orders and records in mid-deploy, on three replicas, is waited for", async () => {
+  it("a deploy survives the loss of the leader of orders and records, on three replicas", async () => {
     const cluster = await startCluster();
     cleanup.push(() => cluster.stop());
     const stage = await stageOn(cluster.url, 3);

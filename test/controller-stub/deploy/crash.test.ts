@@ -26,7 +26,7 @@ describe("a deploy whose controller is killed", () => {
     assert.deepEqual(stage.fleet.violations, []);
   }
 
-  it("a controller that is killed as a step begins is finished by resume, whichever step it was", async () => {
+  it("resume completes a deploy whose controller was killed as a step began, whichever step it was", async () => {
     const stage = await theatre.stage({ behaviour: { installMs: 20 } });
     await stage.twoVersions();
     for (const step of ["withdrawing", "draining", "installing", "offering", "waiting", "prepared", "promoting"]) {
@@ -41,7 +41,7 @@ describe("a deploy whose controller is killed", () => {
     }
   });
 
-  it("a controller that is killed at any moment, also while it resumes, is finished by resume", async () => {
+  it("resume completes a deploy whose controller was killed at any moment, also while it resumed", async () => {
     const stage = await theatre.stage({ behaviour: { installMs: 30 } });
     await stage.twoVersions();
     for (let round = 0; round < 4; round++) {
@@ -63,7 +63,7 @@ describe("a deploy whose controller is killed", () => {
     }
   });
 
-  it("a controller that was killed in mid-wave can be rolled back from another place", async () => {
+  it("a deploy whose controller was killed in mid-wave can be rolled back from elsewhere", async () => {
     const stage = await theatre.stage({ behaviour: { installMs: 50 } });
     await stage.twoVersions();
     const running = stage.launch("deploy", "C", "--wave", "1", "--lease", "300");

@@ -55,7 +55,7 @@ describe("a deploy of the whole fleet", () => {
     assert.ok(messages.includes("deploy controller - the deploy of C reached step done"));
   });
 
-  it("in the end each host knows which of its versions is current and which previous, and no work was done for that", async () => {
+  it("in the end each host knows which of its versions is current and which previous, without any work", async () => {
     const stage = await theatre.stage();
     await stage.twoVersions();
     const kv = await openBucket(theatre.bus, buckets.orders);

@@ -43,7 +43,7 @@ describe("a deploy that halts", () => {
     assert.deepEqual(stage.fleet.violations, []);
   });
 
-  it("as many hosts may fail as was allowed, and no more", async () => {
+  it("as many hosts may fail as --max-failures allows, and no more", async () => {
     const stage = await theatre.stage();
     await stage.twoVersions();
     stage.fleet.behave({ fails: NOT_READY }, ["h1", "h2"]);
@@ -85,7 +85,7 @@ describe("a deploy that halts", () => {
     assert.deepEqual(stage.fleet.violations, []);
   });
 
-  it("a host that says another version than it was ordered is not believed", async () => {
+  it("a host that reports another version than ordered has failed", async () => {
     const stage = await theatre.stage();
     await stage.twoVersions();
     stage.fleet.behave({ lies: "B" }, ["h3"]);
@@ -108,7 +108,7 @@ describe("a deploy that halts", () => {
     assert.ok(stage.fleet.host("h2").installs <= before + 3);
   });
 
-  it("an absent host is waited for, and the deploy goes on when it returns", async () => {
+  it("a deploy waits for an absent host, and continues when it returns", async () => {
     const stage = await theatre.stage();
     await stage.twoVersions();
     stage.fleet.host("h1").leave();
@@ -123,7 +123,7 @@ describe("a deploy that halts", () => {
     assert.deepEqual(stage.versions(), everywhere(stage, "C", "B"));
   });
 
-  it("an excluded absent host is ordered for, not waited for, and converges by itself when it returns", async () => {
+  it("an excluded absent host gets its order without a wait, and converges by itself when it returns", async () => {
     const stage = await theatre.stage();
     await stage.twoVersions();
     stage.fleet.host("h1").leave();
@@ -163,7 +163,7 @@ describe("a deploy that halts", () => {
     assert.deepEqual(await stage.served(), ["A", ["A"]]);
   });
 
-  it("an interrupted deploy stops, gives its lock back and says so, and resume goes on", async () => {
+  it("an interrupted deploy stops, releases its lock and says so, and resume continues it", async () => {
     const stage = await theatre.stage();
     await stage.twoVersions();
     stage.fleet.behave({ installMs: 300 });
@@ -179,7 +179,7 @@ describe("a deploy that halts", () => {
     assert.deepEqual(stage.fleet.violations, []);
   });
 
-  it("statuses that can't be read are named once and left out; an edge's is waited for", async () => {
+  it("host statuses that can't be read are named once and left out; an edge's holds the deploy", async () => {
     const stage = await theatre.stage();
     await stage.twoVersions();
     const hosts = await openBucket(theatre.bus, buckets.hosts);
@@ -194,7 +194,7 @@ describe("a deploy that halts", () => {
     assert.equal(on.code, 0, on.stderr);
   });
 
-  it("a record that can't be read is left alone, and named", async () => {
+  it("a record that can't be read is named, and left as it is", async () => {
     const stage = await theatre.stage();
     const kv = await openBucket(theatre.bus, buckets.deploys);
     await kv.put(stage.service, '{"service":"web"}');

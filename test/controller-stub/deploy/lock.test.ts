@@ -17,7 +17,7 @@ describe("the lock of a deploy", () => {
 
   const OPTIONS = { holder: "someone", leaseMs: 300, patienceMs: 60_000, floor: 0 };
 
-  it("a second controller is refused at once, and told who is at work and since when", async () => {
+  it("a second controller is refused at once, and learns who is working and since when", async () => {
     const stage = await theatre.stage();
     await stage.twoVersions();
     stage.fleet.behave({ installMs: 60_000 });
@@ -45,7 +45,7 @@ describe("the lock of a deploy", () => {
     assert.equal(running.child.exitCode, null);
   });
 
-  it("whoever lost the lock stops at once and says who has it", async () => {
+  it("a run that lost the lock stops at once and says who has it", async () => {
     const stage = await theatre.stage();
     await stage.twoVersions();
     stage.fleet.behave({ installMs: 60_000 });
@@ -63,7 +63,7 @@ describe("the lock of a deploy", () => {
     assert.notEqual((await stage.record()).epoch, lock?.epoch);
   });
 
-  it("an order of a later epoch is never written over: the deploy stops", async () => {
+  it("an order of a later epoch is never overwritten: the deploy stops", async () => {
     const stage = await theatre.stage();
     await stage.twoVersions();
     stage.fleet.behave({ installMs: 60_000 }, ["h1"]);
@@ -93,7 +93,7 @@ describe("the lock of a deploy", () => {
     assert.equal(lock.lost.aborted, false);
   });
 
-  it("of many that take a lock at once, one has it", async () => {
+  it("of many runs that acquire a lock at once, only one gets it", async () => {
     const tries = Array.from({ length: 8 }, () => DeployLock.acquire(theatre.bus, "many", OPTIONS).catch(() => null));
     const taken = (await Promise.all(tries)).filter((lock) => lock !== null);
     assert.equal(taken.length, 1);

@@ -18,8 +18,8 @@ const theatre = new Theatre();
 let stages = 0;
 
 /**
- * A fleet whose bus holds what a controller of revision 94bca69 left there while it deployed C: A is the previous version, B the default.
- * The hosts read their last orders from the bus.
+ * A fleet whose bus holds what a controller of revision 94bca69 left there while it deployed C: A is the previous
+ * version, B the default. The hosts read their last orders from the bus.
  */
 async function stageOf(name: string): Promise<Stage> {
   const file = join(repository, "test/controller-stub/deploy/records", `${name}.jsonl`);

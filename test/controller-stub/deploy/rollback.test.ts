@@ -65,7 +65,7 @@ describe("a rollback", () => {
     assert.equal((await stage.run("deploy", "B")).code, 0);
   });
 
-  it("a rollback that was killed goes on with resume", async () => {
+  it("resume continues a rollback that was killed", async () => {
     const stage = await theatre.stage();
     await stage.twoVersions();
     assert.equal((await stage.run("prepare", "C")).code, 0);
@@ -80,7 +80,7 @@ describe("a rollback", () => {
     assert.deepEqual(stage.versions(), everywhere(stage, "A", "B"));
   });
 
-  it("abort leaves hosts and routes as they are, and the next deploy begins from there", async () => {
+  it("abort leaves hosts and routes as they are, and the next deploy starts from there", async () => {
     const stage = await theatre.stage();
     await stage.twoVersions();
     stage.fleet.behave({ fails: { code: "NOT_READY", message: "no" } }, ["h2"]);

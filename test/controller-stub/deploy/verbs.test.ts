@@ -47,7 +47,7 @@ describe("the verbs around a deploy", () => {
     assert.deepEqual(stage.versions(), everywhere(stage, "C", "B"));
   });
 
-  it("a host that was added is brought to what the routes say", async () => {
+  it("converge installs the served versions on an added host", async () => {
     const stage = await theatre.stage();
     await stage.twoVersions();
     await stage.fleet.addHost("h4");
@@ -82,7 +82,7 @@ describe("the verbs around a deploy", () => {
     assert.deepEqual(stage.versions(), everywhere(stage, null, null));
   });
 
-  it("status, hosts, edges and revisions show the deploy, who lacks what, and what edges route by", async () => {
+  it("status, hosts, edges and revisions show the deploy, what hosts lack, and what edges have applied", async () => {
     const stage = await theatre.stage();
     await stage.twoVersions();
     await stage.fleet.addHost("h4");
@@ -101,7 +101,7 @@ describe("the verbs around a deploy", () => {
     assert.deepEqual([json.routes.default, json.edges.length, json.deploy.step, json.lock], ["B", 2, "done", null]);
   });
 
-  it("wrong options are named before anything is asked of the bus", async () => {
+  it("wrong options are reported before anything is read from the bus", async () => {
     for (const args of [
       ["deploy", "web", "A", "--wave", "0"],
       ["deploy", "web", "A", "--wave", "101%"],

@@ -1,13 +1,14 @@
 import { randomUUID } from "node:crypto";
-import type { KV, KvEntry } from "@nats-io/kv";
+import type { KV } from "@nats-io/kv";
 import { isConflict } from "../../../../bus/retry.ts";
 import type { Deploy } from "../../../../protocol/deploy.ts";
 import { buckets, keys } from "../../../../protocol/subjects.ts";
 import { openBucket } from "../../../buckets.ts";
 import type { Bus } from "../../../bus.ts";
-import { readDeploy, writeDeploy } from "../../../orders/epochs.ts";
+import { writeDeploy } from "../../../orders/epochs.ts";
 import { boundedRecord } from "../../decisions/bounded-record.ts";
 import { HeldByError, LockLostError } from "../../deploy-errors.ts";
+import { fetchRecord } from "./deploy-record.ts";
 
 /** Changes are gathered for this long, so that a wave of a hundred hosts is not a hundred writes. */
 const GATHER_MS = 500;
@@ -21,20 +22,10 @@ export interface LockOptions {
   floor: number;
 }
 
-export interface LockRecord {
-  deploy: Deploy;
-  entry: KvEntry | null;
-}
-
-export async function fetchRecord(bus: Bus, service: string): Promise<LockRecord> {
-  const kv = await openBucket(bus, buckets.deploys);
-  const entry = await bus.persist(() => kv.get(keys.deploy(service)));
-  return { deploy: readDeploy(service, entry), entry };
-}
-
 /**
- * The right to change a service: a record in the bucket, changed only by compare-and-set. It is renewed three times per lease, so that
- * others see that its holder is alive. `lost` is aborted as soon as a write shows that another run has the lock.
+ * The right to change a service: a record in the bucket, changed only by compare-and-set. It is renewed three times per
+ * lease, so that others see that its holder is alive. `lost` is aborted as soon as a write shows that another run has
+ * the lock.
  */
 export class DeployLock {
   private readonly lostController = new AbortController();

@@ -17,8 +17,8 @@ interface Slot {
 }
 
 /**
- * A service's orders on the bus, read once. An order is replaced by compare-and-set on what was read, so that one of a later epoch is
- * never overwritten.
+ * A service's orders on the bus, read once. An order is replaced by compare-and-set on what was read, so that one of a
+ * later epoch is never overwritten.
  */
 export class OrderLedger {
   private readonly slots = new Map<string, Slot>();

@@ -3,7 +3,7 @@ import { buckets, keys } from "../../../../protocol/subjects.ts";
 import type { Bus } from "../../../bus.ts";
 import { HeldByError } from "../../deploy-errors.ts";
 import { ChangeSignal, untilChange } from "../watch/change-signal.ts";
-import { fetchRecord } from "./deploy-lock.ts";
+import { fetchRecord } from "./deploy-record.ts";
 
 type Held = NonNullable<Deploy["lock"]>;
 

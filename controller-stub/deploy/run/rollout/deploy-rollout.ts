@@ -5,7 +5,9 @@ import type { FailedHost } from "../../deploy-errors.ts";
 import { type DeployContext, deployOf, inDeploy } from "../deploy-context.ts";
 import { Rollout } from "./rollout.ts";
 
-/** The rollout of the new version. It watches the hosts that earlier runs have changed, and counts those that failed. */
+/**
+ * The rollout of the new version. It watches the hosts that earlier runs have changed, and counts those that failed.
+ */
 export function forwardRollout(context: DeployContext): Rollout {
   const deploy = deployOf(context);
   const rollout = recordedRollout(context, failedHosts(deploy));

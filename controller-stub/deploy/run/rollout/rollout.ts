@@ -30,8 +30,8 @@ export interface RolloutOptions {
 }
 
 /**
- * Gives orders to hosts in waves, and watches what becomes of them, also on the hosts of earlier waves. It halts as soon as more hosts
- * have failed than may.
+ * Gives orders to hosts in waves, and watches what becomes of them, also on the hosts of earlier waves. It halts as
+ * soon as more hosts have failed than may.
  */
 export class Rollout {
   private readonly halt = new AbortController();

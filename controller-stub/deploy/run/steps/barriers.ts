@@ -8,7 +8,8 @@ import { FollowedMembers } from "../watch/followed-members.ts";
 
 /**
  * Waits until every edge has applied what is needed.
- * @throws DeployHaltedError naming the edges that have not when the time is over, or at once those that refuse the routes
+ * @throws DeployHaltedError naming the edges that have not when the time is over, or at once those that refuse the
+ * routes
  */
 export async function edgesBarrier(
   context: DeployContext,

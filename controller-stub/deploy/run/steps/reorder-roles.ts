@@ -2,8 +2,8 @@ import { installOrder } from "../../decisions/draft-orders.ts";
 import { authorOf, type DeployContext, deployOf } from "../deploy-context.ts";
 
 /**
- * Tells hosts which of their two versions is current and which is previous, by orders for what they already hold. Hosts have no work to do,
- * and nobody waits for them. A slot that got another order in the meantime is left alone.
+ * Tells hosts which of their two versions is current and which is previous, by orders for what they already hold. Hosts
+ * have no work to do, and nobody waits for them. A slot that got another order in the meantime is left alone.
  */
 export async function reorderRoles(
   context: DeployContext,

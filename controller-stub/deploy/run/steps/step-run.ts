@@ -7,7 +7,10 @@ import { forwardRollout } from "../rollout/deploy-rollout.ts";
 import type { Rollout } from "../rollout/rollout.ts";
 import { edgesBarrier, membersBarrier } from "./barriers.ts";
 
-/** What a step does. It may be done again from its beginning: after a crash another run, with a higher epoch, repeats it. */
+/**
+ * What a step does. It may be done again from its beginning: after a crash another run, with a higher epoch, repeats
+ * it.
+ */
 export type StepEffect = (run: StepRun) => Promise<void>;
 
 /** What the steps of one run of a deploy share. */
@@ -21,7 +24,9 @@ export class StepRun {
     return deployOf(this.context);
   }
 
-  /** The rollout of the new version, from the first step that needs it to the end of the run: its hosts stay watched. */
+  /**
+   * The rollout of the new version, from the first step that needs it to the end of the run: its hosts stay watched.
+   */
   get rollout(): Rollout {
     this.forward ??= forwardRollout(this.context);
     return this.forward;
@@ -31,7 +36,9 @@ export class StepRun {
     this.forward?.stop();
   }
 
-  /** Waits until each host that is done is registered. @returns the revision of the members that edges have to know of */
+  /**
+   * Waits until each host that is done is registered. @returns the revision of the members that edges have to know of
+   */
   membersOfNewVersion(): Promise<number> {
     const { hosts, release } = this.deploy;
     const done = Object.entries(hosts).filter(([, { step }]) => step === "done");

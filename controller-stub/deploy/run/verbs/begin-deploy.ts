@@ -61,7 +61,10 @@ export async function beginDeploy(
   return { deploy, draft };
 }
 
-/** The releases of versions, as they were last ordered, else as they are published. A version without one can't be restored. */
+/**
+ * The releases of versions, as they were last ordered, else as they are published. A version without one can't be
+ * restored.
+ */
 async function releasesOf(
   bus: Bus,
   service: string,

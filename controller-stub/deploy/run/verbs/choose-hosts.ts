@@ -3,7 +3,9 @@ import type { HostStatus } from "../../../../protocol/host-status.ts";
 import { ArgumentError, NoHostsError } from "../../../errors.ts";
 import { selectHosts } from "../../decisions/select-hosts.ts";
 
-/** The hosts that `--only` and `--exclude` leave. @throws NoHostsError, ArgumentError for a pattern that matches no host */
+/**
+ * The hosts that `--only` and `--exclude` leave. @throws NoHostsError, ArgumentError for a pattern that matches no host
+ */
 export function chooseHosts(
   service: string,
   fleet: readonly HostStatus[],

@@ -28,7 +28,10 @@ interface Gap {
   missing: ReturnType<typeof missingVersions>;
 }
 
-/** Orders the served versions onto hosts that lack them. @throws DeployStateError where there are no routes; NoHostsError */
+/**
+ * Orders the served versions onto hosts that lack them. @throws DeployStateError where there are no routes;
+ * NoHostsError
+ */
 export async function convergeHosts(
   context: DeployContext,
   { routes, fleet }: FleetView,

@@ -4,7 +4,9 @@ import { type DeployContext, inDeploy } from "../deploy-context.ts";
 import { deployResult, type RunResult } from "../run-result.ts";
 import { runDeploy } from "../steps/run-deploy.ts";
 
-/** Makes the prepared version the default. Hosts and edges may have changed since: the last barrier is passed once more. */
+/**
+ * Makes the prepared version the default. Hosts and edges may have changed since: the last barrier is passed once more.
+ */
 export async function promoteDeploy(
   context: DeployContext,
   { withoutEdge = [] }: { withoutEdge?: string[] },

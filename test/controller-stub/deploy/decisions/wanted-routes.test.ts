@@ -13,7 +13,7 @@ import { running } from "../running-deploy.ts";
 const SHA = "a".repeat(64);
 
 describe("the routes of each step", () => {
-  it("drop what is replaced first, add the new version last, and always serve the default", () => {
+  it("drop replaced versions first, add the new one last, and always serve the default", () => {
     const deploy = running({});
     const brief = (routes: ReturnType<typeof routesDuring>) => routes && [routes.default, routes.serving];
     assert.deepEqual(brief(routesDuring(deploy)), ["B", ["B"]]);
