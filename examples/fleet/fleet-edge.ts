@@ -2,14 +2,12 @@ import type { VersionNaming } from "../../edge/table/table.ts";
 import { Edge } from "../../test/support/edge.ts";
 import { Haproxy } from "../../test/support/proxies/haproxy.ts";
 import { Varnish } from "../../test/support/proxies/varnish.ts";
+import { PATIENCE_MS } from "../../test/support/until.ts";
 
 /** How requests of the web app name their version: its calls by the header, its page's assets by the query. */
 const NAMING: VersionNaming = { header: "X-App-Version", query: "v", cookie: null };
 const TITLES = { varnish: "Varnish", haproxy: "HAProxy" } as const;
 const PROXIES = { varnish: Varnish, haproxy: Haproxy } as const;
-
-/** How long an edge may take to start on a busy machine. */
-const PATIENCE_MS = 60_000;
 
 type Kind = keyof typeof PROXIES;
 

@@ -4,13 +4,11 @@ import Table from "cli-table3";
 import pc from "picocolors";
 import type { DrainRecord, SlotStatus } from "../../protocol/host-status.ts";
 import { buckets } from "../../protocol/subjects.ts";
-import { until } from "../../test/support/until.ts";
+import { PATIENCE_MS, until } from "../../test/support/until.ts";
 import type { Stage } from "./stage.ts";
 import { type Tally, Visitors } from "./visitors.ts";
 
 const VISITORS = 16;
-/** For events that must come, also on a busy machine. */
-const PATIENCE = { timeoutMs: 60_000 };
 /** How long the visitors are watched between the steps. */
 const WATCH_MS = 2_000;
 
@@ -37,7 +35,7 @@ export async function tell(stage: Stage, say: (line: string) => void): Promise<O
   chapter(`3. ${VISITORS} visitors arrive, half of them on persistent connections; they find the app in the serverset`);
   const visitors = new Visitors(await new Kvm(await host.bus()).open(buckets.serversets), "web");
   await visitors.follow();
-  await until("both versions are in the serverset", () => visitors.versions.length === 2, PATIENCE);
+  await until("both versions are in the serverset", () => visitors.versions.length === 2);
   visitors.start(VISITORS);
   try {
     await sleep(WATCH_MS);
@@ -46,7 +44,7 @@ export async function tell(stage: Stage, say: (line: string) => void): Promise<O
     const [pidsBefore, memberBefore] = [await host.pids("b"), await host.member("b")];
     chapter("4. C = 3.0.0 replaces A, which is withdrawn, drained, stopped and removed; B is not touched");
     await stage.install("3.0.0", "a");
-    await until("the visitors use C", () => (visitors.tally.byVersion["3.0.0"] ?? 0) > 0, PATIENCE);
+    await until("the visitors use C", () => (visitors.tally.byVersion["3.0.0"] ?? 0) > 0);
     await sleep(WATCH_MS);
     say(await stage.slotctl("status"));
     const [pidsAfter, memberAfter] = [await host.pids("b"), await host.member("b")];
@@ -56,7 +54,7 @@ export async function tell(stage: Stage, say: (line: string) => void): Promise<O
     await sleep(WATCH_MS / 4);
     await host.startAgent();
     const serves = (slot: SlotStatus) => slot.state === "serving" && slot.workers.ready === 2;
-    await host.untilSlot("b", "serves again", serves, PATIENCE.timeoutMs);
+    await host.untilSlot("b", "serves again", serves, PATIENCE_MS);
     const pidsAtEnd = await host.pids("b");
     say(`   B's workers: ${pidsAtEnd.join(", ")}, taken over`);
     await sleep(WATCH_MS / 2);
