@@ -1,12 +1,12 @@
 import type { Command } from "commander";
 import { type BusSession, connectBus, defaultTimeoutMs } from "../bus/session.ts";
 import { chooseLogin } from "./login.ts";
-import type { GlobalOptions } from "./options.ts";
-import type { Output } from "./terminal/output.ts";
+import type { ControllerOptions } from "./options.ts";
+import type { CommandOutput } from "./terminal/output.ts";
 
-/** What a verb has to work with. */
+/** What a verb works with. */
 export interface Context {
-  output: Output;
+  output: CommandOutput;
   signal: AbortSignal;
   /** For what options leave open: SLOTD_NATS and the other variables of a login. */
   environment: NodeJS.ProcessEnv;
@@ -14,18 +14,18 @@ export interface Context {
   user: string;
 }
 
-export function globals(command: Command): GlobalOptions {
-  return command.optsWithGlobals<GlobalOptions>();
+export function globalOptions(command: Command): ControllerOptions {
+  return command.optsWithGlobals<ControllerOptions>();
 }
 
-/** Connects as the global options say, and closes the connection whatever happens. */
+/** Connects as the global options say, and closes the connection at the end. */
 export async function withBus<T>(
   context: Context,
   command: Command,
   use: (bus: BusSession) => Promise<T>,
   { timeoutMs }: { timeoutMs?: number } = {},
 ): Promise<T> {
-  const options = globals(command);
+  const options = globalOptions(command);
   const { timeout, replicas } = options;
   const bus = await connectBus({
     login: chooseLogin(options, context.environment),
@@ -40,12 +40,12 @@ export async function withBus<T>(
   }
 }
 
-/** Says that a value on the bus could not be read, and goes on without it. The same is said once. */
+/** Warns of a value on the bus that can't be read and is left out. The same warning is printed once. */
 export function warnMalformed({ output }: Context): (key: string, why: string) => void {
-  const said = new Set<string>();
+  const warned = new Set<string>();
   return (key, why) => {
     const text = `the status under ${key} can't be read and is left out: ${why}`;
-    if (!said.has(text)) output.warn(text);
-    said.add(text);
+    if (!warned.has(text)) output.warn(text);
+    warned.add(text);
   };
 }

@@ -2,8 +2,8 @@ import { accessSync, constants } from "node:fs";
 import { defaultServer, parseAddress } from "../bus/address.ts";
 import { type Login, loginFaults, loginFiles } from "../bus/login-rules.ts";
 import { contextDirectory, contextFields, NatsContextError, readNatsContext } from "../bus/nats-context.ts";
-import { UsageError } from "./errors.ts";
-import { type LoginOptions, list } from "./options.ts";
+import { ArgumentError } from "./errors.ts";
+import { type LoginOptions, splitList } from "./options.ts";
 
 /** Setting → the option that sets it, by its name and its key, and the variable that stands in for it. */
 const SETTINGS = {
@@ -28,7 +28,7 @@ type Chosen = Partial<Record<Setting, { value: string; from: string }>>;
 
 /**
  * The login that the options mean, or the environment where they say nothing.
- * @throws UsageError naming the option, or the variable, and the rule
+ * @throws ArgumentError naming the option, or the variable, and the rule
  */
 export function chooseLogin(options: LoginOptions, env: NodeJS.ProcessEnv): Login {
   const chosen = choose(options, env);
@@ -57,7 +57,7 @@ function choose(options: LoginOptions, env: NodeJS.ProcessEnv): Chosen {
   const saysWho = WAYS.some((way) => given[way]) || options.nats?.some((address) => parseAddress(address)?.username);
   if (saysWho) {
     for (const way of WAYS) delete standIn[way];
-    if (standIn.servers) standIn.servers.value = list(standIn.servers.value).map(withoutLogin).join();
+    if (standIn.servers) standIn.servers.value = splitList(standIn.servers.value).map(withoutLogin).join();
   }
   return { ...standIn, ...given };
 }
@@ -79,7 +79,8 @@ function toLogin(chosen: Chosen): Login {
 /** A context is a login; the servers of the command line, and TLS settings, override its own. */
 function mergeContext(chosen: Chosen, context: Partial<Login>): Login {
   const other = WAYS.find((way) => way !== "context" && chosen[way]);
-  if (other) throw new UsageError(chosen.context?.from as string, `must not be combined with ${chosen[other]?.from}`);
+  if (other)
+    throw new ArgumentError(chosen.context?.from as string, `must not be combined with ${chosen[other]?.from}`);
   const overridden = chosen.servers?.from === SETTINGS.servers[0];
   const servers = overridden ? serversOf(chosen) : (context.servers ?? serversOf(chosen));
   const { tls } = toLogin(chosen);
@@ -91,7 +92,7 @@ function mergeContext(chosen: Chosen, context: Partial<Login>): Login {
 }
 
 function serversOf({ servers }: Chosen): string[] {
-  const addresses = list(servers?.value ?? "");
+  const addresses = splitList(servers?.value ?? "");
   return addresses.length > 0 ? addresses : [defaultServer];
 }
 
@@ -105,7 +106,7 @@ function readContext(context: { value: string; from: string }, env: NodeJS.Proce
     return readNatsContext(context.value, contextDirectory(env), env.HOME ?? "");
   } catch (cause) {
     if (!(cause instanceof NatsContextError)) throw cause;
-    throw new UsageError(`${context.from} ${context.value}:`, cause.message, { cause });
+    throw new ArgumentError(`${context.from} ${context.value}:`, cause.message, { cause });
   }
 }
 
@@ -117,13 +118,13 @@ function check(login: Login, short: (setting: string) => string, whole: (setting
   const [fault] = loginFaults(login, short);
   if (fault) {
     const setting = fault.path.findLast((part) => typeof part === "string") as string;
-    throw new UsageError(whole(setting), fault.rule);
+    throw new ArgumentError(whole(setting), fault.rule);
   }
   for (const { setting, file } of loginFiles(login)) {
     try {
       accessSync(file, constants.R_OK);
     } catch (cause) {
-      throw new UsageError(whole(setting), `can't be read: ${(cause as Error).message}`, { cause });
+      throw new ArgumentError(whole(setting), `can't be read: ${(cause as Error).message}`, { cause });
     }
   }
 }

@@ -37,6 +37,10 @@ const LOCAL = {
     "Not every edge acknowledged in time.",
     "Fix the named edges, exclude them with `--without-edge`, or remove them with `edges --forget`.",
   ],
+  EDGES_REFUSED: [
+    "An edge will not apply the routes, so waiting is in vain.",
+    "The message has the edge's reason; fix it, then `resume`, or `rollback`.",
+  ],
   MEMBERS_MISSING: [
     "A host finished its order, but is missing from the serverset.",
     "Check that host's bus connection and workers, then `resume`.",
