@@ -85,7 +85,7 @@ describe("slotd-controller status and watch", () => {
       ["h1"],
     );
     assert.match(stderr, /warning: the status under odd\.h2 .*service/);
-    assert.match(stderr, /warning: the status under odd\.h3 .*is not JSON/);
+    assert.match(stderr, /warning: the status under odd\.h3 .*must be JSON/);
   });
 
   it("a service that nobody has reported for has no hosts", async () => {
