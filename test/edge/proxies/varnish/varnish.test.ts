@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, afterEach, before, beforeEach, describe, test } from "node:test";
+import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { pino } from "pino";
 import {
   ProxyDownError,
@@ -65,7 +65,7 @@ describe("Varnish without compilations", () => {
   };
   const all = (byDefault: string) => tableOf({ A: [a1(), a2()], B: [b1()] }, byDefault);
 
-  test("switching the default, and endpoints that leave and come back, need no VCL to be loaded", async () => {
+  it("switching the default, and endpoints that leave and come back, need no VCL to be loaded", async () => {
     await proxy.apply(all("A"), signal);
     const { active } = await vcls();
     for (const [versions, byDefault] of [
@@ -87,7 +87,7 @@ describe("Varnish without compilations", () => {
     assert.equal((await vcls()).active, active);
   });
 
-  test("when nothing changes for a while, a VCL that says it all is loaded, and is the only one", async () => {
+  it("when nothing changes for a while, a VCL that says it all is loaded, and is the only one", async () => {
     await proxy.close();
     proxy = createVarnish({ ...server.config, settle_ms: 50 }, naming, log);
     await proxy.apply(all("A"), signal);
@@ -104,7 +104,7 @@ describe("Varnish without compilations", () => {
     assert.equal((await ask(server.url)).named, "B");
   });
 
-  test("a child that was started anew has forgotten health set by hand: that is noticed, and set again", async () => {
+  it("a child that was started anew has forgotten health set by hand: that is noticed, and set again", async () => {
     await proxy.apply(all("A"), signal);
     await proxy.apply(tableOf({ A: [a2()], B: [b1()] }, "B"), signal);
     const before = await child();
@@ -119,7 +119,7 @@ describe("Varnish without compilations", () => {
     assert.equal((await ask(server.url)).named, "B");
   });
 
-  test("answers that say that they may be kept are kept for each version, the others are not", async () => {
+  it("answers that say that they may be kept are kept for each version, the others are not", async () => {
     await proxy.apply(all("A"), signal);
     const asked = (path: string, version: string) => ask(server.url, { path, headers: { "X-App-Version": version } });
     const first = said(await asked("/cached", "A"));
@@ -134,7 +134,7 @@ describe("Varnish without compilations", () => {
 });
 
 describe("Varnish that refuses", () => {
-  test("a VCL that does not compile is refused, the old one goes on, and what was withdrawn on the way serves again", async () => {
+  it("a VCL that does not compile is refused, the old one goes on, and what was withdrawn on the way serves again", async () => {
     const directory = (await import("node:fs")).mkdtempSync("/tmp/slotd-vcl-");
     (await import("node:fs")).chmodSync(directory, 0o755);
     const include = join(directory, "own.vcl");
@@ -172,7 +172,7 @@ describe("Varnish that refuses", () => {
     }
   });
 
-  test("a wrong secret is a proxy that is down, and the message says what to look at", async () => {
+  it("a wrong secret is a proxy that is down, and the message says what to look at", async () => {
     const server = await Varnish.start({ naming });
     const wrong = `${server.config.secret_file}-wrong`;
     writeFileSync(wrong, "wrong");
