@@ -176,7 +176,7 @@ describe("an agent with a delegated control group", () => {
     await until("it has ended", () => !isRunning(pid));
     await host.startAgent();
     // SIGTERM does not end it, and a grace of 10 s is what it gets.
-    await until("the daemon is ended", () => !isRunning(daemon), { timeoutMs: 20_000 });
+    await until("the daemon is ended", () => !isRunning(daemon));
     const after = await trees(host, "a", 2);
     assert.equal(after.get(neighbour), itsDaemon);
     await until("only groups of workers are left", () => Object.keys(layout(group)).length === 1 + 1 + 2);

@@ -60,7 +60,7 @@ describe("ending the processes of a slot", () => {
     const pids = await host.pids("a");
     for (const pid of pids) process.kill(pid, "SIGKILL");
     // Far sooner than the grace would be over: it was told to end.
-    const status = await host.untilOrder("a", await host.uninstall("a", "1"), 20_000);
+    const status = await host.untilOrder("a", await host.uninstall("a", "1"));
     assert.equal(status.order?.outcome, "done");
     assert.deepEqual(leftProcesses(host.state), []);
   });

@@ -60,7 +60,7 @@ describe("workers that are due to be replaced", () => {
     const loads = [new Load({ target, keepAlive: true, clients: 3 }), new Load({ target, clients: 1 })];
     hosts.onEnd(() => Promise.all(loads.map((load) => load.stop())));
     const stopWatching = watching(ordered);
-    await until("several were recycled", async () => (await recycled(ordered)).length >= 5, { timeoutMs: 20_000 });
+    await until("several were recycled", async () => (await recycled(ordered)).length >= 5);
     await Promise.all(loads.map((load) => load.stop()));
     assert.deepEqual(await stopWatching(), [3, 4], "never fewer ready than wanted, never more than one over");
     for (const load of loads) assert.deepEqual(load.failures, []);

@@ -3,10 +3,11 @@ import { type Bus, type BusOptions, connectBus } from "../../controller-stub/bus
 import type { HostStatus, SlotStatus } from "../../protocol/host-status.ts";
 import { type Order, orderVersion, parseOrder } from "../../protocol/order.ts";
 import { buckets, keys } from "../../protocol/subjects.ts";
+import { PATIENCE_MS } from "../support/until.ts";
 
 export function connectTo(url: string, options: Partial<BusOptions> = {}): Promise<Bus> {
   const signal = new AbortController().signal;
-  return connectBus({ servers: [url], timeoutMs: 5000, replicas: 1, signal, ...options });
+  return connectBus({ servers: [url], timeoutMs: PATIENCE_MS, replicas: 1, signal, ...options });
 }
 
 /** A slot that nothing was ordered into. */

@@ -29,7 +29,7 @@ describe("the packaged agent under systemd", () => {
     const deb = await buildPackage();
     host = await bootSystemd();
     host.copyIn(deb, "/srv/slotd.deb");
-    await host.run("dpkg -i /srv/slotd.deb", { timeoutMs: 60_000 });
+    await host.run("dpkg -i /srv/slotd.deb");
     await host.startNats();
     host.write("/etc/slotd/web.toml", CONFIGURATION);
     host.write(`/etc/systemd/system/slotd@.service.d/test.conf`, WATCHDOG);
@@ -66,7 +66,7 @@ describe("the packaged agent under systemd", () => {
         if (pid === before || pid === "0" || (await host.show(UNIT, "ActiveState")) !== "active") return false;
         return (await slots()).every(({ state, workers }) => state === "serving" && workers.ready === 2);
       },
-      { timeoutMs: 30_000, everyMs: 200 },
+      { everyMs: 200 },
     );
 
   /** Does something that ends the agent, and sees that the next one has the same workers, on the sockets that systemd kept. */

@@ -52,7 +52,7 @@ export class Pm2 {
     writeFileSync(file, `module.exports = { apps: [${JSON.stringify(app)}] };\n`);
     await pm2.command("start", file);
     if (onePort) await untilAnswers(port);
-    await until("all PM2 workers run", () => pm2.pids().length === instances, { timeoutMs: 60_000 });
+    await until("all PM2 workers run", () => pm2.pids().length === instances);
     return pm2;
   }
 

@@ -9,13 +9,14 @@ import { chooseConfig } from "../../../agent/cli/doctor/config-file.ts";
 import { checkInodes, checkSpace } from "../../../agent/cli/doctor/disk.ts";
 import { checkOpenFiles, openFilesLimit } from "../../../agent/cli/doctor/limits.ts";
 import { startNats } from "../../support/nats/server.ts";
+import { PATIENCE_MS } from "../../support/until.ts";
 import { startFakeAgent } from "./support/fake-agent.ts";
 import { startPlainNats } from "./support/plain-nats.ts";
 import { scratch } from "./support/scratch.ts";
 import { slotctl } from "./support/slotctl.ts";
 import { host, slot, worker } from "./support/values.ts";
 
-const timeout = 60_000;
+const timeout = 3 * PATIENCE_MS;
 const MiB = 1024 ** 2;
 
 interface Found {

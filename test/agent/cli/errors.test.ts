@@ -6,11 +6,12 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { UsageError } from "../../../agent/cli/errors.ts";
 import { chooseSocket } from "../../../agent/cli/socket.ts";
+import { PATIENCE_MS } from "../../support/until.ts";
 import { startFakeAgent } from "./support/fake-agent.ts";
 import { scratch } from "./support/scratch.ts";
 import { slotctl } from "./support/slotctl.ts";
 
-const timeout = 30_000;
+const timeout = 3 * PATIENCE_MS;
 
 describe("what slotctl does where something is wrong", () => {
   it("the socket is the one named, else the service's, else the environment's, else the only one", async (t) => {

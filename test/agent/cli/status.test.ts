@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { hostStatusSchema } from "../../../protocol/host-status.ts";
+import { PATIENCE_MS } from "../../support/until.ts";
 import { startFakeAgent } from "./support/fake-agent.ts";
 import { onTerminal, slotctl } from "./support/slotctl.ts";
 import { ago, host, slot } from "./support/values.ts";
 
 const ESC = "\u001b";
-const timeout = 30_000;
+const timeout = 3 * PATIENCE_MS;
 
 describe("slotctl status", () => {
   it("status shows the host in a line, and a row per slot", { timeout }, async (t) => {

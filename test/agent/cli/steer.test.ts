@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type DrainRecord, type SlotStatus, slotStatusSchema } from "../../../protocol/host-status.ts";
+import { PATIENCE_MS } from "../../support/until.ts";
 import { type FakeAgent, startFakeAgent } from "./support/fake-agent.ts";
 import { slotctl, startSlotctl } from "./support/slotctl.ts";
 import { ago, host, slot, worker } from "./support/values.ts";
 
-const timeout = 30_000;
+const timeout = 3 * PATIENCE_MS;
 
 function record(over: Partial<DrainRecord> = {}): DrainRecord {
   return {

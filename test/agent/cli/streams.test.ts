@@ -3,12 +3,13 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { describe, it } from "node:test";
 import { eventSchema } from "../../../protocol/event.ts";
+import { PATIENCE_MS } from "../../support/until.ts";
 import { startFakeAgent } from "./support/fake-agent.ts";
 import { onTerminal, slotctl, slotctlPath, startSlotctl } from "./support/slotctl.ts";
 import { event } from "./support/values.ts";
 
 const ESC = "\u001b";
-const timeout = 30_000;
+const timeout = 3 * PATIENCE_MS;
 
 describe("slotctl logs and events", () => {
   it("logs shows each line with the worker that wrote it", { timeout }, async (t) => {

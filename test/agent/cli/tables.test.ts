@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { z } from "zod";
 import { slotStatusSchema, workerStatusSchema } from "../../../protocol/host-status.ts";
+import { PATIENCE_MS } from "../../support/until.ts";
 import { startFakeAgent } from "./support/fake-agent.ts";
 import { slotctl } from "./support/slotctl.ts";
 import { host, slot, worker } from "./support/values.ts";
 
-const timeout = 30_000;
+const timeout = 3 * PATIENCE_MS;
 
 describe("the tables of slotctl", () => {
   it("slots has one line per slot, in columns that are never empty", { timeout }, async (t) => {

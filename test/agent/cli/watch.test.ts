@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { hostStatusSchema } from "../../../protocol/host-status.ts";
+import { PATIENCE_MS } from "../../support/until.ts";
 import { FakeAgent, startFakeAgent } from "./support/fake-agent.ts";
 import { onTerminal, slotctl, startSlotctl } from "./support/slotctl.ts";
 import { host, slot } from "./support/values.ts";
 
 const ESC = "\u001b";
-const timeout = 30_000;
+const timeout = 3 * PATIENCE_MS;
 
 describe("slotctl status --watch", () => {
   it("--watch shows block after block where there is no terminal, and ends with 0 on SIGINT", {

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import {
   appendFileSync,
   closeSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -200,13 +201,17 @@ describe("files of workers' output", () => {
     assert(missing.length <= 1, `lost: ${missing}`);
   });
 
-  it("are within their bound, but for what a second writes, while a worker writes as fast as it can", async (t) => {
+  it("are within their bound, but for what was written since the last trim, while a worker writes as fast as it can", async (t) => {
     const maxBytes = 32 * MIB;
     const output = new FileOutput(directory, maxBytes);
     const script = `const {writeSync} = require("node:fs"); const chunk = Buffer.from(("x".repeat(127) + "\\n").repeat(512));
-      const end = performance.now() + 3000; let left = 600e6;
-      while (performance.now() < end && left > 0) left -= writeSync(1, chunk);
-      require("node:fs").writeFileSync(${JSON.stringify(path("written"))}, String(600e6 - left));`;
+      const count = require("node:fs").openSync(${JSON.stringify(path("written"))}, "w");
+      const end = performance.now() + 3000; let done = 0;
+      while (performance.now() < end && done < 600e6) {
+        done += writeSync(1, chunk);
+        writeSync(count, String(done), 0);
+      }`;
+    const written = () => (existsSync(path("written")) ? Number(readFileSync(path("written"), "utf8")) : 0);
     let told = 0;
     let torn = 0;
     const gone = new AbortController();
@@ -222,8 +227,16 @@ describe("files of workers' output", () => {
     });
     const begin = performance.now();
     const child = start(output, script);
-    const trimming = setInterval(() => void output.trim(), 1_000);
+    /** What had been written when the last trim that is over began. */
+    let trimmed = 0;
+    const trim = async () => {
+      const before = written();
+      await output.trim();
+      trimmed = before;
+    };
+    const trimming = setInterval(() => void trim(), 1_000);
     undo.push(() => clearInterval(trimming));
+    const beyond: string[] = [];
     let largest = 0;
     let latest = performance.now();
     let longestTurn = 0;
@@ -232,18 +245,21 @@ describe("files of workers' output", () => {
       () => {
         longestTurn = Math.max(longestTurn, performance.now() - latest);
         latest = performance.now();
-        largest = Math.max(largest, size());
+        const now = size();
+        largest = Math.max(largest, now);
+        // However late a busy machine trims: what came since, and the chunk that is not counted yet.
+        const most = maxBytes + written() - trimmed + 64 * 1024;
+        if (now > most) beyond.push(`${now} bytes, where ${most} may be`);
         return child.exitCode !== null;
       },
-      { everyMs: 5, timeoutMs: 20_000 },
+      { everyMs: 5 },
     );
     assert.equal(child.exitCode, 0);
+    assert.deepEqual(beyond, []);
     const seconds = (performance.now() - begin) / 1_000;
-    const written = Number(readFileSync(path("written"), "utf8"));
-    const rate = written / seconds;
+    const rate = written() / seconds;
     t.diagnostic(`${Math.round(rate / MIB)} MiB/s; largest ${Math.round(largest / MIB)} MiB; ${told} lines told`);
     t.diagnostic(`longest turn of the event loop: ${Math.round(longestTurn)} ms`);
-    assert(largest <= maxBytes + rate, `${largest} bytes at ${rate} a second`);
     assert(told > 0);
     assert.equal(torn, 0, "lines are left out whole");
     await output.trim();
@@ -252,7 +268,10 @@ describe("files of workers' output", () => {
 
   it("are cut on a full disk, although there is no room for a copy, and the writer goes on", async () => {
     const output = await onSmallDisk("size=8m");
-    const child = start(output.output, `setInterval(() => console.log("x".repeat(500)), 1)`);
+    // While the disk is full, it loses its lines.
+    const script = `const { writeSync } = require("node:fs");
+      setInterval(() => { try { writeSync(1, "x".repeat(500) + "\\n"); } catch {} }, 1);`;
+    const child = start(output.output, script);
     const file = join(output.place, "a-0.log");
     const filler = openSync(join(output.place, "filler"), "w");
     undo.push(() => closeSync(filler));

@@ -5,6 +5,7 @@ import { chmod, link, lstat, mkdir, readFile, rm, symlink, writeFile } from "nod
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { deltaHeadName } from "../../../protocol/manifest.ts";
+import { PATIENCE_MS } from "../../support/until.ts";
 import { scratch } from "../cli/support/scratch.ts";
 import { startSlotctl } from "../cli/support/slotctl.ts";
 import { install, openStore, quietly } from "../releases/support/installing.ts";
@@ -104,7 +105,7 @@ describe("a packed release", () => {
     assert.deepEqual(head, { format: 1, base: one.description.tree, without: ["changed", "gone", "gone/x"] });
   });
 
-  it("11,000 files are packed in bounded memory", { timeout: 120_000 }, async (t) => {
+  it("11,000 files are packed in bounded memory", { timeout: 3 * PATIENCE_MS }, async (t) => {
     const dir = await scratch(t);
     const app = join(dir, "app");
     for (let i = 0; i < 110; i++)

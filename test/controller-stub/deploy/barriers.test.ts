@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, describe, it } from "node:test";
 import { openBucket } from "../../../controller-stub/buckets.ts";
 import { buckets } from "../../../protocol/subjects.ts";
-import { everywhere, Theatre, until } from "./stage.ts";
+import { until } from "../../support/until.ts";
+import { everywhere, Theatre } from "./stage.ts";
 
 const theatre = new Theatre();
 describe("the barriers of a deploy", () => {

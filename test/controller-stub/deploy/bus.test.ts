@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { afterEach, describe, it } from "node:test";
 import { ensureAll } from "../../../controller-stub/buckets.ts";
 import { startNats } from "../../support/nats/server.ts";
+import { until } from "../../support/until.ts";
 import { endAll } from "../cli.ts";
 import { connectTo } from "../fake-host.ts";
 import { startCluster } from "../support/cluster.ts";
-import { everywhere, Stage, until } from "./stage.ts";
+import { everywhere, Stage } from "./stage.ts";
 
 const cleanup: (() => Promise<unknown>)[] = [];
 describe("a deploy whose bus goes away", () => {

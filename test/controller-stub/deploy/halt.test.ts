@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, describe, it } from "node:test";
 import { openBucket } from "../../../controller-stub/buckets.ts";
 import { buckets, keys } from "../../../protocol/subjects.ts";
-import { everywhere, type Stage, Theatre, until } from "./stage.ts";
+import { until } from "../../support/until.ts";
+import { everywhere, type Stage, Theatre } from "./stage.ts";
 
 const theatre = new Theatre();
 describe("a deploy that halts", () => {

@@ -5,8 +5,9 @@ import { Lock } from "../../../controller-stub/deploy/run/deploy-lock.ts";
 import { nextEpoch } from "../../../controller-stub/orders/epochs.ts";
 import { parseOrder } from "../../../protocol/order.ts";
 import { buckets, keys } from "../../../protocol/subjects.ts";
+import { until } from "../../support/until.ts";
 import { run } from "../cli.ts";
-import { everywhere, Theatre, until } from "./stage.ts";
+import { everywhere, Theatre } from "./stage.ts";
 
 const theatre = new Theatre();
 describe("the lock of a deploy", () => {

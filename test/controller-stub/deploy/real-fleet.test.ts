@@ -8,9 +8,9 @@ import { useHosts } from "../../support/agent/hosts.ts";
 import { Edge } from "../../support/edge.ts";
 import { Load } from "../../support/load/load.ts";
 import { makeRelease } from "../../support/release.ts";
+import { until } from "../../support/until.ts";
 import { type Ended, endAll, run } from "../cli.ts";
 import { connectTo } from "../fake-host.ts";
-import { until } from "./stage.ts";
 
 /** It runs, and never takes a request. */
 const NEVER_READY = "setInterval(() => {}, 1000);";

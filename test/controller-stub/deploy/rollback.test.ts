@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, it } from "node:test";
-import { everywhere, Theatre, until } from "./stage.ts";
+import { until } from "../../support/until.ts";
+import { everywhere, Theatre } from "./stage.ts";
 
 const theatre = new Theatre();
 describe("a rollback", () => {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, it } from "node:test";
+import { until } from "../../support/until.ts";
 import { run } from "../cli.ts";
-import { everywhere, Theatre, until } from "./stage.ts";
+import { everywhere, Theatre } from "./stage.ts";
 
 const theatre = new Theatre();
 describe("the verbs around a deploy", () => {

@@ -6,7 +6,7 @@ import { after, afterEach, before, describe, it } from "node:test";
 import { ProxyDownError, type ManagedProxy as TableProxy } from "../../../edge/proxies/contract.ts";
 import type { Table, VersionNaming } from "../../../edge/table/table.ts";
 import { allTo } from "../../../edge/table/unnamed.ts";
-import { until } from "../../support/until.ts";
+import { PATIENCE_MS, until } from "../../support/until.ts";
 import { ask, said } from "./ask.ts";
 import { Endpoint } from "./endpoint.ts";
 import { Users } from "./users.ts";
@@ -197,7 +197,7 @@ export function proxyRules<P extends RealProxy>(
       const [response] = await once(call, "response");
       let body = "";
       response.setEncoding("utf8").on("data", (text: string) => (body += text));
-      await until("the download has begun", () => body === "begin", { timeoutMs: 30_000 });
+      await until("the download has begun", () => body === "begin");
       const socket = connect(server.port, server.address);
       let heard = "";
       socket.setEncoding("utf8").on("data", (text: string) => (heard += text));
@@ -221,7 +221,7 @@ export function proxyRules<P extends RealProxy>(
       const streams = await Promise.all(
         [1, 2].map(async () => {
           const call = request(new URL("/stream/same", server.url)).end();
-          const [response] = await once(call, "response", { signal: AbortSignal.timeout(30_000) });
+          const [response] = await once(call, "response", { signal: AbortSignal.timeout(PATIENCE_MS) });
           await once(response, "data");
           return response.resume();
         }),

@@ -15,7 +15,7 @@ import type { Order } from "../../../protocol/order.ts";
 import type { Release } from "../../../protocol/release.ts";
 import { buckets, keys } from "../../../protocol/subjects.ts";
 import { freePorts } from "../ports.ts";
-import { until } from "../until.ts";
+import { PATIENCE_MS, until } from "../until.ts";
 
 const AGENT = fileURLToPath(new URL("../../../agent/main.js", import.meta.url));
 /** Node's own options, as the program's first line gives them to whoever starts it by name. */
@@ -215,7 +215,12 @@ export class Host {
     return this.ask("POST", `/v1/slots/${slot}/${verb}`, { by: "test" });
   }
 
-  untilSlot(name: string, what: string, holds: (slot: SlotStatus) => boolean, timeoutMs = 20_000): Promise<SlotStatus> {
+  untilSlot(
+    name: string,
+    what: string,
+    holds: (slot: SlotStatus) => boolean,
+    timeoutMs = PATIENCE_MS,
+  ): Promise<SlotStatus> {
     return until(
       `slot ${name}: ${what}`,
       async () => {
@@ -251,7 +256,7 @@ export class Host {
   async put(bucket: string, key: string, value: string): Promise<number> {
     const kv = await new Kvm(await this.bus()).open(bucket);
     // The agent that makes the bucket may have answered before it had.
-    return until(`the bucket ${bucket} takes a value`, () => kv.put(key, value), { timeoutMs: 5_000 });
+    return until(`the bucket ${bucket} takes a value`, () => kv.put(key, value));
   }
 
   /** The slot's member of the serverset, or null. */

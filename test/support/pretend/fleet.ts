@@ -6,6 +6,7 @@ import { bucketSettings } from "../../../protocol/bucket-settings.ts";
 import { hostToken } from "../../../protocol/names.ts";
 import { parseOrder } from "../../../protocol/order.ts";
 import { buckets } from "../../../protocol/subjects.ts";
+import { PATIENCE_MS } from "../until.ts";
 import { type EdgeMode, type PretendEdge, PretendEdges } from "./edges.ts";
 import { type Behaviour, type HostContext, PretendHost } from "./host.ts";
 import { KeyWriter } from "./key-writer.ts";
@@ -125,7 +126,7 @@ export class PretendFleet {
     );
     this.orders = orders as KV;
     this.pretendEdges = new PretendEdges(service, writer, (edge) => this.check(edge));
-    const jsm = await jetstreamManager(nc, { timeout: 5000 });
+    const jsm = await jetstreamManager(nc, { timeout: PATIENCE_MS });
     const followed = (name: string, kv: KV) => ({
       kv,
       lastRevision: async (key: string) =>
@@ -176,7 +177,7 @@ export class PretendFleet {
     const servers = this.options.servers;
     const nc = await connect({ servers, maxReconnectAttempts: -1, reconnectTimeWait: 100, name: "pretend" });
     this.connections.push(nc);
-    const js = jetstream(nc, { timeout: 5000 });
+    const js = jetstream(nc, { timeout: PATIENCE_MS });
     const writer = new KeyWriter(nc, js);
     this.writers.push(writer);
     return { nc, js, writer };

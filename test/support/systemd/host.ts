@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
-import { until } from "../until.ts";
+import { PATIENCE_MS, until } from "../until.ts";
 import { cgroupsNamed, killTree } from "./cgroup.ts";
 import { Machine } from "./machine.ts";
 import { type HostTree, makeTree } from "./root.ts";
@@ -26,7 +26,7 @@ export interface SystemdHostOptions {
 }
 
 export interface RunOptions {
-  /** 30 s by default. What takes longer is killed, and fails. */
+  /** `PATIENCE_MS` by default. What takes longer is killed, and fails. */
   timeoutMs?: number;
   /** Standard input; none by default. */
   input?: string;
@@ -41,8 +41,6 @@ export interface RunResult {
   code: number | null;
 }
 
-const BOOTED_WITHIN_MS = 30_000;
-const OFF_WITHIN_MS = 30_000;
 const NAME = "slotd-sd";
 
 const NAMESPACES = ["-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w"];
@@ -117,7 +115,7 @@ export class SystemdHost {
           state = (await this.run("systemctl is-system-running", { check: false })).stdout.trim();
           return ["running", "degraded"].includes(state);
         },
-        { timeoutMs: BOOTED_WITHIN_MS, everyMs: 50 },
+        { everyMs: 50 },
       );
       if (!this.leader) throw new Error("it ended while it was booting");
     } catch (error) {
@@ -127,12 +125,12 @@ export class SystemdHost {
   }
 
   /** Shuts down in order. The directory stays: `boot()` again. */
-  async stop(timeoutMs = OFF_WITHIN_MS): Promise<void> {
+  async stop(timeoutMs = PATIENCE_MS): Promise<void> {
     await this.machine?.powerOff(timeoutMs);
   }
 
   /** `systemctl reboot`, and waits until it is up again. */
-  async reboot(timeoutMs = OFF_WITHIN_MS): Promise<void> {
+  async reboot(timeoutMs = PATIENCE_MS): Promise<void> {
     await this.run("systemctl reboot", { check: false });
     await this.machine?.untilEnded(timeoutMs);
     await this.boot();
@@ -156,7 +154,7 @@ export class SystemdHost {
 
   /** Runs a command inside, as root: a list as it is, a text by a shell. */
   async run(command: string | string[], options: RunOptions = {}): Promise<RunResult> {
-    const { timeoutMs = 30_000, input = "", check = true } = options;
+    const { timeoutMs = PATIENCE_MS, input = "", check = true } = options;
     const child = this.spawn(command);
     let stdout = "";
     let stderr = "";
@@ -196,17 +194,17 @@ export class SystemdHost {
 
   // --- units
 
-  async startUnit(unit: string, timeoutMs = 30_000): Promise<void> {
+  async startUnit(unit: string, timeoutMs = PATIENCE_MS): Promise<void> {
     const { code, stderr } = await this.run(["systemctl", "start", unit], { timeoutMs, check: false });
     if (code !== 0) throw new Error(`${unit} did not start: ${stderr}${await this.journal(unit)}`);
   }
 
-  async restartUnit(unit: string, timeoutMs = 30_000): Promise<void> {
+  async restartUnit(unit: string, timeoutMs = PATIENCE_MS): Promise<void> {
     const { code, stderr } = await this.run(["systemctl", "restart", unit], { timeoutMs, check: false });
     if (code !== 0) throw new Error(`${unit} did not restart: ${stderr}${await this.journal(unit)}`);
   }
 
-  async stopUnit(unit: string, timeoutMs = 30_000): Promise<void> {
+  async stopUnit(unit: string, timeoutMs = PATIENCE_MS): Promise<void> {
     await this.run(["systemctl", "stop", unit], { timeoutMs });
   }
 
@@ -216,7 +214,7 @@ export class SystemdHost {
   }
 
   /** Waits for an ActiveState: `untilUnit(unit, "active")`. */
-  async untilUnit(unit: string, state: string, timeoutMs = 10_000): Promise<void> {
+  async untilUnit(unit: string, state: string, timeoutMs = PATIENCE_MS): Promise<void> {
     try {
       await until(`${unit} is ${state}`, async () => (await this.show(unit, "ActiveState")) === state, { timeoutMs });
     } catch (error) {

@@ -5,7 +5,7 @@ import { basename, delimiter, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import type { RunOptions, RunResult } from "../systemd/host.ts";
-import { until } from "../until.ts";
+import { PATIENCE_MS, until } from "../until.ts";
 import { type GuestTree, makeGuest } from "./guest.ts";
 import { Kernel } from "./kernel.ts";
 
@@ -16,7 +16,6 @@ export interface UmlOptions {
   prepare?: (machine: UmlMachine) => void | Promise<void>;
 }
 
-const BOOTED_WITHIN_MS = 60_000;
 /** In memory: the machine's only processor stands still in each call to the file system out here, and a busy disk takes seconds for an fsync. */
 const MACHINES = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 const ANSWERS_WITHIN_MS = 10_000;
@@ -81,11 +80,11 @@ export class UmlMachine {
     const kernel = new Kernel(this.tree, this.memoryMb, this.consoleFile);
     this.kernel = kernel;
     const over = new AbortController();
-    const late = sleep(BOOTED_WITHIN_MS, -1, { signal: over.signal }).catch(() => -1);
+    const late = sleep(PATIENCE_MS, -1, { signal: over.signal }).catch(() => -1);
     const code = await Promise.race([kernel.untilUp(), kernel.ended.then(() => -1), late]);
     over.abort();
     if (code !== 0) throw new Error(`${this.name} did not boot:\n${this.console()}`);
-    await this.run("systemctl is-system-running --wait", { timeoutMs: BOOTED_WITHIN_MS, check: false });
+    await this.run("systemctl is-system-running --wait", { check: false });
   }
 
   /** Ends it at once, as a power cut does, and removes all that there was of it. */
@@ -101,7 +100,7 @@ export class UmlMachine {
 
   /** Runs a command inside, as root: a list as it is, a text by a shell. A signal's exit code is 128 and its number. */
   async run(command: string | string[], options: RunOptions = {}): Promise<RunResult> {
-    const { timeoutMs = 30_000, input = "", check = true } = options;
+    const { timeoutMs = PATIENCE_MS, input = "", check = true } = options;
     if (!this.kernel?.running) throw new Error(`${this.name} is not running`);
     const text = typeof command === "string" ? command : command.map(quoted).join(" ");
     const id = String(++this.commands);

@@ -60,7 +60,7 @@ export class BusRecord {
   /** Resolves when all of these edges have acknowledged routes of this revision. */
   async untilAcknowledged(revision: number, edges: readonly string[]): Promise<void> {
     const has = (edge: string) => this.acks.some(({ value }) => value.edge === edge && value.appliedRoutes >= revision);
-    await until(`routes ${revision} are acknowledged`, () => edges.every(has), { timeoutMs: 60_000, everyMs: 5 });
+    await until(`routes ${revision} are acknowledged`, () => edges.every(has), { everyMs: 5 });
   }
 
   private takeOrder(entry: KvEntry): void {

@@ -71,7 +71,7 @@ export class SlotdFleet {
       edges.push(edge);
       urls.push(proxy.url);
     }
-    for (const edge of edges) await until(`the edge ${edge.name} reports`, () => edge.status(), { timeoutMs: 20_000 });
+    for (const edge of edges) await until(`the edge ${edge.name} reports`, () => edge.status());
     return new SlotdFleet(hosts, edges, urls, record, controller, directory);
   }
 

@@ -16,7 +16,7 @@ import { objectSource } from "../../../../agent/releases/fetch/object-source.ts"
 import type { ObjectSource, ReleaseBounds } from "../../../../agent/releases/store/store.ts";
 import { type Archive, objectUrl } from "../../../../protocol/release.ts";
 import { type NatsServer, startNats } from "../../../support/nats/server.ts";
-import { until } from "../../../support/until.ts";
+import { PATIENCE_MS, until } from "../../../support/until.ts";
 import { type ArchiveServer, sendFile, serve } from "../support/archive-server.ts";
 import { bounds, failsWith, noObjects, quietly, releaseInFile, releaseOf } from "../support/installing.ts";
 import { useScratch } from "../support/scratch.ts";
@@ -66,7 +66,7 @@ describe("a rate limit holds, and is smooth,", () => {
     const [first, last] = [seen[0], seen.at(-1)] as [Moment, Moment];
     assert.equal(last.done, bytes.length);
     const tookMs = last.atMs - first.atMs;
-    assert.ok(tookMs > 400 && tookMs < 3_000, `took ${tookMs} ms`);
+    assert.ok(tookMs > 400 && tookMs < 10_000, `took ${tookMs} ms`);
     for (const from of seen) {
       const after = seen.filter(({ atMs }) => atMs >= from.atMs && atMs <= from.atMs + 100).at(-1) as Moment;
       assert.ok(after.done - from.done <= 0.21 * perS, `${after.done - from.done} bytes in 100 ms`);
@@ -107,7 +107,7 @@ describe("a rate limit holds, and is smooth,", () => {
 describe("a fetch needs not much memory, however large the archive is,", () => {
   const grown = async (release: Archive, within: ReleaseBounds, bus?: string) => {
     const args = [CHILD, path(), JSON.stringify(release), JSON.stringify(within), ...(bus === undefined ? [] : [bus])];
-    const { stdout } = await run(process.execPath, args, { timeout: 60_000 });
+    const { stdout } = await run(process.execPath, args, { timeout: PATIENCE_MS });
     return (JSON.parse(stdout) as { grownBytes: number }).grownBytes;
   };
   const large = Buffer.alloc(192 * MIB, randomBytes(MIB));
@@ -203,7 +203,9 @@ describe("a server that does not speak HTTP", () => {
   });
 });
 
-describe("an abort ends a fetch within 100 ms", () => {
+describe("an abort ends a fetch at once", () => {
+  /** Sooner than a stall, or a pause between attempts, would end by itself. */
+  const AT_ONCE_MS = bounds.stallTimeoutMs / 2;
   const reason = new Error("superseded");
   const bytes = randomBytes(MIB);
 
@@ -223,7 +225,7 @@ describe("an abort ends a fetch within 100 ms", () => {
     abort.abort(reason);
     await assert.rejects(fetching, (error) => error === reason);
     const tookMs = performance.now() - abortedAt;
-    assert.ok(tookMs < 100, `took ${tookMs} ms`);
+    assert.ok(tookMs < AT_ONCE_MS, `took ${tookMs} ms`);
   }
 
   it("where the server does not answer", async () => {

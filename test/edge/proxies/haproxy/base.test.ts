@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { ProxyRejectedError } from "../../../../edge/proxies/contract.ts";
 import { haproxyConfigSchema, prepareHaproxy, renderBase } from "../../../../edge/proxies/haproxy/index.ts";
+import { PATIENCE_MS } from "../../../support/until.ts";
 
 const config = (directory: string, more: object = {}) =>
   haproxyConfigSchema.parse({ kind: "haproxy", socket: join(directory, "socket"), directory, ...more });
@@ -22,7 +23,7 @@ describe("the base configuration", () => {
         const file = join(directory, "haproxy.cfg");
         writeFileSync(file, prepareHaproxy(config(directory), { header: "X-App-Version", query, cookie }));
         const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
-        execFileSync("haproxy", ["-c", "-f", file], { env, stdio: "pipe", timeout: 20_000 });
+        execFileSync("haproxy", ["-c", "-f", file], { env, stdio: "pipe", timeout: PATIENCE_MS });
       }
     } finally {
       rmSync(directory, { recursive: true, force: true });

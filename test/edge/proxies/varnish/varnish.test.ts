@@ -11,7 +11,7 @@ import {
 import { VarnishCli } from "../../../../edge/proxies/varnish/cli.ts";
 import { createVarnish } from "../../../../edge/proxies/varnish/index.ts";
 import { Varnish } from "../../../support/proxies/varnish.ts";
-import { until } from "../../../support/until.ts";
+import { PATIENCE_MS, until } from "../../../support/until.ts";
 import { ask, said } from "../../real-proxy/ask.ts";
 import { Endpoint } from "../../real-proxy/endpoint.ts";
 import { naming, proxyRules, signal, tableOf } from "../../real-proxy/rules.ts";
@@ -40,7 +40,7 @@ describe("Varnish without compilations", () => {
   before(async () => {
     server = await Varnish.start({ naming, config });
     const { host, port, secret_file: secretFile } = server.config;
-    cli = new VarnishCli({ host, port, secretFile, timeoutMs: 5_000 });
+    cli = new VarnishCli({ host, port, secretFile, timeoutMs: PATIENCE_MS });
     endpoints.push(await Endpoint.start("A", "a1"), await Endpoint.start("A", "a2"), await Endpoint.start("B", "b1"));
   });
   beforeEach(() => {
