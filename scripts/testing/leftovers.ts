@@ -120,7 +120,11 @@ function removeCgroup(path: string): void {
 }
 
 function cgroupTrees(): string[] {
-  return ["/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"].filter(existsSync);
+  const tops = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"].filter(existsSync);
+  const own = read("/proc/self/cgroup")
+    .split("\n")
+    .map((line) => line.split(":")[2] ?? "");
+  return [...new Set(tops.flatMap((top) => [top, ...own.map((path) => join(top, path))]))].filter(existsSync);
 }
 
 /** This process, and those that it was started by: they know the id because they gave it. */
@@ -134,7 +138,10 @@ function ancestors(): number[] {
 }
 
 function commandOf(pid: number): string {
-  return read(`/proc/${pid}/cmdline`).replaceAll("\0", " ").trim().slice(0, 200);
+  return read(`/proc/${pid}/cmdline`)
+    .replaceAll(/[\0\s]+/g, " ")
+    .trim()
+    .slice(0, 200);
 }
 
 function portsOf(pid: number): number[] {

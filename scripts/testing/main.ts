@@ -5,7 +5,7 @@
 import { execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { compiled, testFiles, whySlow } from "./files.ts";
@@ -23,9 +23,10 @@ if (files.length === 0) {
 }
 
 const began = performance.now();
-const home = mkdtempSync(join(tmpdir(), "slotd-tests-"));
-const run: TestRun = { id: randomBytes(4).toString("hex"), directory: join(home, "tmp") };
-mkdirSync(run.directory);
+const run: TestRun = { id: randomBytes(4).toString("hex"), directory: mkdtempSync(join(tmpdir(), "slotd-tests-")) };
+// As /tmp: some programs of a test are other users'.
+chmodSync(run.directory, 0o1777);
+const report = `${run.directory}.tap`;
 const code = await runTests(files);
 const left = describeLeftovers(await settledLeftovers(run));
 if (left.length > 0) {
@@ -33,8 +34,9 @@ if (left.length > 0) {
   const stays = describeLeftovers(await clearLeftovers(run, (path) => execFileSync("umount", [path])));
   for (const line of stays) console.error(`error: could not be removed: ${line}`);
 }
-if (args.includes("--json")) console.log(JSON.stringify(summary(join(home, "report"))));
-rmSync(home, { recursive: true, force: true });
+if (args.includes("--json")) console.log(JSON.stringify(summary(report)));
+rmSync(run.directory, { recursive: true, force: true });
+rmSync(report, { force: true });
 process.exitCode = code === 0 && left.length > 0 ? 1 : code;
 
 /** @returns the exit code of the runner; SIGINT and SIGTERM are its to hear, and end it, so that what was left is looked for all the same */
@@ -42,7 +44,7 @@ async function runTests(paths: string[]): Promise<number> {
   const runner = [
     ...["--test", `--test-concurrency=${availableParallelism() + 1}`],
     ...["--test-reporter=spec", "--test-reporter-destination=stdout"],
-    ...["--test-reporter=tap", `--test-reporter-destination=${join(home, "report")}`],
+    ...["--test-reporter=tap", `--test-reporter-destination=${report}`],
   ];
   const child = spawn(process.execPath, [...runner, ...paths.map(compiled)], {
     stdio: "inherit",
@@ -53,8 +55,8 @@ async function runTests(paths: string[]): Promise<number> {
   return status ?? 1;
 }
 
-function summary(report: string): Record<"passed" | "failed" | "skipped" | "seconds", number> {
-  const text = readFileSync(report, "utf8");
+function summary(path: string): Record<"passed" | "failed" | "skipped" | "seconds", number> {
+  const text = readFileSync(path, "utf8");
   const count = (name: string) => Number([...text.matchAll(new RegExp(`^# ${name} (\\d+)$`, "gm"))].at(-1)?.[1] ?? 0);
   const seconds = Math.round((performance.now() - began) / 1_000);
   return { passed: count("pass"), failed: count("fail") + count("cancelled"), skipped: count("skipped"), seconds };

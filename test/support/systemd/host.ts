@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
+import { runId } from "../run.ts";
 import { PATIENCE_MS, until } from "../until.ts";
 import { cgroupsNamed, killTree } from "./cgroup.ts";
 import { Machine } from "./machine.ts";
@@ -55,7 +56,7 @@ let hosts = 0;
  */
 export async function bootSystemd(options: SystemdHostOptions = {}): Promise<SystemdHost> {
   sweep();
-  const host = new SystemdHost(`${NAME}-${process.pid}-${++hosts}`, options.nspawn ?? []);
+  const host = new SystemdHost(`${NAME}-${process.pid}-${runId}-${++hosts}`, options.nspawn ?? []);
   try {
     await options.prepare?.(host);
     await host.boot();

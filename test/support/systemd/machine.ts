@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { closeSync, existsSync, openSync, readFileSync, rmdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { repository } from "../release.ts";
+import { runEnvironment } from "../run.ts";
 import { until } from "../until.ts";
 import { makeCgroups, removeCgroups } from "./cgroup.ts";
 import type { HostTree } from "./root.ts";
@@ -46,7 +47,7 @@ export class Machine {
       ["--pdeathsig", "TERM", "--", "/bin/bash", GUARD, dirname(tree.root), ...groups, "--", ...command],
       {
         stdio: ["ignore", out, out],
-        env: { PATH: `${process.env.PATH}:/usr/sbin`, SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: "1" },
+        env: { ...runEnvironment, PATH: `${process.env.PATH}:/usr/sbin`, SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: "1" },
       },
     );
     closeSync(out);

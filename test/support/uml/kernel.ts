@@ -6,6 +6,7 @@ import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Duplex } from "node:stream";
 import { repository } from "../release.ts";
+import { runEnvironment } from "../run.ts";
 import type { GuestTree } from "./guest.ts";
 
 const SMALL_XSTATE = join(repository, "test/support/uml/small-xstate.c");
@@ -64,7 +65,11 @@ export class Kernel {
     this.guard = spawn("setpriv", [...guard, ...options], {
       stdio: ["ignore", out, out, "pipe"],
       // Where the machine's memory is a file.
-      env: { PATH: `${process.env.PATH}:/usr/sbin`, TMPDIR: existsSync("/dev/shm") ? "/dev/shm" : tmpdir() },
+      env: {
+        ...runEnvironment,
+        PATH: `${process.env.PATH}:/usr/sbin`,
+        TMPDIR: existsSync("/dev/shm") ? "/dev/shm" : tmpdir(),
+      },
     });
     closeSync(out);
     this.ended = once(this.guard, "exit");

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { basename, delimiter, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
+import { runId } from "../run.ts";
 import type { RunOptions, RunResult } from "../systemd/host.ts";
 import { PATIENCE_MS, until } from "../until.ts";
 import { type GuestTree, makeGuest } from "./guest.ts";
@@ -30,7 +31,7 @@ let machines = 0;
  */
 export async function bootUml(options: UmlOptions = {}): Promise<UmlMachine> {
   sweep();
-  const machine = new UmlMachine(`${NAME}-${process.pid}-${++machines}`, options.memoryMb ?? 1024);
+  const machine = new UmlMachine(`${NAME}-${process.pid}-${runId}-${++machines}`, options.memoryMb ?? 1024);
   try {
     await options.prepare?.(machine);
     await machine.boot();

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { pino } from "pino";
@@ -135,8 +136,8 @@ describe("Varnish without compilations", () => {
 
 describe("Varnish that refuses", () => {
   it("a VCL that does not compile is refused, the old one goes on, and what was withdrawn on the way serves again", async () => {
-    const directory = (await import("node:fs")).mkdtempSync("/tmp/slotd-vcl-");
-    (await import("node:fs")).chmodSync(directory, 0o755);
+    const directory = mkdtempSync(join(tmpdir(), "slotd-vcl-"));
+    chmodSync(directory, 0o755);
     const include = join(directory, "own.vcl");
     writeFileSync(include, 'sub vcl_deliver { set resp.http.X-Own = "yes"; }\n');
     const server = await Varnish.start({ naming, config: { ...config, include } });
@@ -168,7 +169,7 @@ describe("Varnish that refuses", () => {
       await proxy.close();
       await server.stop();
       await Promise.all(endpoints.map((endpoint) => endpoint.stop()));
-      (await import("node:fs")).rmSync(directory, { recursive: true });
+      rmSync(directory, { recursive: true });
     }
   });
 
