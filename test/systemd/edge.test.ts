@@ -5,6 +5,7 @@ import { after, before, describe, it } from "node:test";
 import { repository } from "../support/release.ts";
 import { bootSystemd, type SystemdHost } from "../support/systemd/host.ts";
 import { buildPackage } from "../support/systemd/package.ts";
+import { PACKAGED_NODE, webConfiguration } from "../support/systemd/slotd.ts";
 import { until } from "../support/until.ts";
 
 /** The packaged slotd-edge under its unit, on a host with an agent that serves: each test goes on where the one before it ended. */
@@ -33,17 +34,8 @@ describe("the packaged slotd-edge under systemd", () => {
 
   after(() => host?.close());
 
-  function agent(url: string): string {
-    return `service = "web"
-host = "h1"
-bind = "127.0.0.1"
-app = { command = ["/usr/lib/slotd/bin/node", "server.mjs"], workers = 2 }
-health = { path = "/", interval_ms = 100 }
-readiness = { hold_ms = 50 }
-drain = { pause_ms = 50, timeout_ms = 2000, quiet_ms = 200 }
-nats = { servers = ["${url}"] }
-`;
-  }
+  const agent = (url: string) =>
+    `${webConfiguration({ command: "server.mjs", workers: 2 })}nats = { servers = ["${url}"] }\n`;
 
   function edge(url: string, proxy: string): string {
     return `service = "web"\nedge = "e1"\nproxy = { ${proxy} }\nnats = { servers = ["${url}"] }\n`;
@@ -54,7 +46,7 @@ nats = { servers = ["${url}"] }
   /** The version that a request without a name gets; null where nobody answers it. */
   const served = async (port = 8080) => {
     const ask = `fetch('http://127.0.0.1:${port}/').then((a) => console.log(a.ok ? a.headers.get('x-app-version') : ''))`;
-    const { stdout } = await host.run(["/usr/lib/slotd/bin/node", "-e", ask], { check: false });
+    const { stdout } = await host.run([PACKAGED_NODE, "-e", ask], { check: false });
     return stdout.trim() || null;
   };
   const pid = () => host.show(UNIT, "MainPID");

@@ -5,6 +5,7 @@ import { after, before, describe, it } from "node:test";
 import { repository } from "../support/release.ts";
 import { bootSystemd, type SystemdHost } from "../support/systemd/host.ts";
 import { buildPackage, packageVersion } from "../support/systemd/package.ts";
+import { PACKAGED_NODE, webConfiguration } from "../support/systemd/slotd.ts";
 import { until } from "../support/until.ts";
 
 /** A host's life with the package, from its installation to the purge: each test goes on where the one before it ended. */
@@ -87,21 +88,13 @@ describe("the package on a host", () => {
     assert.equal(await pids(), before.worker, await host.journal("slotd@web"));
     assert.equal((await host.run("slotctl --version")).stdout.trim(), NEWER);
     const get = "fetch('http://127.0.0.1:8000/').then((a) => process.exit(a.ok ? 0 : 1))";
-    await host.run(["/usr/lib/slotd/bin/node", "-e", get]);
+    await host.run([PACKAGED_NODE, "-e", get]);
   });
 
-  function configuration(nats: string): string {
-    return `service = "web"
-host = "h1"
-bind = "127.0.0.1"
-app = { command = ["/usr/lib/slotd/bin/node", "server.mjs"], workers = 2 }
-health = { path = "/", interval_ms = 100 }
-readiness = { hold_ms = 50 }
-drain = { pause_ms = 50, timeout_ms = 2000, quiet_ms = 200 }
+  const configuration = (nats: string) => `${webConfiguration({ command: "server.mjs", workers: 2 })}
 nats = { servers = ["${nats}"] }
 control = { group = "slotd" }
 `;
-  }
 
   it("removal keeps the data, and purging removes it, without a question", async () => {
     const data = (await host.run("ls /var/lib/slotd/web")).stdout;

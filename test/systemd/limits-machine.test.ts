@@ -8,6 +8,7 @@ import type { Event } from "../../protocol/event.ts";
 import type { HostStatus } from "../../protocol/host-status.ts";
 import { fixtureApps, repository } from "../support/release.ts";
 import { buildPackage } from "../support/systemd/package.ts";
+import { jsonOf } from "../support/systemd/slotd.ts";
 import { bootUml, type UmlMachine } from "../support/uml/machine.ts";
 import { until } from "../support/until.ts";
 
@@ -105,10 +106,7 @@ describe("the packaged agent on a kernel of its own", () => {
 
   // --- the agent
 
-  async function json<T>(command: string): Promise<T> {
-    const { stdout } = await run(`${command} --json`);
-    return JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "") as T;
-  }
+  const json = <T>(command: string) => jsonOf<T>(run, command);
 
   const agent = () => machine.show(UNIT, "MainPID");
   const slot = async (name: string) => (await json<HostStatus>("slotctl status")).slots[name];

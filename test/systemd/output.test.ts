@@ -10,20 +10,13 @@ import type { Latency } from "../agent/output/support/latency.ts";
 import { fixtureApps, makeRelease, repository } from "../support/release.ts";
 import { bootSystemd, type SystemdHost } from "../support/systemd/host.ts";
 import { buildPackage } from "../support/systemd/package.ts";
+import { PACKAGED_NODE, packagedAgent, webConfiguration } from "../support/systemd/slotd.ts";
 import { until } from "../support/until.ts";
 
 /** What workers write, under a real systemd with its journal: each test goes on where the one before it ended. */
 
 const UNIT = "slotd@web";
-const NODE = "/usr/lib/slotd/bin/node";
-const CONFIGURATION = `service = "web"
-host = "h1"
-bind = "127.0.0.1"
-app = { command = ["${NODE}", "writer.mjs"], workers = 2, restart_backoff_min_ms = 50 }
-health = { path = "/", interval_ms = 100 }
-readiness = { hold_ms = 50 }
-drain = { pause_ms = 50, timeout_ms = 2000, quiet_ms = 200 }
-`;
+const CONFIGURATION = webConfiguration({ command: "writer.mjs", workers: 2, more: ", restart_backoff_min_ms = 50" });
 /** Shorter than the unit's own, but longer than the agent's beat of 5 s. */
 const WATCHDOG = "[Service]\nWatchdogSec=8\nLogRateLimitIntervalSec=0\n";
 /** Small, and without the bound on a service's lines: what is bounded here is the disk. */
@@ -48,6 +41,8 @@ interface Said {
 }
 
 let host: SystemdHost;
+const { json, agent, slots, pids, install, ...packaged } = packagedAgent(() => host, UNIT);
+const untilServing = (before: string) => packaged.untilServing(before, 1);
 
 describe("the output of workers under systemd", () => {
   before(async () => {
@@ -78,29 +73,6 @@ describe("the output of workers under systemd", () => {
     const { url } = await makeRelease(host.share, version, { files: { "writer.mjs": app, ...more } });
     await host.run(["slotd-controller", "publish", "web", version, `/srv/share/${basename(url)}`]);
   }
-
-  const install = (version: string, slot: string, check = true) =>
-    host.run(`slotd-controller install web ${version} --slot ${slot} --host h1 --wait --timeout 20000`, { check });
-
-  async function json<T>(command: string): Promise<T> {
-    const { stdout } = await host.run(`${command} --json`);
-    return JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "") as T;
-  }
-
-  const agent = () => host.show(UNIT, "MainPID");
-  const slots = async () => Object.values((await json<HostStatus>("slotctl status")).slots) as SlotStatus[];
-  const pids = async () => (await json<WorkerStatus[]>("slotctl workers")).map(({ pid }) => pid).sort();
-
-  const untilServing = (before: string) =>
-    until(
-      "another agent has both slots serving",
-      async () => {
-        const pid = await agent();
-        if (pid === before || pid === "0" || (await host.show(UNIT, "ActiveState")) !== "active") return false;
-        return (await slots()).every(({ state, workers }) => state === "serving" && workers.ready === 1);
-      },
-      { everyMs: 100 },
-    );
 
   /** Asks the app in a slot. */
   async function ask(slot: string, path: string, body: string | Buffer = ""): Promise<Said> {
@@ -317,7 +289,7 @@ describe("the output of workers under systemd", () => {
   async function flooded(t: TestContext, rate: number, sizeOf: () => Promise<number>): Promise<number> {
     const script = fileURLToPath(new URL("../agent/output/support/latency.js", import.meta.url));
     const measure = (ms: number) =>
-      host.run([NODE, script, String(ms), ...Object.values(PORTS).map((port) => `http://127.0.0.1:${port}/`)]);
+      host.run([PACKAGED_NODE, script, String(ms), ...Object.values(PORTS).map((port) => `http://127.0.0.1:${port}/`)]);
     const begin = await ask("a", `/flood?ms=4000&bytes=400000000&rate=${rate}`);
     const since = performance.now();
     const measuring = measure(4_000);

@@ -2,27 +2,23 @@ import assert from "node:assert/strict";
 import { cpSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import type { HostStatus, SlotStatus, WorkerStatus } from "../../protocol/host-status.ts";
+import type { HostStatus } from "../../protocol/host-status.ts";
 import { repository } from "../support/release.ts";
 import { bootSystemd, type SystemdHost } from "../support/systemd/host.ts";
 import { buildPackage } from "../support/systemd/package.ts";
+import { packagedAgent, webConfiguration } from "../support/systemd/slotd.ts";
 import { until } from "../support/until.ts";
 
 /** The real agent under a real systemd, installed from the package: each test goes on where the one before it ended. */
 
 const UNIT = "slotd@web";
-const CONFIGURATION = `service = "web"
-host = "h1"
-bind = "127.0.0.1"
-app = { command = ["/usr/lib/slotd/bin/node", "server.mjs"], workers = 4 }
-health = { path = "/", interval_ms = 100 }
-readiness = { hold_ms = 50 }
-drain = { pause_ms = 50, timeout_ms = 2000, quiet_ms = 200 }
-`;
+const CONFIGURATION = webConfiguration({ command: "server.mjs", workers: 4 });
 /** Shorter than the unit's own, but longer than the agent's beat of 5 s. */
 const WATCHDOG = "[Service]\nWatchdogSec=8\n";
 
 let host: SystemdHost;
+const { json, agent, slots, pids, install, ...packaged } = packagedAgent(() => host, UNIT);
+const untilServing = (before: string) => packaged.untilServing(before, 2);
 
 describe("the packaged agent under systemd", () => {
   before(async () => {
@@ -40,34 +36,13 @@ describe("the packaged agent under systemd", () => {
     for (const [version, slot] of [
       ["1", "a"],
       ["2", "b"],
-    ]) {
+    ] as const) {
       await host.run(`slotd-controller publish web ${version} /srv/share/app.tar.gz`);
-      await host.run(`slotd-controller install web ${version} --slot ${slot} --host h1 --wait --timeout 20000`);
+      await install(version, slot);
     }
   });
 
   after(() => host?.close());
-
-  async function json<T>(command: string): Promise<T> {
-    const { stdout } = await host.run(`${command} --json`);
-    return JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "") as T;
-  }
-
-  const agent = () => host.show(UNIT, "MainPID");
-  const slots = async () => Object.values((await json<HostStatus>("slotctl status")).slots) as SlotStatus[];
-  const pids = async () => (await json<WorkerStatus[]>("slotctl workers")).map(({ pid }) => pid).sort();
-
-  /** Another agent runs, and both slots serve. */
-  const untilServing = (before: string) =>
-    until(
-      "another agent has both slots serving",
-      async () => {
-        const pid = await agent();
-        if (pid === before || pid === "0" || (await host.show(UNIT, "ActiveState")) !== "active") return false;
-        return (await slots()).every(({ state, workers }) => state === "serving" && workers.ready === 2);
-      },
-      { everyMs: 200 },
-    );
 
   /** Does something that ends the agent, and sees that the next one has the same workers, on the sockets that systemd kept. */
   async function keepsWorkers(end: (pid: string) => Promise<unknown>): Promise<void> {

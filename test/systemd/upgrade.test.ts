@@ -4,31 +4,25 @@ import { basename } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import type { HostStatus, WorkerStatus } from "../../protocol/host-status.ts";
+import type { HostStatus } from "../../protocol/host-status.ts";
 import { memberLeaseMs } from "../../protocol/member.ts";
 import { makeRelease, repository } from "../support/release.ts";
 import { bootSystemd, type SystemdHost } from "../support/systemd/host.ts";
 import type { LoadReport } from "../support/systemd/load.ts";
 import { buildPackage, packageVersion } from "../support/systemd/package.ts";
+import { PACKAGED_NODE, packagedAgent, webConfiguration } from "../support/systemd/slotd.ts";
 import { until } from "../support/until.ts";
 
 /** Agents that are replaced while two versions serve under load: by the package's upgrades, and by `systemctl restart`. */
 
 const UNIT = "slotd@web";
-const NODE = "/usr/lib/slotd/bin/node";
 const NEWER = `${packageVersion}+newer`;
 const NEWEST = `${packageVersion}+newest`;
 const VERSIONS = [packageVersion, NEWER, NEWEST];
-const CONFIGURATION = `service = "web"
-host = "h1"
-bind = "127.0.0.1"
-app = { command = ["${NODE}", "app.mjs"], workers = 4 }
-health = { path = "/", interval_ms = 100 }
-readiness = { hold_ms = 50 }
-drain = { pause_ms = 50, timeout_ms = 2000, quiet_ms = 200 }
-`;
+const CONFIGURATION = webConfiguration({ command: "app.mjs", workers: 4 });
 
 let host: SystemdHost;
+const { json, agent, pids, ...packaged } = packagedAgent(() => host, UNIT);
 let nats: string;
 
 describe("upgrades under load", () => {
@@ -48,7 +42,7 @@ describe("upgrades under load", () => {
     ] as const) {
       const { url } = await makeRelease(host.share, version, { app: "app.mjs" });
       await host.run(["slotd-controller", "publish", "web", version, `/srv/share/${basename(url)}`]);
-      await host.run(`slotd-controller install web ${version} --slot ${slot} --host h1 --wait --timeout 20000`);
+      await packaged.install(version, slot);
     }
   });
 
@@ -56,34 +50,19 @@ describe("upgrades under load", () => {
 
   const install = (version: string) => host.run(["dpkg", "-i", `/srv/slotd-${VERSIONS.indexOf(version)}.deb`]);
 
-  async function json<T>(command: string): Promise<T> {
-    const { stdout } = await host.run(`${command} --json`);
-    return JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "") as T;
-  }
-
-  const agent = () => host.show(UNIT, "MainPID");
-  const pids = async () => (await json<WorkerStatus[]>("slotctl workers")).map(({ pid }) => pid).sort((x, y) => x - y);
-
   /** Another agent runs, has the bus, and both slots serve. */
-  const untilServing = (before: string) =>
-    until(
-      "another agent has both slots serving",
-      async () => {
-        const pid = await agent();
-        if (pid === before || pid === "0") return null;
-        const status = await json<HostStatus>("slotctl status");
-        const ready = Object.values(status.slots).every(
-          ({ state, workers }) => state === "serving" && workers.ready === 2,
-        );
-        return ready && status.bus.connected ? status : null;
-      },
-      { everyMs: 200 },
-    );
+  const untilServing = async (before: string) => {
+    await packaged.untilServing(before, 2);
+    return until("it has the bus", async () => {
+      const status = await packaged.status();
+      return status.bus.connected ? status : null;
+    });
+  };
 
   /** Runs the load while something is done. @returns what the load saw */
   async function underLoad(work: () => Promise<void>): Promise<LoadReport> {
     const script = fileURLToPath(new URL("../support/systemd/load.js", import.meta.url));
-    const load: ChildProcess = host.spawn([NODE, script, "web", "h1", nats, "8000", "8001"]);
+    const load: ChildProcess = host.spawn([PACKAGED_NODE, script, "web", "h1", nats, "8000", "8001"]);
     const said: string[] = [];
     let wrong = "";
     load.stderr?.setEncoding("utf8").on("data", (text: string) => {
