@@ -1,5 +1,5 @@
 // restart: kill -9 of the agent again and again, under load and in the midst of installs, beside the same of PM2's daemon
-import { seededRandom } from "./support/random.ts";
+import { seededRandom } from "../../test/support/random.ts";
 import { table } from "./support/report.ts";
 import { killInInstalls } from "./support/restart/in-install.ts";
 import type { AgentKills, Kills } from "./support/restart/kills.ts";
