@@ -1,4 +1,4 @@
-// crash-install: kill -9 at every boundary between two steps, and at random moments, of installs and clean-ups: does each next start converge?
+// crash-install: kill -9 at every boundary and at random moments of installs and clean-ups; does each start converge?
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { type CrashReleases, converge, makeReady, makeReleases } from "../../test/support/crash-install/crash-store.ts";
@@ -56,8 +56,8 @@ async function atBoundaries(run: Run, directory: string): Promise<Outcomes> {
 }
 
 /**
- * A kill at any moment of a longer install, whole and delta by turns. First a step is drawn, then a moment in it: most of an install is
- * the writing of its files, and most of what can go wrong is not.
+ * A kill at any moment of a longer install, whole and delta by turns. First a step is drawn, then a moment in it: most
+ * of an install is the writing of its files, and most of what can go wrong is not.
  */
 async function atRandom(run: Run, directory: string, random: () => number): Promise<Outcomes> {
   const releases = await makeReleases(run, directory, MANY_FILES);

@@ -1,4 +1,4 @@
-// install: a release onto the disk, whole and as a delta, beside sha256sum and tar; what serves meanwhile, and the agent itself
+// install: a release onto the disk, whole and as a delta, beside sha256sum and tar; and what serves meanwhile
 import { join } from "node:path";
 import { packBoth } from "../../test/support/crash-install/packages.ts";
 import { contest, type Timed } from "./support/install/contest.ts";

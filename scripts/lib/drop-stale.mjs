@@ -1,4 +1,4 @@
-// Removes from dist/ what was compiled from a source that is not there any more: a test that was moved must not run twice.
+// Removes from dist/ what was compiled from a source that is gone: a test that was moved must not run twice.
 //   node scripts/lib/drop-stale.mjs [DIRECTORY]
 import { existsSync, readdirSync, rmdirSync, rmSync } from "node:fs";
 import { join } from "node:path";

@@ -1,6 +1,6 @@
-// Says whether node_modules has what package-lock.json names: ends with 0, or with 1 and the first package that differs on standard error.
+// Ends with 0 if node_modules has what package-lock.json names, otherwise with 1, and names the first difference.
 //   node scripts/lib/installed.mjs [DIRECTORY]
-// npm keeps a lock file of what it installed in node_modules; `npm ci` and `npm install` both write it. Runs before anything is built.
+// `npm ci` and `npm install` both leave a lock file of what they installed in node_modules. Runs before the build.
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 

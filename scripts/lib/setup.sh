@@ -40,8 +40,8 @@ need_commands() {
   [ "$status" = 0 ] || die "apt-get could not install ${missing[*]}; $hint"
 }
 
-# The npm packages that the lock file names. They are installed beside and moved into place whole, so that what is there stays
-# where the registry can't be reached.
+# Installs the npm packages in the lock file, unless they are there. They are installed beside node_modules and then
+# moved into place, so that node_modules stays as it was if the registry can't be reached.
 need_npm_packages() {
   local why staging
   if why=$(node scripts/lib/installed.mjs 2>&1); then return; fi

@@ -1,7 +1,10 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 
-/** The sources of all test files below a repository's top, sorted. What was compiled from a source that is gone is not among them. */
+/**
+ * The sources of all test files below a repository's top, sorted. What was compiled from a source that is gone is not
+ * among them.
+ */
 export function testFiles(top: string): string[] {
   return readdirSync(join(top, "test"), { recursive: true, encoding: "utf8" })
     .filter((path) => path.endsWith(".test.ts"))
@@ -42,8 +45,8 @@ export function importsOf(text: string): Import[] {
 }
 
 /**
- * Why a test is not quick: the first import, by it or by what it imports of test/ and scripts/, of something that serves, goes on or waits.
- * Null for a quick one. It says nothing of how long the product's own code takes.
+ * Why a test is not quick: the first import, by it or by what it imports of test/ and scripts/, of something that
+ * serves, goes on or waits. Null for a quick one. It says nothing of how long the product's own code takes.
  */
 export function whySlow(top: string, path: string, seen: Set<string> = new Set()): string | null {
   seen.add(path);

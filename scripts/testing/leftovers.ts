@@ -30,7 +30,10 @@ export interface Leftovers {
 /** Where a run's own things are named by its id. */
 const NAMED = ["/dev/shm", "/run/systemd/nspawn/propagate"];
 
-/** What a run left: processes by environment, working directory or cgroup; mounts; files in its directory; what is named by its id. */
+/**
+ * What a run left: processes by environment, working directory or cgroup; mounts; files in its directory; what is named
+ * by its id.
+ */
 export function findLeftovers({ id, directory }: TestRun): Leftovers {
   const inside = (path: string) => path.startsWith(`${directory}/`) || path.includes(`-${id}-`);
   const ownLine = new Set(ancestors());
@@ -85,7 +88,9 @@ export async function settledLeftovers(run: TestRun, withinMs = 5_000): Promise<
   }
 }
 
-/** Ends the processes of a run, by their pids, unmounts, and removes what it left. @returns what could not be removed */
+/**
+ * Ends the processes of a run, by their pids, unmounts, and removes what it left. @returns what could not be removed
+ */
 export async function clearLeftovers(
   run: TestRun,
   unmount: (path: string) => void,

@@ -1,5 +1,6 @@
 /**
- * Runs the test files with node:test, then looks for what they left behind. ./scripts/test has built everything, and checked the arguments.
+ * Runs the test files with node:test, then looks for what they left behind. ./scripts/test has built everything, and
+ * checked the arguments.
  *   node main.js [--quick] [--json] [WORD…]
  */
 import { execFileSync, spawn } from "node:child_process";
@@ -39,7 +40,10 @@ rmSync(run.directory, { recursive: true, force: true });
 rmSync(report, { force: true });
 process.exitCode = code === 0 && left.length > 0 ? 1 : code;
 
-/** @returns the exit code of the runner; SIGINT and SIGTERM are its to hear, and end it, so that what was left is looked for all the same */
+/**
+ * @returns the exit code of the runner; SIGINT and SIGTERM are its to hear, and end it, so that what was left is looked
+ * for all the same
+ */
 async function runTests(paths: string[]): Promise<number> {
   const runner = [
     ...["--test", `--test-concurrency=${availableParallelism() + 1}`],

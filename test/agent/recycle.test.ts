@@ -17,7 +17,10 @@ describe("workers that are due to be replaced", () => {
 
   const held = (settings?: object) => heldWorkers(hosts, settings);
   const recycling = (worker?: number) => recyclingWorkers(hosts, worker);
-  /** Looks at the slot again and again until told to stop; returns the fewest that were ready and the most processes that ran. */
+  /**
+   * Looks at the slot again and again until told to stop; returns the fewest that were ready and the most processes
+   * that ran.
+   */
   const watching = ({ host }: OrderedHost) => {
     const seen = { fewest: Number.POSITIVE_INFINITY, most: 0, looks: 0 };
     let over = false;

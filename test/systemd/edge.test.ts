@@ -8,7 +8,10 @@ import { buildPackage } from "../support/systemd/package.ts";
 import { PACKAGED_NODE, webConfiguration } from "../support/systemd/slotd.ts";
 import { until } from "../support/until.ts";
 
-/** The packaged slotd-edge under its unit, on a host with an agent that serves: each test goes on where the one before it ended. */
+/**
+ * The packaged slotd-edge under its unit, on a host with an agent that serves: each test goes on where the one before
+ * it ended.
+ */
 
 const UNIT = "slotd-edge@web";
 const STATE = "/var/lib/slotd-edge/web";

@@ -8,7 +8,9 @@ import { buildPackage, packageVersion } from "../support/systemd/package.ts";
 import { PACKAGED_NODE, webConfiguration } from "../support/systemd/slotd.ts";
 import { until } from "../support/until.ts";
 
-/** A host's life with the package, from its installation to the purge: each test goes on where the one before it ended. */
+/**
+ * A host's life with the package, from its installation to the purge: each test goes on where the one before it ended.
+ */
 
 const NEWER = `${packageVersion}+newer`;
 

@@ -12,7 +12,10 @@ import { jsonOf } from "../support/systemd/slotd.ts";
 import { bootUml, type UmlMachine } from "../support/uml/machine.ts";
 import { until } from "../support/until.ts";
 
-/** The package under a real systemd and real cgroup v2 controllers. Each test of the agent goes on where the one before it ended. */
+/**
+ * The package under a real systemd and real cgroup v2 controllers. Each test of the agent goes on where the one before
+ * it ended.
+ */
 
 const UNIT = "slotd@web";
 const APP = `command = ["/usr/lib/slotd/bin/node", "server.mjs"], workers = 4`;

@@ -285,7 +285,10 @@ describe("the output of workers under systemd", () => {
     assert.equal((await ask("a", "/write", "nobody hears it\n")).errors, 0);
   });
 
-  /** Slot a's worker writes so many bytes in a second, or as fast as it can; meanwhile both slots are asked, and the agent. @returns the largest size */
+  /**
+   * Slot a's worker writes so many bytes in a second, or as fast as it can; meanwhile both slots are asked, and the
+   * agent. @returns the largest size
+   */
   async function flooded(t: TestContext, rate: number, sizeOf: () => Promise<number>): Promise<number> {
     const script = fileURLToPath(new URL("../agent/output/support/latency.js", import.meta.url));
     const measure = (ms: number) =>

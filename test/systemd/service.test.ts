@@ -44,7 +44,10 @@ describe("the packaged agent under systemd", () => {
 
   after(() => host?.close());
 
-  /** Does something that ends the agent, and sees that the next one has the same workers, on the sockets that systemd kept. */
+  /**
+   * Does something that ends the agent, and sees that the next one has the same workers, on the sockets that systemd
+   * kept.
+   */
   async function keepsWorkers(end: (pid: string) => Promise<unknown>): Promise<void> {
     const before = { agent: await agent(), workers: await pids() };
     assert.equal(before.workers.length, 4);

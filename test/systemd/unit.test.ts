@@ -6,8 +6,8 @@ import { bootSystemd, type SystemdHost } from "../support/systemd/host.ts";
 import { until } from "../support/until.ts";
 
 /**
- * The unit alone: what systemd does to an agent and its workers when it is told to. The agent is a stand-in, so that a test fails for
- * the unit's reasons only.
+ * The unit alone: what systemd does to an agent and its workers when it is told to. The agent is a stand-in, so that a
+ * test fails for the unit's reasons only.
  */
 
 const UNIT = "slotd@web";

@@ -13,7 +13,9 @@ import { buildPackage, packageVersion } from "../support/systemd/package.ts";
 import { PACKAGED_NODE, packagedAgent, webConfiguration } from "../support/systemd/slotd.ts";
 import { until } from "../support/until.ts";
 
-/** Agents that are replaced while two versions serve under load: by the package's upgrades, and by `systemctl restart`. */
+/**
+ * Agents that are replaced while two versions serve under load: by the package's upgrades, and by `systemctl restart`.
+ */
 
 const UNIT = "slotd@web";
 const NEWER = `${packageVersion}+newer`;

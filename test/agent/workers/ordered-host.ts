@@ -133,8 +133,8 @@ export class OrderedHost {
 }
 
 /**
- * Hangs the first of three workers in slot a, under load: it is ended for that reason, by that signal, and replaced; the others stay, and
- * no request fails.
+ * Hangs the first of three workers in slot a, under load: it is ended for that reason, by that signal, and replaced;
+ * the others stay, and no request fails.
  */
 export async function replacesHungWorker(
   hosts: Hosts,

@@ -328,8 +328,8 @@ export class Host {
   async close(): Promise<void> {
     await this.nc?.close();
     await this.endAgent("SIGKILL");
-    // The workers outlive the agent: end them by the token that only they carry, and see that they are gone. What a worker started
-    // without its environment is still at work in a release of this host.
+    // The workers outlive the agent: end them by the token that only they carry, and see that they are gone. What a
+    // worker started without its environment is still at work in a release of this host.
     const left = () => [...leftProcesses(this.state), ...pidsAtWorkIn(this.directory)];
     const none = () => {
       for (const pid of left()) kill(pid);

@@ -6,7 +6,9 @@ import { type NatsServer, startNats } from "../nats/server.ts";
 import { until } from "../until.ts";
 import { Host, type HostOptions, pidsAtWorkIn, pidsWithEnvironment, type Settings } from "./host.ts";
 
-/** A bus for a `describe`, and hosts on it that are closed after each test, which must then have left no process behind. */
+/**
+ * A bus for a `describe`, and hosts on it that are closed after each test, which must then have left no process behind.
+ */
 export interface Hosts {
   readonly nats: NatsServer;
   /** A host whose agent answers, and has the bus. */

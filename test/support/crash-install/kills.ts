@@ -52,7 +52,10 @@ export class Kills {
   }
 }
 
-/** All calls by which an undisturbed install and clean-up change the store, in their order: `main:N name` or `thread:N name`. */
+/**
+ * All calls by which an undisturbed install and clean-up change the store, in their order: `main:N name` or `thread:N
+ * name`.
+ */
 export async function listBoundaries(owner: Owner, store: string, release: Release, log: string): Promise<string[]> {
   await undisturbed(await spawnChild(owner, store, release, { CRASH_LOG: log }));
   return readFileSync(log, "utf8").trim().split("\n");

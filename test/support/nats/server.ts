@@ -32,7 +32,10 @@ process.once("exit", () => {
 
 class PortTaken extends Error {}
 
-/** Starts a nats-server. Without `port` it takes a free one; without `storeDir` it keeps its store in a directory that `stop` removes. */
+/**
+ * Starts a nats-server. Without `port` it takes a free one; without `storeDir` it keeps its store in a directory that
+ * `stop` removes.
+ */
 export async function startNats(opts: { port?: number; storeDir?: string } = {}): Promise<NatsServer> {
   const storeDir = opts.storeDir ?? (await mkdtemp(join(tmpdir(), "slotd-nats-")));
   const discard = async () => {

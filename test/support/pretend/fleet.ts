@@ -29,12 +29,15 @@ export interface PretendOptions {
 }
 
 const HEARTBEAT_MS = 5000;
-/** After a hint the stream may still answer with the value before: with several replicas a put is heard before it is taken. */
+/**
+ * After a hint the stream may still answer with the value before: with several replicas a put is heard before it is
+ * taken.
+ */
 const LATE_MS = [0, 50, 250, 1000, 3000];
 
 /**
- * A fleet that speaks the real protocol and has no workers: hosts that take orders, report and register, and edges that acknowledge. One
- * process, one connection per some hundred hosts, one subscription for all orders.
+ * A fleet that speaks the real protocol and has no workers: hosts that take orders, report and register, and edges that
+ * acknowledge. One process, one connection per some hundred hosts, one subscription for all orders.
  */
 export class PretendFleet {
   readonly hosts = new Map<string, PretendHost>();

@@ -51,8 +51,8 @@ const ENVIRONMENT = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin", "
 let hosts = 0;
 
 /**
- * Boots a real systemd as PID 1, and waits until it has started what it starts. `close()` is the caller's duty, also after a failure;
- * when the process itself is killed, its hosts end and are removed by themselves.
+ * Boots a real systemd as PID 1, and waits until it has started what it starts. `close()` is the caller's duty, also
+ * after a failure; when the process itself is killed, its hosts end and are removed by themselves.
  */
 export async function bootSystemd(options: SystemdHostOptions = {}): Promise<SystemdHost> {
   sweep();
@@ -68,8 +68,9 @@ export async function bootSystemd(options: SystemdHostOptions = {}): Promise<Sys
 }
 
 /**
- * A host with a systemd of its own, as PID 1 of a systemd-nspawn container: own /etc, /var, /run, network and PIDs; this machine's
- * /usr and package database under a layer of its own, so that `dpkg -i` works and changes nothing out here.
+ * A host with a systemd of its own, as PID 1 of a systemd-nspawn container: own /etc, /var, /run, network and PIDs;
+ * this machine's /usr and package database under a layer of its own, so that `dpkg -i` works and changes nothing out
+ * here.
  */
 export class SystemdHost {
   readonly directory: string;
@@ -85,7 +86,9 @@ export class SystemdHost {
     this.tree = makeTree(this.directory);
   }
 
-  /** `/` of the host as a path out here, without what is mounted into it (/usr, /tmp, /run). It stays from boot to boot. */
+  /**
+   * `/` of the host as a path out here, without what is mounted into it (/usr, /tmp, /run). It stays from boot to boot.
+   */
   get root(): string {
     return this.tree.root;
   }
@@ -223,7 +226,10 @@ export class SystemdHost {
     }
   }
 
-  /** Starts a nats-server with JetStream inside, as a unit that a reboot does not bring back. @returns its URL, for use inside */
+  /**
+   * Starts a nats-server with JetStream inside, as a unit that a reboot does not bring back. @returns its URL, for use
+   * inside
+   */
   async startNats(port = 4222): Promise<string> {
     const server = `nats-server -js -sd /var/lib/nats -a 127.0.0.1 -p ${port}`;
     await this.run(`command -v nats-server >/dev/null || { echo "run apt-get install nats-server" >&2; exit 127; }

@@ -12,7 +12,10 @@ import type { HostTree } from "./root.ts";
 /** What systemd as PID 1 takes for "power off" (systemd(1)). Node knows real-time signals by number only. */
 const POWER_OFF = 34 + 4;
 
-/** What a host of its own lets programs do and nspawn does not: systemd's device filters, and sockets from other processes. */
+/**
+ * What a host of its own lets programs do and nspawn does not: systemd's device filters, and sockets from other
+ * processes.
+ */
 const CALLS = "bpf pidfd_getfd";
 
 const GUARD = join(repository, "test/support/systemd/guard.sh");

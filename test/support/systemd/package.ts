@@ -16,8 +16,8 @@ const cache = join(repository, ".cache/package/debs");
 const KEPT_MS = 15 * 60_000;
 
 /**
- * slotd's .deb, of the version in package.json or of another one. It is built once for as long as its sources are the same, by whichever
- * test file comes first; the others wait.
+ * slotd's .deb, of the version in package.json or of another one. It is built once for as long as its sources are the
+ * same, by whichever test file comes first; the others wait.
  * @returns its path
  */
 export async function buildPackage(version = packageVersion): Promise<string> {

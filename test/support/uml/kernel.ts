@@ -11,7 +11,10 @@ import type { GuestTree } from "./guest.ts";
 
 const SMALL_XSTATE = join(repository, "test/support/uml/small-xstate.c");
 
-/** Runs in a PID and a mount namespace of its own: no process outlives its first one, and no mount outlives its processes. */
+/**
+ * Runs in a PID and a mount namespace of its own: no process outlives its first one, and no mount outlives its
+ * processes.
+ */
 const MACHINE = `
 directory=$1 root=$2; shift 2
 mount -t overlay overlay -o "lowerdir=/usr,upperdir=$directory/usr,workdir=$directory/work" "$root/usr" &&
@@ -22,8 +25,8 @@ exit $?
 `;
 
 /**
- * Started with SIGTERM as parent-death signal, it is what removes the directory of a machine whose test process was killed. SIGTERM ends
- * all that there is of the machine at once.
+ * Started with SIGTERM as parent-death signal, it is what removes the directory of a machine whose test process was
+ * killed. SIGTERM ends all that there is of the machine at once.
  */
 const GUARD = `
 machine=$1 directory=$2; shift

@@ -17,7 +17,10 @@ export interface UmlOptions {
   prepare?: (machine: UmlMachine) => void | Promise<void>;
 }
 
-/** In memory: the machine's only processor stands still in each call to the file system out here, and a busy disk takes seconds for an fsync. */
+/**
+ * In memory: the machine's only processor stands still in each call to the file system out here, and a busy disk takes
+ * seconds for an fsync.
+ */
 const MACHINES = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 const ANSWERS_WITHIN_MS = 10_000;
 const NAME = "slotd-uml";
@@ -25,9 +28,9 @@ const NAME = "slotd-uml";
 let machines = 0;
 
 /**
- * Boots a kernel of its own with systemd as PID 1, where cgroup v2 has every controller, and waits until all that boots has come up or
- * failed. `close()` is the caller's duty, also after a failure; when the process itself is killed, its machines end and are removed by
- * themselves.
+ * Boots a kernel of its own with systemd as PID 1, where cgroup v2 has every controller, and waits until all that boots
+ * has come up or failed. `close()` is the caller's duty, also after a failure; when the process itself is killed, its
+ * machines end and are removed by themselves.
  */
 export async function bootUml(options: UmlOptions = {}): Promise<UmlMachine> {
   sweep();
@@ -43,8 +46,8 @@ export async function bootUml(options: UmlOptions = {}): Promise<UmlMachine> {
 }
 
 /**
- * A machine with a kernel of its own, which is a process out here (user-mode Linux): own /etc, /var, network and PIDs; this machine's
- * /usr under a layer of its own. It has one processor, and Node takes a second to start on it.
+ * A machine with a kernel of its own, which is a process out here (user-mode Linux): own /etc, /var, network and PIDs;
+ * this machine's /usr under a layer of its own. It has one processor, and Node takes a second to start on it.
  */
 export class UmlMachine {
   readonly directory: string;
@@ -142,7 +145,10 @@ export class UmlMachine {
     return (await this.run(["journalctl", "--no-pager", "--quiet", "--output=short-precise", "--unit", unit])).stdout;
   }
 
-  /** Starts a nats-server with JetStream inside, as a unit; in memory it would find too little room. @returns its URL, for use inside */
+  /**
+   * Starts a nats-server with JetStream inside, as a unit; in memory it would find too little room. @returns its URL,
+   * for use inside
+   */
   async startNats(port = 4222): Promise<string> {
     const server = `nats-server -js -sd /var/lib/nats -a 127.0.0.1 -p ${port}`;
     await this.run(`command -v nats-server >/dev/null || { echo "run apt-get install nats-server" >&2; exit 127; }

@@ -8,7 +8,10 @@ import { buckets, keys } from "../../../../protocol/subjects.ts";
 import { until } from "../../../../test/support/until.ts";
 import type { Run } from "../run.ts";
 
-/** Something that the bus stored, and when: by the server's own clock, so that it is nobody's event loop that is measured. */
+/**
+ * Something that the bus stored, and when: by the server's own clock, so that it is nobody's event loop that is
+ * measured.
+ */
 export interface Stored<T> {
   atMs: number;
   revision: number;

@@ -15,7 +15,10 @@ export const EDGES = ["varnish", "haproxy"] as const;
 /** What an asset's address names its version by, in the example app. */
 const naming = { header: "X-App-Version", query: "v", cookie: null };
 
-/** How a version was brought to the fleet: what the two verbs took, and when the first of them ran, by the system's clock. */
+/**
+ * How a version was brought to the fleet: what the two verbs took, and when the first of them ran, by the system's
+ * clock.
+ */
 export interface Deployed {
   prepare: VerbResult;
   promote: VerbResult;

@@ -28,7 +28,10 @@ export interface InAgent {
   rssMb: { before: number; highest: number };
 }
 
-/** Installs a release into one slot of a real host again and again, while the other slot serves; in turn with tar, which does as it likes. */
+/**
+ * Installs a release into one slot of a real host again and again, while the other slot serves; in turn with tar, which
+ * does as it likes.
+ */
 export async function installInAgent(run: Run, directory: string, release: Release, rounds: number): Promise<InAgent> {
   const file = join(directory, "loop-delay.json");
   const module = new URL("./loop-delay.js", import.meta.url);

@@ -14,7 +14,9 @@ export async function replaceAgent(run: Run, host: Host): Promise<number> {
   return began;
 }
 
-/** Waits until the control socket answers: by then all workers have been taken over, and nobody knows yet how they are. */
+/**
+ * Waits until the control socket answers: by then all workers have been taken over, and nobody knows yet how they are.
+ */
 export async function untilAnswering(host: Host): Promise<void> {
   await until("the agent answers", () => host.status(), { everyMs: 5 });
 }

@@ -1,5 +1,6 @@
 /**
- * Two clients for each address send one request after another for a while; a program too, for use inside of a booted host:
+ * Two clients for each address send one request after another for a while; a program too, for use inside of a booted
+ * host:
  *   node latency.js MILLISECONDS URL…
  */
 import { Agent, get } from "node:http";

@@ -6,7 +6,10 @@ import { Kills, listBoundaries } from "../../../support/crash-install/kills.ts";
 import type { Owner } from "../../../support/crash-install/owner.ts";
 import { useScratch } from "../support/scratch.ts";
 
-/** Few files, so that the kills fall upon every step of an install and of the clean-up after it. The benchmark crash-install takes all. */
+/**
+ * Few files, so that the kills fall upon every step of an install and of the clean-up after it. The benchmark
+ * crash-install takes all.
+ */
 const FILES = 12;
 const KILLS = 10;
 

@@ -15,7 +15,10 @@ const scratch = useScratch();
 const CHILD = fileURLToPath(new URL("../support/install-child.js", import.meta.url));
 const KILLS = 12;
 
-/** Installs a release in a process of its own, and says how long that took from its beginning, unless it was killed so long after that. */
+/**
+ * Installs a release in a process of its own, and says how long that took from its beginning, unless it was killed so
+ * long after that.
+ */
 async function installIn(release: Release, killAfterMs?: number): Promise<number> {
   const child = spawn(process.execPath, [CHILD, scratch.dir, JSON.stringify(release), "never"], {
     stdio: ["ignore", "pipe", "inherit"],
