@@ -10,13 +10,6 @@ case "$arch" in
   *) die "no package can be built for $arch: there is no Node ${NODE%%.*} for it on npm" ;;
 esac
 
-# Installs the dependencies in the lock file. Unlike need_build it compiles nothing: esbuild reads the sources.
-need_packages() {
-  [ -d node_modules/koffi ] && return
-  say "installing npm packages …"
-  npm ci --no-audit --no-fund --loglevel=error >&2
-}
-
 # Finds esbuild and the runtime in node_modules, otherwise in .cache/package, which is filled once.
 need_tools() {
   local name

@@ -2,9 +2,9 @@ import { readFileSync } from "node:fs";
 
 /**
  * Prints documents as the man page of a configuration, in man(7), so that the reference is written only once.
- * Arguments: the page, the version, the files. Understands the Markdown in these files: headings, paragraphs, lists, indented code and
- * tables. The sections of the first file become the page's sections. The title of every other file becomes a section, and that file's
- * sections its subsections.
+ * Arguments: the page, the version, the files. Understands the Markdown in these files: headings, paragraphs, lists,
+ * indented code and tables. The sections of the first file become the page's sections. The title of every other file
+ * becomes a section, and that file's sections its subsections.
  */
 const [page = "", version = "", ...files] = process.argv.slice(2);
 

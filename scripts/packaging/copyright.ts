@@ -2,8 +2,9 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 /**
- * Prints the package's copyright file in Debian's machine-readable format: slotd's own license, and that of each npm package in a bundle.
- * Arguments: the runtime's directory, packages that are not bundled, as `+DIR`, and esbuild's metafiles.
+ * Prints the package's copyright file in Debian's machine-readable format: slotd's own license, and that of each npm
+ * package in a bundle. Arguments: the runtime's directory, packages that are not bundled, as `+DIR`, and esbuild's
+ * metafiles.
  */
 const [runtime = "", ...rest] = process.argv.slice(2);
 

@@ -36,7 +36,7 @@ describe("an edge without its bus", () => {
     }
     await nats.restart();
     const routes = await members.routes({ epoch: 3, default: "A", serving: ["A"] });
-    const status = await edge.untilAcknowledged({ routes }, 20_000);
+    const status = await edge.untilAcknowledged({ routes });
     assert.deepEqual([status.serving, status.problems], [["A"], []]);
     assert.deepEqual(await routed(), ["A", "A"]);
   });
@@ -98,7 +98,7 @@ describe("an edge without its bus", () => {
     const members = await fleet.members(nats.url);
     await members.member(await fleet.backend("A", "h1"));
     const routes = await members.routes({ default: "A", serving: ["A"] });
-    await edge.untilAcknowledged({ routes }, 20_000);
+    await edge.untilAcknowledged({ routes });
     await until("it routes", async () => (await ask(edge.url)).version === "A");
   });
 });

@@ -54,7 +54,8 @@ export class Worker {
       // Null where it ended at once: the exit is on its way, and nothing will be signalled.
       const identity = identify(pid) ?? { pid, startTime: -1, bootId: "" };
       const worker = new Worker(number, spec.version, identity, Date.now(), false);
-      Object.assign(worker, { signs, cgroup });
+      worker.notify = signs;
+      worker.cgroup = cgroup;
       void exited.then(({ code, signal }) => worker.ended(code, signal, "crashed"));
       signs?.handedOver();
       return worker;

@@ -12,7 +12,7 @@ import { type Routes, routesSchema } from "../../../protocol/routes.ts";
 import { buckets, keys } from "../../../protocol/subjects.ts";
 import { type NatsServer, startNats } from "../../support/nats/server.ts";
 import { PretendFleet, type PretendOptions } from "../../support/pretend/fleet.ts";
-import { until as untilSoon } from "../../support/until.ts";
+import { until } from "../../support/until.ts";
 import { type Ended, endAll, type Running, start } from "../cli.ts";
 import { connectTo } from "../fake-host.ts";
 
@@ -20,10 +20,6 @@ export const VERSIONS = ["A", "B", "C", "D"];
 
 /** Long enough for a busy machine, and no wait for ever. */
 const WAVE_MS = "60000";
-
-/** Waits as `untilSoon` does, with patience for a machine that is busy with other tests. */
-export const until: typeof untilSoon = (what, look, { timeoutMs = 60_000, ...rest } = {}) =>
-  untilSoon(what, look, { timeoutMs, ...rest });
 
 type Fleet = Omit<PretendOptions, "servers" | "service">;
 

@@ -9,7 +9,10 @@ export interface ConfiguredNats {
   stop(): Promise<void>;
 }
 
-/** A real nats-server with a configuration of its own: users, no JetStream, … `$STORE` in it becomes a directory that `stop` removes. */
+/**
+ * A real nats-server with a configuration of its own: users, no JetStream, … `$STORE` in it becomes a directory that
+ * `stop` removes.
+ */
 export async function startNatsWith(
   port: number,
   configuration: string,

@@ -6,11 +6,15 @@ import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Duplex } from "node:stream";
 import { repository } from "../release.ts";
+import { runEnvironment } from "../run.ts";
 import type { GuestTree } from "./guest.ts";
 
 const SMALL_XSTATE = join(repository, "test/support/uml/small-xstate.c");
 
-/** Runs in a PID and a mount namespace of its own: no process outlives its first one, and no mount outlives its processes. */
+/**
+ * Runs in a PID and a mount namespace of its own: no process outlives its first one, and no mount outlives its
+ * processes.
+ */
 const MACHINE = `
 directory=$1 root=$2; shift 2
 mount -t overlay overlay -o "lowerdir=/usr,upperdir=$directory/usr,workdir=$directory/work" "$root/usr" &&
@@ -21,8 +25,8 @@ exit $?
 `;
 
 /**
- * Started with SIGTERM as parent-death signal, it is what removes the directory of a machine whose test process was killed. SIGTERM ends
- * all that there is of the machine at once.
+ * Started with SIGTERM as parent-death signal, it is what removes the directory of a machine whose test process was
+ * killed. SIGTERM ends all that there is of the machine at once.
  */
 const GUARD = `
 machine=$1 directory=$2; shift
@@ -64,7 +68,11 @@ export class Kernel {
     this.guard = spawn("setpriv", [...guard, ...options], {
       stdio: ["ignore", out, out, "pipe"],
       // Where the machine's memory is a file.
-      env: { PATH: `${process.env.PATH}:/usr/sbin`, TMPDIR: existsSync("/dev/shm") ? "/dev/shm" : tmpdir() },
+      env: {
+        ...runEnvironment,
+        PATH: `${process.env.PATH}:/usr/sbin`,
+        TMPDIR: existsSync("/dev/shm") ? "/dev/shm" : tmpdir(),
+      },
     });
     closeSync(out);
     this.ended = once(this.guard, "exit");

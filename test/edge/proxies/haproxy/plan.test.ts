@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, it } from "node:test";
 import fc from "fast-check";
 import { ProxyRejectedError } from "../../../../edge/proxies/contract.ts";
 import { type Plan, planTable } from "../../../../edge/proxies/haproxy/plan.ts";
@@ -72,7 +72,7 @@ function haproxyAnswers(running: Running, named: string | null) {
 }
 
 describe("the plan of a table", () => {
-  test("HAProxy then answers as the table says, and nothing is left to do", () => {
+  it("HAProxy then answers as the table says, and nothing is left to do", () => {
     fc.assert(
       fc.property(fc.array(randomTable, { minLength: 1, maxLength: 6 }), (tables) => {
         const running = empty(8, 5);
@@ -91,7 +91,7 @@ describe("the plan of a table", () => {
     );
   });
 
-  test("at every command every request is answered as before or as it will be, and by a place that has a server", () => {
+  it("at every command every request is answered as before or as it will be, and by a place that has a server", () => {
     fc.assert(
       fc.property(randomTable, randomTable, fc.integer({ min: 4, max: 6 }), (first, wanted, servers) => {
         const running = empty(8, servers);
@@ -115,7 +115,7 @@ describe("the plan of a table", () => {
     );
   });
 
-  test("a version gets the place that has been out of use for longest", () => {
+  it("a version gets the place that has been out of use for longest", () => {
     const running = empty(4, 1);
     for (const [p, age] of [3, 50, 7, 9].entries())
       for (const server of running.places.get(`v${p}`) ?? []) server.unchangedS = age;
@@ -124,7 +124,7 @@ describe("the plan of a table", () => {
     assert.equal(planTable(running, table).routes?.get("A"), "v1/A");
   });
 
-  test("shares stay as they are where a weight is over HAProxy's highest, and nobody gets none", () => {
+  it("shares stay as they are where a weight is over HAProxy's highest, and nobody gets none", () => {
     const endpoints = [512, 256, 1].map((weight, i) => ({
       id: `prod.h${i}.a`,
       address: "10.0.0.1",
@@ -142,7 +142,7 @@ describe("the plan of a table", () => {
     );
   });
 
-  test("too few places are refused with the number that would do", () => {
+  it("too few places are refused with the number that would do", () => {
     const running = empty(2, 1);
     const endpoints = [{ id: "prod.h.a", address: "10.0.0.1", port: 80, weight: 1 }];
     const of = (...versions: string[]) => ({

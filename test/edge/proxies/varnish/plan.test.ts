@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, it } from "node:test";
 import fc from "fast-check";
 import { isSettled, nearest, planHealth } from "../../../../edge/proxies/varnish/plan.ts";
 import {
@@ -39,7 +39,7 @@ function settle(sick: Set<string>, changes: ReturnType<typeof planHealth>, look:
 }
 
 describe("a change by health alone", () => {
-  test("where it is exact, the VCL answers as the table says, through any number of tables", () => {
+  it("where it is exact, the VCL answers as the table says, through any number of tables", () => {
     fc.assert(
       fc.property(fc.array(randomTable, { minLength: 2, maxLength: 6 }), ([compiled, ...tables]) => {
         if (!compiled) return;
@@ -62,7 +62,7 @@ describe("a change by health alone", () => {
     );
   });
 
-  test("on the way every request is answered as it was before or as it will be, and nobody loses what both tables have", () => {
+  it("on the way every request is answered as it was before or as it will be, and nobody loses what both tables have", () => {
     fc.assert(
       fc.property(randomTable, randomTable, randomTable, (compiled, first, wanted) => {
         const sick = new Set<string>();
@@ -85,7 +85,7 @@ describe("a change by health alone", () => {
     );
   });
 
-  test("a version that goes keeps its endpoints: a request that it was chosen for a moment before is still served", () => {
+  it("a version that goes keeps its endpoints: a request that it was chosen for a moment before is still served", () => {
     fc.assert(
       fc.property(randomTable, randomTable, (compiled, wanted) => {
         const stays = new Set(served(wanted).map(({ version }) => version));
@@ -100,7 +100,7 @@ describe("a change by health alone", () => {
     );
   });
 
-  test("a table that the VCL was made from is settled; one with another weight is exact, and not settled", () => {
+  it("a table that the VCL was made from is settled; one with another weight is exact, and not settled", () => {
     fc.assert(
       fc.property(randomTable, (table) => {
         assert.ok(isSettled(table, table));

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { isIP } from "node:net";
-import { describe, test } from "node:test";
+import { describe, it } from "node:test";
 import fc from "fast-check";
 import { ProxyRejectedError } from "../../../../edge/proxies/contract.ts";
 import { quoted } from "../../../../edge/proxies/varnish/cli.ts";
@@ -59,7 +59,7 @@ const hostile = [
 ];
 
 describe("the VCL of a table", () => {
-  test("hostile versions, ids and addresses are refused by the name of their field", () => {
+  it("hostile versions, ids and addresses are refused by the name of their field", () => {
     for (const text of hostile) {
       for (const [field, change] of [
         ["versions[0].version", { version: text }],
@@ -83,7 +83,7 @@ describe("the VCL of a table", () => {
     assert.throws(() => renderVcl({ ...table(), fallback: "A\n" }, naming, settings), ProxyRejectedError);
   });
 
-  test("whatever a version is, either it is refused or it stands between two quotes and nowhere else", () => {
+  it("whatever a version is, either it is refused or it stands between two quotes and nowhere else", () => {
     const plain = render({ version: "PLAIN" });
     fc.assert(
       fc.property(
@@ -98,7 +98,7 @@ describe("the VCL of a table", () => {
     );
   });
 
-  test("whatever an address is, either it is refused or it is an IP address", () => {
+  it("whatever an address is, either it is refused or it is an IP address", () => {
     fc.assert(
       fc.property(fc.oneof(fc.string({ unit: "binary" }), fc.ipV4(), fc.ipV6()), (address) => {
         if (isIP(address) !== 0) assert.ok(render({ address }).includes(`.host = "${address}"`));
@@ -108,12 +108,12 @@ describe("the VCL of a table", () => {
     );
   });
 
-  test("the same table gives the same text, and an endpoint of a version that nobody names is not left out", () => {
+  it("the same table gives the same text, and an endpoint of a version that nobody names is not left out", () => {
     assert.equal(render({}), render({}));
     assert.ok(render({}).includes('backend b0_0 { .host = "127.0.0.1"; .port = "8000";'));
   });
 
-  test("a word of a command is one word of one line, whatever is in it", () => {
+  it("a word of a command is one word of one line, whatever is in it", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary" }), (word) => {
         const text = quoted(word);

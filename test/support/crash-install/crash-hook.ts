@@ -1,7 +1,7 @@
 /**
- * Imported into a process, and into each of its threads, before all else: ends the process by SIGKILL just before one of its calls that
- * change the store. Each state of the disk that a kill can leave between two calls is the one before some call.
- * CRASH_DIRECTORY: the store. CRASH_AT: `main:N` or `thread:N`, the call's number in its thread, from 1.
+ * Imported into a process, and into each of its threads, before all else: ends the process by SIGKILL just before one
+ * of its calls that change the store. Each state of the disk that a kill can leave between two calls is the one before
+ * some call. CRASH_DIRECTORY: the store. CRASH_AT: `main:N` or `thread:N`, the call's number in its thread, from 1.
  * CRASH_LOG in its place: a file that all calls are written to, as `main:N name`.
  */
 import fs from "node:fs";

@@ -1,14 +1,14 @@
 import { readdirSync, readlinkSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { manifestName } from "../../../../agent/releases/manifest-file.ts";
-import { audit } from "../../../../agent/releases/store/audit.ts";
-import { CleanUp } from "../../../../agent/releases/store/clean-up.ts";
-import { installedReleases } from "../../../../agent/releases/store/inventory.ts";
-import type { ReleaseStore } from "../../../../agent/releases/store/store.ts";
-import type { Release } from "../../../../protocol/release.ts";
+import { manifestName } from "../../../agent/releases/manifest-file.ts";
+import { audit } from "../../../agent/releases/store/audit.ts";
+import { CleanUp } from "../../../agent/releases/store/clean-up.ts";
+import { installedReleases } from "../../../agent/releases/store/inventory.ts";
+import type { ReleaseStore } from "../../../agent/releases/store/store.ts";
+import type { Release } from "../../../protocol/release.ts";
 import { seededRandom } from "../random.ts";
-import type { Run } from "../run.ts";
+import type { Owner } from "./owner.ts";
 import { installTimed, openStore, packBoth, storeAt } from "./packages.ts";
 
 const FILES_PER_DIRECTORY = 50;
@@ -35,11 +35,11 @@ export function cleanUpOf(store: ReleaseStore): CleanUp {
 }
 
 /** Three versions of an app of so many files, of which one in ten differs. */
-export async function makeReleases(run: Run, directory: string, files: number): Promise<CrashReleases> {
+export async function makeReleases(owner: Owner, directory: string, files: number): Promise<CrashReleases> {
   const packed = async (version: string, bases: Parameters<typeof packBoth>[4]) => {
     const tree = join(directory, `${version}-tree`);
     await writeApp(tree, version, files);
-    return packBoth(run, tree, join(directory, "archives"), version, bases);
+    return packBoth(owner, tree, join(directory, "archives"), version, bases);
   };
   const base = await packed("base", []);
   const next = (await packed("next", [base.manifest])).releases.gz;

@@ -1,11 +1,11 @@
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { pack } from "../../../../agent/pack/pack.ts";
-import { type ReleaseBounds, ReleaseStore } from "../../../../agent/releases/store/store.ts";
-import type { Manifest } from "../../../../protocol/manifest.ts";
-import { type ArchiveFormat, toRelease } from "../../../../protocol/package.ts";
-import type { Release } from "../../../../protocol/release.ts";
-import type { Run } from "../run.ts";
+import { pack } from "../../../agent/pack/pack.ts";
+import { type ReleaseBounds, ReleaseStore } from "../../../agent/releases/store/store.ts";
+import type { Manifest } from "../../../protocol/manifest.ts";
+import { type ArchiveFormat, toRelease } from "../../../protocol/package.ts";
+import type { Release } from "../../../protocol/release.ts";
+import type { Owner } from "./owner.ts";
 
 /** The agent's own defaults, but for what would be the same for all. */
 const BOUNDS: ReleaseBounds = {
@@ -23,7 +23,7 @@ export type Releases = Record<ArchiveFormat, Release>;
 
 /** A directory, packed in both formats as `slotctl pack` does it. */
 export async function packBoth(
-  run: Run,
+  owner: Owner,
   directory: string,
   to: string,
   version: string,
@@ -38,7 +38,7 @@ export async function packBoth(
     keys: [],
     to,
     mtimeSeconds: null,
-    signal: run.signal,
+    signal: owner.signal,
     onProgress() {},
   });
   const addressOf = (file: string) => ({ url: pathToFileURL(join(to, file)).href, mirrors: [] });

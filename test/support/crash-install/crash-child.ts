@@ -1,6 +1,9 @@
-/** Starts on a store, installs a release, and cleans up, saying what it begins. argv: the store's directory, the release as JSON. */
+/**
+ * Starts on a store, installs a release, and cleans up, saying what it begins. argv: the store's directory, the release
+ * as JSON.
+ */
 import { writeSync } from "node:fs";
-import type { Release } from "../../../../protocol/release.ts";
+import type { Release } from "../../../protocol/release.ts";
 import { cleanUpOf } from "./crash-store.ts";
 import { openStore } from "./packages.ts";
 
