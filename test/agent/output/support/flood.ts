@@ -58,6 +58,7 @@ export async function flood(
   assert(largest <= maxBytes + inASecond, `${largest} bytes, ${inASecond} of them in a second`);
   assert(told > 0);
   assert.equal(torn, 0, "lines are left out whole");
-  await output.trim();
+  // The first may be one that is under way, and has seen this file before.
+  for (let check = 0; check < 2; check++) await output.trim();
   assert(size() <= maxBytes);
 }
