@@ -3,6 +3,9 @@ import { Host } from "../agent/host.ts";
 import { Edge } from "../edge.ts";
 import { until } from "../until.ts";
 
+/** On a busy machine everything takes a while. */
+const PATIENT = { timeoutMs: 60_000 };
+
 /** `[nats]` of a daemon; for the controller the options that mean the same. */
 export interface NatsSettings {
   servers: string[];
@@ -26,11 +29,15 @@ export const programs: Record<string, (settings: NatsSettings) => Promise<Attemp
     const host = await Host.create({ nats: nats.servers[0] as string, bind: "127.0.1.1" });
     try {
       host.configure({ nats });
-      await host.startAgent();
-      const answer = await until("the agent has an answer of the bus", async () => {
-        const { bus } = await host.status();
-        return bus.connected || bus.error !== "not connected yet" ? bus : undefined;
-      });
+      host.spawnAgent();
+      const answer = await until(
+        "the agent has an answer of the bus",
+        async () => {
+          const { bus } = await host.status();
+          return bus.connected || bus.error !== "not connected yet" ? bus : undefined;
+        },
+        PATIENT,
+      );
       return { refused: answer.error, output: host.log() + JSON.stringify(await host.status()) };
     } finally {
       await host.close();
@@ -42,7 +49,11 @@ export const programs: Record<string, (settings: NatsSettings) => Promise<Attemp
     try {
       await edge.begin();
       const said = /"error":"([^"]*)","msg":"bus is away"|"msg":"bus connected"/;
-      const answer = await until("the edge has an answer of the bus", async () => said.exec(edge.log()) ?? undefined);
+      const answer = await until(
+        "the edge has an answer of the bus",
+        async () => said.exec(edge.log()) ?? undefined,
+        PATIENT,
+      );
       return { refused: answer[1] ?? null, output: edge.log() };
     } finally {
       await edge.close();
