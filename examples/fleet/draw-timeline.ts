@@ -5,7 +5,7 @@ import type { Bucket } from "./figures.ts";
 export type TimelineColours = ReturnType<typeof picocolors.createColors>;
 
 /** An event; `atMs` is by the system's clock. */
-export interface Mark {
+export interface TimelineMark {
   atMs: number;
   text: string;
 }
@@ -21,7 +21,7 @@ const FAILED = "failed";
  */
 export function drawTimeline(
   buckets: readonly Bucket[],
-  marks: readonly Mark[],
+  marks: readonly TimelineMark[],
   width: number,
   colours: TimelineColours,
 ): string[] {

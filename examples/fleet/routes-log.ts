@@ -3,7 +3,7 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import { type Routes, routesSchema } from "../../protocol/routes.ts";
 import { buckets, keys } from "../../protocol/subjects.ts";
 import type { Stored } from "../../scripts/benchmarks/support/deploy/bus-record.ts";
-import type { Mark } from "./draw-timeline.ts";
+import type { TimelineMark } from "./draw-timeline.ts";
 
 /** Every change of a service's routes, with its time by the bus's clock, for as long as the connection lasts. */
 export class RoutesLog {
@@ -26,7 +26,7 @@ export class RoutesLog {
 }
 
 /** Each change as a sentence, with its time. */
-export function inWords(changes: readonly Pick<Stored<Routes>, "atMs" | "value">[]): Mark[] {
+export function inWords(changes: readonly Pick<Stored<Routes>, "atMs" | "value">[]): TimelineMark[] {
   return changes.flatMap(({ atMs, value: { default: first, serving } }, i) => {
     const before = changes[i - 1]?.value;
     const left = before?.serving.filter((version) => !serving.includes(version)) ?? [];

@@ -11,7 +11,7 @@ import type { Fleet } from "./watch/fleet.ts";
 import type { FollowedEdges } from "./watch/followed-edges.ts";
 
 /** How long a run waits, in milliseconds. */
-export interface Bounds {
+export interface RunBounds {
   /** For edges, and for members in the serverset. */
   barrierMs: number;
   /** For the hosts of a wave. */
@@ -30,7 +30,7 @@ export interface DeployContext {
   orders: OrderLedger;
   report: DeployReport;
   events: DeployEvents;
-  bounds: Bounds;
+  bounds: RunBounds;
 }
 
 /** The deploy that the run works on. @throws InternalError where there is none */
