@@ -16,7 +16,7 @@ describe("parseMember", () => {
 
   it("keeps the stage of a member that can't be read, and says why", () => {
     assert.deepEqual(parseMember("web.prod.h1.a", "nonsense"), {
-      ...{ member: null, stage: "prod", problem: "is not JSON" },
+      ...{ member: null, stage: "prod", problem: "must be JSON" },
     });
   });
 });
