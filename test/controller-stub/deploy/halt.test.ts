@@ -201,7 +201,7 @@ describe("a deploy that halts", () => {
     for (const [verb, ...args] of [["deploy", "A"], ["resume"], ["status"]] as [string, ...string[]][]) {
       const { code, stderr } = await stage.run(verb, ...args);
       assert.equal(code, 1);
-      assert.match(stderr, /can't be read; fix or delete it/);
+      assert.match(stderr, /can't be read \(.+\); fix it, or delete it/);
     }
     assert.equal((await kv.get(stage.service))?.string(), '{"service":"web"}');
     await kv.delete(stage.service);
