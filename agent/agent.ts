@@ -115,7 +115,7 @@ export class Agent {
       roles: () => this.roles(),
     });
     manager.forgetExcept([...this.slots.keys()].map(storeName));
-    const take = (slot: string, text: string) => this.slots.get(slot)?.take(text);
+    const take = (slot: string, text: string) => this.slots.get(slot)?.receiveOrder(text);
     const refresh = async () => void (await Promise.all([this.routes.refresh(), this.edges.refresh()]));
     this.orders = new OrderWatch(this.bus, service, host, [...this.slots.keys()], take, refresh, log);
     if (journal.corrupt) this.fault(journal.corrupt, "journal was set aside");
@@ -124,7 +124,7 @@ export class Agent {
   /** Finds out what there is: what an earlier agent left unfinished, and the workers that it left. Before that the status says nothing. */
   async takeOver(): Promise<void> {
     await this.sweep();
-    await Promise.all([...this.slots.values()].map((slot) => slot.begin()));
+    await Promise.all([...this.slots.values()].map((slot) => slot.adoptLeftovers()));
     this.controllers = this.cgroups?.enforce() ?? null;
     const lost = unenforced(this.config, this.controllers);
     if (lost !== null) this.warn(lost);

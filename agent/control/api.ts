@@ -54,8 +54,8 @@ export class Api {
   outputFilter(asked: { slot?: unknown; worker?: unknown; lines?: unknown }): OutputFilter {
     return {
       slot: asked.slot == null ? null : this.agent.find(String(asked.slot)).name,
-      worker: asked.worker == null ? null : wholeNumber("worker", asked.worker, MAX_WORKER),
-      lines: wholeNumber("lines", asked.lines ?? DEFAULT_LINES, MAX_LINES),
+      worker: asked.worker == null ? null : requireWholeNumber("worker", asked.worker, MAX_WORKER),
+      lines: requireWholeNumber("lines", asked.lines ?? DEFAULT_LINES, MAX_LINES),
     };
   }
 
@@ -78,7 +78,7 @@ export class Api {
 }
 
 /** @throws OrderMalformedError */
-export function wholeNumber(name: string, value: unknown, max: number): number {
+export function requireWholeNumber(name: string, value: unknown, max: number): number {
   const count = typeof value === "string" && /^\d+$/.test(value) ? Number(value) : value;
   if (Number.isInteger(count) && (count as number) >= 0 && (count as number) <= max) return count as number;
   const given = (JSON.stringify(value) ?? "nothing").slice(0, 100);

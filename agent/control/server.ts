@@ -13,7 +13,7 @@ import {
 } from "../../protocol/errors.ts";
 import type { Event } from "../../protocol/event.ts";
 import type { Config } from "../config/schema.ts";
-import { type Api, wholeNumber } from "./api.ts";
+import { type Api, requireWholeNumber } from "./api.ts";
 
 const MAX_BODY = 64 * 1024;
 const MAX_READ = 16 * 1024 ** 2;
@@ -109,7 +109,7 @@ export class ControlServer {
   private events(query: URLSearchParams, response: ServerResponse): undefined {
     const { events } = this.api.agent;
     const write = (event: Event) => response.write(`${JSON.stringify(event)}\n`);
-    const count = wholeNumber("last", query.get("last") ?? DEFAULT_EVENTS, MAX_EVENTS);
+    const count = requireWholeNumber("last", query.get("last") ?? DEFAULT_EVENTS, MAX_EVENTS);
     startLines(response);
     for (const event of events.last(count)) write(event);
     if (!query.has("follow")) return void response.end();

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { DrainRecord } from "../../protocol/host-status.ts";
 import type { DrainClause } from "../../protocol/states.ts";
 import type { ConnectionCount } from "./in-flight.ts";
-import { type Edges, missingOf, untilAcked } from "./until-acked.ts";
+import { type AcknowledgingEdges, missingOf, untilAcked } from "./until-acked.ts";
 
 /** How often the kernel is asked while requests are waited for. */
 const SAMPLE_MS = 20;
@@ -15,7 +15,7 @@ export interface DrainOptions {
   withdraw(signal: AbortSignal): Promise<number>;
   /** Connections on the slot's port, and those of them with a request in flight. */
   count(): ConnectionCount;
-  edges: Edges;
+  edges: AcknowledgingEdges;
   /** How long edges may take to acknowledge the withdrawal. */
   edgesTimeoutMs: number;
   /** How long readers of the serverset have to see it where there is no edge that could acknowledge. */

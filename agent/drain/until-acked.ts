@@ -7,7 +7,7 @@ export interface Acknowledgement {
 }
 
 /** The edges as a drain needs them. */
-export interface Edges {
+export interface AcknowledgingEdges {
   /** Those with a live lease; null while it could not be read yet who they are. */
   live(): readonly Acknowledgement[] | null;
   /** Whether one could be heard. */
@@ -19,7 +19,7 @@ export interface Edges {
 }
 
 export interface AckOptions {
-  edges: Edges;
+  edges: AcknowledgingEdges;
   /** Of the withdrawal. */
   revision: number;
   timeoutMs: number;

@@ -38,7 +38,7 @@ export function keepPolicy({ keep, keep_max_bytes, keep_max_disk_percent }: Conf
 }
 
 /** How far a step is: bytes of a fetch, entries of an unpacking. `total` is 0 while it is unknown. */
-export interface Progress {
+export interface StepProgress {
   done: number;
   total: number;
 }
@@ -46,5 +46,5 @@ export interface Progress {
 /** What fetch and unpack take beside their subject. An abort ends them with the signal's reason. */
 export interface StepOptions {
   signal: AbortSignal;
-  onProgress(progress: Progress): void;
+  onProgress(progress: StepProgress): void;
 }

@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import type { Event } from "../../protocol/event.ts";
 import type { Config } from "../config/schema.ts";
-import type { Edges } from "../drain/until-acked.ts";
+import type { AcknowledgingEdges } from "../drain/until-acked.ts";
 import type { SlotRecord } from "../journal/journal.ts";
 import type { AccountLookup } from "../os/account.ts";
 import type { ServiceManager } from "../os/service-manager.ts";
@@ -29,7 +29,7 @@ export interface SlotDependencies {
   journalLost: boolean;
   releases: ReleaseStore;
   registration: SlotRegistration;
-  edges: Edges;
+  edges: AcknowledgingEdges;
   /** Who routes to which version, as it is known now. */
   traffic(): Traffic;
   /** Marks the slot's processes. */
@@ -40,7 +40,7 @@ export interface SlotDependencies {
   secrets: Secrets;
   account: AccountLookup;
   /** Keeps the slot's socket over the agent's end. */
-  manager: Pick<ServiceManager, "store" | "forget" | "take">;
+  manager: Pick<ServiceManager, "store" | "forget" | "takeInherited">;
   /** After what a slot holds has changed: sets the links of roles, and removes the releases that are too many. Never throws. */
   tidy(): Promise<void>;
   /** Removes every release that nobody needs. @returns whether there were any */

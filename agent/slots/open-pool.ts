@@ -20,13 +20,13 @@ const NEWS: Record<WorkerEnd["reason"], string | null> = {
 
 /** The pool of a slot's workers, which tells what happens to them. */
 export function openPool(
-  parts: SlotDependencies,
+  deps: SlotDependencies,
   config: RunConfig,
   release: InstalledRelease,
   listener: Listener,
   workers: number,
 ): Pool {
-  const { name: slot, token, output, cgroup, secrets, account, log, emit } = parts;
+  const { name: slot, token, output, cgroup, secrets, account, log, emit } = deps;
   const { version, tree } = release;
   const port = config.slots[slot]?.port as number;
   const socketDirectory = notifyDirectory(config);

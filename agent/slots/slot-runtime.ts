@@ -55,16 +55,16 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
   private kept: Listener | null = null;
 
   constructor(
-    private readonly parts: SlotDependencies,
+    private readonly deps: SlotDependencies,
     private readonly machine: Machine,
   ) {
     super();
-    this.preparer = new ReleasePreparer(parts, (progress) => this.setProgress(progress));
+    this.preparer = new ReleasePreparer(deps, (progress) => this.setProgress(progress));
     machine.on("change", () => this.register());
   }
 
   get resident(): Resident | null {
-    return this.parts.record.current.resident;
+    return this.deps.record.current.resident;
   }
 
   /** Its workers take requests, registered or on their way out. */
@@ -92,8 +92,8 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
   /** Makes a release ready: beside what serves, or as the slot's own step where nothing does. */
   async fetch(release: Resident["release"], signal: AbortSignal): Promise<void> {
     // What would keep the workers from starting is found out before anything is taken away.
-    await this.parts.account.get();
-    this.parts.secrets.read();
+    await this.deps.account.get();
+    this.deps.secrets.readValues();
     const beside = this.pool !== null;
     if (!beside) this.machine.send("fetch");
     await this.preparer.prepare(release, this.resident?.release.version, signal, () => {
@@ -103,7 +103,7 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
 
   /** Starts the workers of a release, or goes on waiting for them, until enough are ready. A failure leaves none of them. */
   async start(release: Resident["release"], asked: OrderedSettings, signal: AbortSignal): Promise<void> {
-    const { record, config } = this.parts;
+    const { record, config } = this.deps;
     if (this.resident?.release.version !== release.version)
       record.update({ resident: { release, epoch: record.current.epoch, proven: false, ...orderedSettings(asked) } });
     if (record.current.stopping) record.update({ stopping: false, workers: [] });
@@ -130,12 +130,12 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
     const onProgress = (done: number, total: number) =>
       this.setProgress({ step: "restarting", done, total, unit: "workers", ...this.versionFact() });
     await this.pool?.roll(signal, onProgress);
-    this.parts.emit({ kind: "worker", message: "all workers were restarted", ...this.versionFact() });
+    this.deps.emit({ kind: "worker", message: "all workers were restarted", ...this.versionFact() });
   }
 
   /** Withdraws, and waits until nobody uses the version. The workers run on. */
   async drain({ timeoutMs, withdrawTimeoutMs, forced }: DrainBounds, signal: AbortSignal): Promise<void> {
-    const { config, registration: registrar, emit } = this.parts;
+    const { config, registration: registrar, emit } = this.deps;
     const version = this.resident?.release.version ?? "";
     this.drained = false;
     this.machine.send("drain");
@@ -144,7 +144,7 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
       forced,
       signal,
       timeoutMs,
-      edges: this.parts.edges,
+      edges: this.deps.edges,
       edgesTimeoutMs: config.drain.edges_timeout_ms,
       pauseMs: config.drain.pause_ms,
       ...(withdrawTimeoutMs !== undefined && { withdrawTimeoutMs }),
@@ -181,20 +181,20 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
   /** Gives the release up. Its files go with those that are too many, if nobody else needs them. */
   async remove(): Promise<void> {
     this.machine.send("remove");
-    this.parts.record.update({ resident: null });
-    await this.parts.tidy();
+    this.deps.record.update({ resident: null });
+    await this.deps.tidy();
   }
 
   /** Forgets what was made ready for an order which another one superseded, and has the host's releases looked after. */
   async settle(): Promise<void> {
     this.preparer.forget(this.resident?.release.version);
-    await this.parts.tidy();
+    await this.deps.tidy();
   }
 
   /** Takes up what a new order for the same release says beside it. */
   async adjust(order: Order & { action: "install" }): Promise<void> {
     const { release, proven } = this.resident as Resident;
-    this.parts.record.update({ resident: { release, proven, epoch: order.epoch, ...orderedSettings(order) } });
+    this.deps.record.update({ resident: { release, proven, epoch: order.epoch, ...orderedSettings(order) } });
     if (this.pool && this.pool.wanted !== this.wantedWorkers) await this.pool.resize(this.wantedWorkers);
     this.register();
   }
@@ -207,7 +207,7 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
 
   /** Takes over the workers that an earlier agent left, and ends what else it left of the slot. */
   async takeOver(): Promise<void> {
-    const { token, config, log, record, journalLost } = this.parts;
+    const { token, config, log, record, journalLost } = this.deps;
     if (journalLost) await this.recallResident();
     const { resident } = this;
     const { stopping, workers } = record.current;
@@ -221,12 +221,12 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
     );
     if (left.strays.length > 0) {
       log.warn({ pids: left.strays.map(({ pid }) => pid) }, "processes of an earlier agent are being ended");
-      const tree = { slot: this.parts.name, token, leaders: [], cgroup: null, only: left.strays };
+      const tree = { slot: this.deps.name, token, leaders: [], cgroup: null, only: left.strays };
       await endTree({ ...tree, signal: config.app.stop_signal as NodeJS.Signals }, config.app.stop_grace_ms);
     }
     sweepNotifyFiles(
       notifyDirectory(config),
-      this.parts.name,
+      this.deps.name,
       left.workers.map(({ pid }) => environment(pid) ?? new Map()),
     );
     // The stop that a crash interrupted has come to its end: whatever is started now is to be taken over again.
@@ -239,7 +239,7 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
     }
     if (stored !== left.listener) stored?.close();
     const { version, sha256 } = resident.release;
-    const installed = (await this.parts.releases.find(version)) ?? {
+    const installed = (await this.deps.releases.find(version)) ?? {
       version,
       sha256,
       tree: "/nonexistent",
@@ -249,14 +249,14 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
     this.pool.adopt(left.workers);
     this.machine.send(resident.proven ? "adopt" : "start");
     const message = `${left.workers.length} workers of an earlier agent were taken over`;
-    this.parts.emit({ kind: "worker", message, version });
+    this.deps.emit({ kind: "worker", message, version });
     await this.pool.start();
   }
 
   /** The slot's socket, as the service manager kept it; null where it did not, or keeps another one. */
   private takeStored(): Listener | null {
-    const { manager, config, log } = this.parts;
-    const listeners = manager.take(this.storeName).map((fd) => Listener.fromStore(fd, config.bind, this.port));
+    const { manager, config, log } = this.deps;
+    const listeners = manager.takeInherited(this.storeName).map((fd) => Listener.fromStore(fd, config.bind, this.port));
     const [own = null, ...more] = listeners.filter((listener) => listener !== null);
     if (listeners.length === (own ? 1 : 0)) return own;
     for (const listener of more) listener.close();
@@ -267,7 +267,7 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
   }
 
   private get storeName(): string {
-    return storeName(this.parts.name);
+    return storeName(this.deps.name);
   }
 
   setProgress(progress: Progress | null): void {
@@ -282,7 +282,7 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
 
   /** Without a journal, the workers themselves tell which release they are. */
   private async recallResident(): Promise<void> {
-    const { token, releases, record } = this.parts;
+    const { token, releases, record } = this.deps;
     const version = versionInUse(token);
     const release = version && (await releases.describe(version));
     if (release) record.update({ resident: { release, epoch: 0, proven: true } });
@@ -293,7 +293,7 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
     if (!this.pool) return;
     this.note({ stopping: true });
     // The port is free only when nobody keeps the socket.
-    this.parts.manager.forget(this.storeName);
+    this.deps.manager.forget(this.storeName);
     await this.pool.stop();
     this.pool = null;
     this.drained = false;
@@ -302,7 +302,7 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
   }
 
   private note(change: Partial<SlotJournal>): void {
-    this.parts.record.note(change, (err) => this.parts.log.error({ err }, "journal could not be written; going on"));
+    this.deps.record.note(change, (err) => this.deps.log.error({ err }, "journal could not be written; going on"));
   }
 
   /** How workers that run already are gone on with: what they were started with may not be permitted any more, or not be there. */
@@ -310,11 +310,11 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
     try {
       return await this.preparer.configure(installed);
     } catch (err) {
-      this.parts.log.warn(
+      this.deps.log.warn(
         { err },
         "release's own configuration can't be used; its workers are gone on with as the host's says",
       );
-      const { config } = this.parts;
+      const { config } = this.deps;
       return {
         ...config,
         app: { ...config.app, command: config.app.command ?? ["(left to the release: see [releases] may_set)"] },
@@ -323,8 +323,8 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
   }
 
   private openPool(run: RunConfig, installed: InstalledRelease, listener: Listener): Pool {
-    const pool = openPool(this.parts, run, installed, listener, this.wantedWorkers);
-    this.parts.manager.store(this.storeName, listener.fd);
+    const pool = openPool(this.deps, run, installed, listener, this.wantedWorkers);
+    this.deps.manager.store(this.storeName, listener.fd);
     pool.on("change", () => {
       this.register();
       this.emit("change");
@@ -338,7 +338,7 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
   }
 
   private register(): void {
-    this.parts.registration.update(this.machine.state, this.resident, this.pool);
+    this.deps.registration.update(this.machine.state, this.resident, this.pool);
   }
 
   /** Writes down who the workers are, once for all that start together. Until then they are known by their token. */
@@ -353,6 +353,6 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
   }
 
   private get own(): { port: number; workers: number } {
-    return this.parts.config.slots[this.parts.name] as { port: number; workers: number };
+    return this.deps.config.slots[this.deps.name] as { port: number; workers: number };
   }
 }

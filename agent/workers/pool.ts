@@ -18,7 +18,7 @@ import { type StopReason, Worker } from "./process/worker.ts";
 import { Replacer } from "./replacer.ts";
 import { AcceptWatcher } from "./watch/accept-watcher.ts";
 import { CrashLoop } from "./watch/crash-loop.ts";
-import { describeProbe, Health, probeAddress } from "./watch/health.ts";
+import { describeProbe, HealthProbe, probeAddress } from "./watch/health.ts";
 import { WorkerMonitor } from "./watch/worker-monitor.ts";
 import { WorkerNotify } from "./watch/worker-notify.ts";
 import { type WorkerIndex, WorkerIndexes } from "./worker-index.ts";
@@ -45,7 +45,7 @@ interface PoolEvents {
  * knows which of them are ready: alive, seen to accept, and the slot's probe is good.
  */
 export class Pool extends EventEmitter<PoolEvents> {
-  readonly health: Health;
+  readonly health: HealthProbe;
   readonly ends: WorkerEnd[] = [];
   /** Set once the workers are being ended, or let go of: none is started again. */
   private over: "no" | "stopped" | "abandoned" = "no";
@@ -75,7 +75,7 @@ export class Pool extends EventEmitter<PoolEvents> {
       onWorn: (worker, why) => void this.recycle(worker, why),
       onChange: () => this.emit("change"),
     });
-    this.health = new Health({ host: probeAddress(bind), port: spec.port }, health, (changed) => {
+    this.health = new HealthProbe({ host: probeAddress(bind), port: spec.port }, health, (changed) => {
       if (!changed) return;
       log.info({ healthy: this.health.healthy, probe: this.health.last }, "health changed");
       // Who can't be seen to accept is known by the probe: the two are told in one go.
@@ -84,12 +84,12 @@ export class Pool extends EventEmitter<PoolEvents> {
     });
     this.replacer = new Replacer(
       {
-        seats: this.indexes,
+        indexes: this.indexes,
         isHealthy,
         isWhole: () => this.ready >= this.wanted,
         notReady: (timeoutMs) => new NotReadyError(0, 1, timeoutMs, this.describeReadiness()),
         addReplacement: (seat) => this.addRelief(seat),
-        seated: (relief) => this.emit("started", relief),
+        promoted: (relief) => this.emit("started", relief),
         retire: (worker, why) => this.retire(worker, why),
         lastWords: (end) => this.lastWords(end),
         until: (done, signal) => this.until(done, signal),
@@ -161,7 +161,7 @@ export class Pool extends EventEmitter<PoolEvents> {
    */
   async start(): Promise<void> {
     this.acceptWatcher.look();
-    this.monitor.look();
+    this.monitor.checkWorkers();
     this.health.start();
     await this.settle();
   }
@@ -302,7 +302,7 @@ export class Pool extends EventEmitter<PoolEvents> {
     // It was being started when the end of all was called for.
     if (this.over === "stopped") worker.signal(this.stopSignal);
     this.acceptWatcher.look();
-    this.monitor.look();
+    this.monitor.checkWorkers();
   }
 
   private onEnded(seat: WorkerIndex, worker: Worker, end: WorkerEnd): void {

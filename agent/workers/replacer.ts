@@ -10,7 +10,7 @@ const AGAIN_MS = 60_000;
 
 /** What the replacing of workers needs of their pool. */
 export interface Replaceable {
-  readonly seats: WorkerIndexes;
+  readonly indexes: WorkerIndexes;
   isHealthy(): boolean;
   /** As many workers are ready as are wanted. */
   isWhole(): boolean;
@@ -19,7 +19,7 @@ export interface Replaceable {
   /** Starts a worker beside the one that has the seat. */
   addReplacement(seat: WorkerIndex): Promise<Worker>;
   /** The relief has the seat now. */
-  seated(relief: Worker): void;
+  promoted(relief: Worker): void;
   /** Ends a worker; resolves when it has ended. */
   retire(worker: Worker, why?: StopReason): Promise<void>;
   lastWords(end: WorkerEnd): Promise<string>;
@@ -49,10 +49,10 @@ export class Replacer {
   async roll(signal: AbortSignal, onProgress: (done: number, total: number) => void): Promise<void> {
     while (this.current) await abortable(this.current, signal);
     await this.alone(async () => {
-      const old = this.pool.seats.workers;
+      const old = this.pool.indexes.workers;
       for (const [done, worker] of old.entries()) {
         onProgress(done, old.length);
-        if (worker.alive && this.seatOf(worker).worker === worker) await this.replace(worker, "stopped", signal);
+        if (worker.alive && this.indexOf(worker).worker === worker) await this.replace(worker, "stopped", signal);
       }
     });
   }
@@ -61,7 +61,7 @@ export class Replacer {
   async recycle(worker: Worker, why: string): Promise<boolean> {
     const { pool, ending } = this;
     const calm = !this.current && performance.now() >= this.notBefore && pool.isWhole();
-    if (ending.signal.aborted || !calm || this.seatOf(worker).worker !== worker) return false;
+    if (ending.signal.aborted || !calm || this.indexOf(worker).worker !== worker) return false;
     try {
       await this.alone(() => this.replace(worker, "recycled", ending.signal));
       return true;
@@ -90,10 +90,10 @@ export class Replacer {
 
   private async replace(worker: Worker, why: StopReason, signal: AbortSignal): Promise<void> {
     const { pool, timeoutMs } = this;
-    const seat = this.seatOf(worker);
+    const seat = this.indexOf(worker);
     const bounded = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
     try {
-      await this.relieve(seat, bounded);
+      await this.bringUpReplacement(seat, bounded);
       await abortable(pool.retire(worker, why), signal);
       await pool.until(() => (seat.worker?.ready ?? false) && pool.isHealthy(), bounded);
     } catch (error) {
@@ -104,7 +104,7 @@ export class Replacer {
   }
 
   /** Brings up the next worker of a seat beside the one that sits there. */
-  private async relieve(seat: WorkerIndex, signal: AbortSignal): Promise<void> {
+  private async bringUpReplacement(seat: WorkerIndex, signal: AbortSignal): Promise<void> {
     const { pool } = this;
     const relief = await pool.addReplacement(seat);
     try {
@@ -115,14 +115,14 @@ export class Replacer {
       }
       seat.worker = relief;
       seat.restarts++;
-      pool.seated(relief);
+      pool.promoted(relief);
     } finally {
       if (seat.replacement === relief) seat.replacement = null;
       if (seat.worker !== relief) void pool.retire(relief);
     }
   }
 
-  private seatOf(worker: Worker): WorkerIndex {
-    return this.pool.seats.at(worker.number);
+  private indexOf(worker: Worker): WorkerIndex {
+    return this.pool.indexes.at(worker.number);
   }
 }

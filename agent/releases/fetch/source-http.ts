@@ -2,11 +2,11 @@ import { readHeaders } from "./headers.ts";
 import type { Asked, Opened } from "./source.ts";
 import { otherSize, SourceFault } from "./source-fault.ts";
 import { requireRange, validatorOf } from "./source-range.ts";
-import { follow } from "./source-redirects.ts";
+import { followRedirects } from "./source-redirects.ts";
 
 /** An archive from a server, resumed where the server can. @throws SourceFault; anything else may pass. */
 export async function openHttp(url: string, asked: Asked): Promise<Opened> {
-  const response = await follow(url, await readHeaders(asked.headersFile), wayOf(asked), asked.signal);
+  const response = await followRedirects(url, await readHeaders(asked.headersFile), wayOf(asked), asked.signal);
   switch (response.status) {
     case 200:
       return whole(response, asked);

@@ -38,7 +38,7 @@ export class HostCgroups {
       return null;
     }
     try {
-      top.child("agent").make().take(process.pid);
+      top.child("agent").make().addProcess(process.pid);
       return new HostCgroups(top, limits, log);
     } catch (err) {
       log.warn({ err, cgroup: top.path }, "the delegated cgroup can't be used");
@@ -66,7 +66,7 @@ export class HostCgroups {
     try {
       top.enable(there);
     } catch (err) {
-      const inTheWay = top.read("cgroup.procs").split("\n").filter(Boolean);
+      const inTheWay = top.readText("cgroup.procs").split("\n").filter(Boolean);
       const processes = inTheWay.map((pid) => `${pid} (${commandLine(Number(pid))})`);
       log.warn(
         { err, processes, cgroup: top.path },
@@ -115,7 +115,7 @@ export class SlotCgroup {
     }
     const group = this.place(worker);
     try {
-      group.take(identity.pid);
+      group.addProcess(identity.pid);
     } catch (error) {
       group.remove();
       throw error;
@@ -124,7 +124,7 @@ export class SlotCgroup {
     for (let looks = 0, rest = [0]; rest.length > 0 && looks < 5; looks++) {
       const moved = new Set(group.pids());
       rest = treeOf(identity).filter((pid) => !moved.has(pid));
-      for (const pid of rest) group.tryToTake(pid);
+      for (const pid of rest) group.tryToAddProcess(pid);
     }
     return group;
   }
@@ -185,7 +185,7 @@ export class SlotCgroup {
     for (const [file, value] of Object.entries(limitFiles(this.limits))) {
       if (!group.has(file)) continue;
       // Lowering it below what is in use would kill at once; the worker's next process gets it.
-      const used = file === "memory.max" ? Number(group.read("memory.current")) : 0;
+      const used = file === "memory.max" ? Number(group.readText("memory.current")) : 0;
       if (used > Number(value)) {
         this.log.warn({ file, value, used, cgroup: group.path }, "worker uses more than its new limit: not set yet");
         continue;

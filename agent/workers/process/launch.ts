@@ -48,7 +48,7 @@ export async function launch(
   { number, account, cgroup, variables, descriptors }: Launch,
 ): Promise<{ pid: number; exited: Promise<Exit> }> {
   const { app } = spec.config;
-  const secrets = spec.secrets.read();
+  const secrets = spec.secrets.readValues();
   const output = spec.output.open(writer(spec, number));
   let child: ChildProcess;
   try {

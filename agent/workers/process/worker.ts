@@ -1,7 +1,7 @@
 import type { WorkerEnd } from "../../../protocol/host-status.ts";
 import type { Cgroup } from "../../os/cgroup.ts";
 import { close, openPidfd } from "../../os/libc.ts";
-import { ageMs, identify, isAlive, type ProcessIdentity } from "../../os/process.ts";
+import { identify, isAlive, type ProcessIdentity, processAgeMs } from "../../os/process.ts";
 import { WorkerNotify } from "../watch/worker-notify.ts";
 import { launch } from "./launch.ts";
 import type { WorkerSpec } from "./spec.ts";
@@ -35,7 +35,7 @@ export class Worker {
     readonly adopted: boolean,
   ) {
     // The wall clock may jump while it runs.
-    this.begun = performance.now() - (adopted ? ageMs(identity) : 0);
+    this.begun = performance.now() - (adopted ? processAgeMs(identity) : 0);
   }
 
   /**

@@ -34,23 +34,23 @@ export class WorkerMonitor {
     this.needed = readiness.by === "notify" || rules.some((rule) => rule !== undefined);
   }
 
-  look(): void {
+  checkWorkers(): void {
     clearTimeout(this.timer);
     if (!this.needed) return;
-    for (const worker of this.workers) if (worker.alive && !worker.stopping) this.lookAt(worker);
+    for (const worker of this.workers) if (worker.alive && !worker.stopping) this.checkWorker(worker);
     const starting = [...this.workers].some(({ notify: signs, stopping }) => signs && !signs.ready && !stopping);
     const watched = (this.config.watchdog.timeout_ms ?? Number.POSITIVE_INFINITY) / LOOKS;
-    this.timer = setTimeout(() => this.look(), starting ? STARTING_MS : Math.min(IDLE_MS, watched));
+    this.timer = setTimeout(() => this.checkWorkers(), starting ? STARTING_MS : Math.min(IDLE_MS, watched));
   }
 
   stop(): void {
     clearTimeout(this.timer);
   }
 
-  private lookAt(worker: Worker): void {
+  private checkWorker(worker: Worker): void {
     const { notify: signs } = worker;
     const before = { ready: signs?.ready, says: signs?.says };
-    const ill = signs?.look() ?? null;
+    const ill = signs?.receiveAndJudge() ?? null;
     if (ill) {
       this.care.onIll(worker, ill);
       return;
@@ -62,7 +62,7 @@ export class WorkerMonitor {
 
   private wear({ pid, number, ageMs, notify: signs }: Worker): string | null {
     const { memory_bytes, age_ms, requests } = this.config.recycle;
-    if (signs?.wantsRelief) return "it asked for it";
+    if (signs?.wantsReplacement) return "it asked for it";
     if (requests !== undefined && signs && signs.requests >= requests) return `it served ${signs.requests} requests`;
     if (age_ms !== undefined && ageMs > age_ms * spread(pid, number)) return `it ran for ${Math.round(ageMs / 1000)} s`;
     const memory = memory_bytes === undefined ? 0 : residentBytes(pid);

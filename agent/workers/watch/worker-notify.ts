@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type NotifyConfig, type NotifyPaths, needsNotify, notifyPaths, stemOf } from "../../config/notify-paths.ts";
 import type { Account } from "../../os/account.ts";
 import { UnixSocket } from "../../os/unix-socket.ts";
-import { describeProbe, Health } from "./health.ts";
+import { describeProbe, HealthProbe } from "./health.ts";
 
 const LIVENESS_VARIABLE = "SLOTD_LIVENESS_SOCKET";
 const MAX_WORDS = 200;
@@ -38,28 +38,32 @@ export class WorkerNotify {
   /** How many requests it says that it has served. */
   requests = 0;
   /** It asks for another one to take its place: `X_SLOTD_RECYCLE=1`. */
-  wantsRelief = false;
+  wantsReplacement = false;
   /** It has said that it is ready. */
-  private told: boolean;
+  private saidReady: boolean;
   private triggered = false;
   /** It has come up once, whatever became of it. */
   private up: boolean;
   /** It has been heard of, and when last: monotonic ms. */
-  private heard: boolean;
-  private heardAt = performance.now();
-  private lookedAt = performance.now();
+  private hadHeartbeat: boolean;
+  private lastHeartbeatAt = performance.now();
+  private judgedAt = performance.now();
   private readonly begunAt = performance.now();
-  private readonly health: Health | null = null;
+  private readonly health: HealthProbe | null = null;
 
   private constructor(
     private readonly config: NotifyConfig,
     private readonly given: Given,
     onChange: () => void,
   ) {
-    this.told = this.heard = this.up = given.up;
+    this.saidReady = this.hadHeartbeat = this.up = given.up;
     const { path, ...rest } = config.liveness;
     if (!given.probed || path === undefined) return;
-    this.health = new Health({ socketPath: given.paths.live }, { path, ...rest }, (changed) => changed && onChange());
+    this.health = new HealthProbe(
+      { socketPath: given.paths.live },
+      { path, ...rest },
+      (changed) => changed && onChange(),
+    );
     this.health.start();
   }
 
@@ -141,23 +145,23 @@ export class WorkerNotify {
   /** What it does not show that it has to, for a message. One that had come up before it was taken over has, unless it shows otherwise. */
   get lacks(): string | null {
     const { health } = this;
-    if (!this.told && this.config.readiness.by === "notify") return "has not said READY=1";
+    if (!this.saidReady && this.config.readiness.by === "notify") return "has not said READY=1";
     if (!health || health.healthy || (this.given.up && !health.known)) return null;
     return `did not answer on its own socket: ${describeProbe(health.last)}`;
   }
 
   /** Hears what it has said since, and judges. @returns why it has to be replaced, or null. */
-  look(): "hung" | "unhealthy" | null {
-    this.hear();
+  receiveAndJudge(): "hung" | "unhealthy" | null {
+    this.receiveMessages();
     const { watchdogMs } = this.given;
     const now = performance.now();
     // Nobody looked for so long: the agent was stopped, and perhaps its workers were as well.
-    if (now - this.lookedAt > watchdogMs) this.heardAt = now;
-    this.lookedAt = now;
-    if (this.ready && (this.heard || watchdogMs === Number.POSITIVE_INFINITY)) this.comeUp();
+    if (now - this.judgedAt > watchdogMs) this.lastHeartbeatAt = now;
+    this.judgedAt = now;
+    if (this.ready && (this.hadHeartbeat || watchdogMs === Number.POSITIVE_INFINITY)) this.comeUp();
     if (this.triggered) return "hung";
     if (!this.up) return now - this.begunAt > this.startMs ? "hung" : null;
-    if (now - this.heardAt > watchdogMs) return "hung";
+    if (now - this.lastHeartbeatAt > watchdogMs) return "hung";
     return this.health?.known && !this.health.healthy ? "unhealthy" : null;
   }
 
@@ -187,26 +191,26 @@ export class WorkerNotify {
     rmSync(this.given.paths.starting, { force: true });
   }
 
-  private hear(): void {
+  private receiveMessages(): void {
     for (let count = 0; count < MAX_HEARD; count++) {
       const text = this.given.notify?.receive() ?? null;
       if (text === null) return;
-      for (const [, name, value] of text.matchAll(SAID)) this.take(name as string, value as string);
+      for (const [, name, value] of text.matchAll(SAID)) this.applyField(name as string, value as string);
     }
   }
 
-  private hearNow(): void {
-    this.heard = true;
-    this.heardAt = performance.now();
+  private noteHeartbeat(): void {
+    this.hadHeartbeat = true;
+    this.lastHeartbeatAt = performance.now();
   }
 
-  private take(name: string, value: string): void {
+  private applyField(name: string, value: string): void {
     if (name === "STATUS") this.says = plain(value);
     if (name === "X_SLOTD_REQUESTS" && /^\d{1,15}$/.test(value)) this.requests = Number(value);
-    if (name === "X_SLOTD_RECYCLE") this.wantsRelief = value === "1";
+    if (name === "X_SLOTD_RECYCLE") this.wantsReplacement = value === "1";
     if (name === "WATCHDOG" && value === "trigger") this.triggered = true;
-    if (name === "READY" && value === "1") this.told = true;
-    if ((name === "READY" || name === "WATCHDOG") && value === "1") this.hearNow();
+    if (name === "READY" && value === "1") this.saidReady = true;
+    if ((name === "READY" || name === "WATCHDOG") && value === "1") this.noteHeartbeat();
   }
 }
 

@@ -26,7 +26,7 @@ describe("replacing workers", () => {
     const play = (number: number): Played => ({ name: `w${made++}`, number, alive: true, ready: true });
     for (const seat of seats.first(workers)) seat.worker = play(seat.number) as unknown as Worker;
     const pool: Replaceable = {
-      seats,
+      indexes: seats,
       isHealthy: () => true,
       isWhole: () => luck.whole,
       notReady: () => new Error("not ready"),
@@ -37,7 +37,7 @@ describe("replacing workers", () => {
         seat.replacement = relief as unknown as Worker;
         return seat.replacement;
       },
-      seated: () => {},
+      promoted: () => {},
       async retire(worker: Worker) {
         const played = worker as unknown as Played;
         played.alive = false;
