@@ -26,12 +26,13 @@ import { CleanUp } from "./releases/store/clean-up.ts";
 import { Inventory, installedReleases } from "./releases/store/inventory.ts";
 import { type Roles, rolesOf, setRoleLinks } from "./releases/store/role-links.ts";
 import { ReleaseStore } from "./releases/store/store.ts";
-import { storeName } from "./slots/dependencies.ts";
 import { Slot } from "./slots/slot.ts";
 import { SlotRegistration } from "./slots/slot-registration.ts";
+import { storeName } from "./slots/slot-socket.ts";
 import { slotStatus } from "./slots/status.ts";
 import { openState } from "./state.ts";
 import { checkStopTime } from "./stop-time.ts";
+import { endOrphanedGroup } from "./workers/end/end-orphaned-group.ts";
 import { HostCgroups } from "./workers/process/cgroups.ts";
 import { Secrets } from "./workers/process/secrets.ts";
 import { unenforced } from "./workers/process/unenforced.ts";
@@ -125,7 +126,9 @@ export class Agent {
   async takeOver(): Promise<void> {
     await this.sweep();
     await Promise.all([...this.slots.values()].map((slot) => slot.adoptLeftovers()));
-    this.controllers = this.cgroups?.enforce() ?? null;
+    const enforced = this.cgroups?.enforce() ?? null;
+    this.controllers = enforced?.controllers ?? null;
+    for (const group of enforced?.orphaned ?? []) void endOrphanedGroup(group, this.log);
     const lost = unenforced(this.config, this.controllers);
     if (lost !== null) this.warn(lost);
   }

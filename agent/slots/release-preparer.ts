@@ -35,6 +35,18 @@ export class ReleasePreparer {
     return withReleaseConfig(this.deps.config, version, await readReleaseConfig(version, tree));
   }
 
+  /** The same for workers that are already running: their release may set what is not allowed any more, or be gone. */
+  async configureRunning(installed: InstalledRelease): Promise<RunConfig> {
+    try {
+      return await this.configure(installed);
+    } catch (err) {
+      const { config, log } = this.deps;
+      log.warn({ err }, "release's own configuration can't be used; its workers keep running under the host's");
+      const command = config.app.command ?? ["(left to the release: see [releases] may_set)"];
+      return { ...config, app: { ...config.app, command } };
+    }
+  }
+
   /** The release, installed: the one that is there, or fetched and unpacked. */
   async obtain(release: Release, signal: AbortSignal, onUnpack = () => {}): Promise<InstalledRelease> {
     const { releases, emit, log } = this.deps;

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, it } from "node:test";
 import { parseConfig } from "../../../agent/config/load.ts";
 import { descriptors } from "../../../agent/os/process.ts";
 import { sendUnixDatagram } from "../../../agent/os/unix-datagram.ts";
-import { sweepNotifyFiles, WorkerNotify } from "../../../agent/workers/watch/worker-notify.ts";
+import { removeStaleNotifyFiles, WorkerNotify } from "../../../agent/workers/watch/worker-notify.ts";
 import { until } from "../../support/until.ts";
 
 const config = (tables: string) => parseConfig(`service = "web"\n[app]\ncommand = ["x"]\n${tables}`);
@@ -121,11 +121,11 @@ describe("what a worker shows of itself", () => {
     const gone = prepare(ALL);
     const elsewhere = prepare(ALL, "a-b-0");
     writeFileSync(join(directory, "a-0-note"), "");
-    sweepNotifyFiles(directory, "a", [lives.env]);
+    removeStaleNotifyFiles(directory, "a", [lives.env]);
     const there = ({ env }: typeof lives) => existsSync(env.get("NOTIFY_SOCKET") as string);
     assert.deepEqual([there(lives), there(gone), there(elsewhere)], [true, false, true]);
     assert.equal(readdirSync(directory).length, 7);
-    sweepNotifyFiles(join(directory, "none"), "a", []);
+    removeStaleNotifyFiles(join(directory, "none"), "a", []);
   });
 
   it("comes by the usual program as well, which waits until the descriptor that it passes is closed", async () => {
