@@ -1,17 +1,18 @@
 import { join } from "node:path";
 import type { Logger } from "pino";
-import { Bus } from "../bus/connection.ts";
+import { BusConnection } from "../bus/connection.ts";
 import { EventPublisher } from "../bus/event-publisher.ts";
 import { KeyPublisher } from "../bus/key-publisher.ts";
 import { agentVersion } from "../daemon/version.ts";
 import { type SlotdError, SlotUnknownError, toSlotdError } from "../protocol/errors.ts";
 import type { Event } from "../protocol/event.ts";
 import type { HostStatus, SlotStatus, WireError } from "../protocol/host-status.ts";
-import { memberLeaseMs } from "../protocol/member.ts";
 import { buckets, keys } from "../protocol/subjects.ts";
+import { BucketMemberPublisher } from "./bus/bucket-member-publisher.ts";
 import { EdgeWatch } from "./bus/edge-watch.ts";
 import { OrderWatch } from "./bus/order-watch.ts";
 import { RoutesWatch } from "./bus/routes-watch.ts";
+import { agentTraits } from "./bus/traits.ts";
 import type { Config } from "./config/schema.ts";
 import { EventLog } from "./event-log.ts";
 import { hostFigures } from "./host-figures.ts";
@@ -19,13 +20,15 @@ import type { Journal } from "./journal/journal.ts";
 import { AccountLookup } from "./os/account.ts";
 import { bootId } from "./os/process.ts";
 import type { ServiceManager } from "./os/service-manager.ts";
-import { type Output, openOutput } from "./output/output.ts";
+import { openOutput } from "./output/open-output.ts";
+import type { WorkerOutput } from "./output/worker-output.ts";
 import { keepPolicy, releaseBounds } from "./releases/bounds.ts";
 import { objectSource } from "./releases/fetch/object-source.ts";
 import { CleanUp } from "./releases/store/clean-up.ts";
 import { Inventory, installedReleases } from "./releases/store/inventory.ts";
 import { type Roles, rolesOf, setRoleLinks } from "./releases/store/role-links.ts";
 import { ReleaseStore } from "./releases/store/store.ts";
+import type { OrderSource } from "./slots/order-source.ts";
 import { Slot } from "./slots/slot.ts";
 import { SlotRegistration } from "./slots/slot-registration.ts";
 import { storeName } from "./slots/slot-socket.ts";
@@ -49,14 +52,14 @@ const SETTLED_MS = 100;
 export class Agent {
   readonly events = new EventLog();
   readonly slots: ReadonlyMap<string, Slot>;
-  readonly output: Output;
+  readonly output: WorkerOutput;
   readonly inventory: Inventory;
-  readonly bus: Bus;
+  readonly bus: BusConnection;
   private readonly lock: { release(): void };
   private readonly journal: Journal;
   private readonly releases: ReleaseStore;
   private readonly cleanUp: CleanUp;
-  private readonly orders: OrderWatch;
+  private readonly orders: OrderSource;
   private readonly edges: EdgeWatch;
   private readonly routes: RoutesWatch;
   private readonly eventPublisher: EventPublisher;
@@ -94,7 +97,7 @@ export class Agent {
     this.secrets = new Secrets(config.app.secrets, environment.CREDENTIALS_DIRECTORY);
     this.account = new AccountLookup(accountNames(config));
 
-    this.bus = new Bus(config.nats, `slotd ${service}@${host}`, log);
+    this.bus = new BusConnection(config.nats, `slotd ${service}@${host}`, agentTraits, log);
     this.eventPublisher = new EventPublisher(this.bus, log);
     this.statusPublisher = new KeyPublisher(this.bus, buckets.hosts, keys.host(service, host), log);
     this.releases = new ReleaseStore(join(state, "releases"), releaseBounds(config.releases), objectSource(this.bus));
@@ -222,8 +225,7 @@ export class Agent {
   private slot(name: string, journal: Journal, token: string): Slot {
     const { config, log } = this;
     const key = keys.member(config.service, config.stage, config.host, name);
-    const publisher = new KeyPublisher(this.bus, buckets.serversets, key, log, memberLeaseMs / 3);
-    const registrar = new SlotRegistration(name, config, publisher);
+    const registrar = new SlotRegistration(name, config, new BucketMemberPublisher(this.bus, key, log));
     this.registrations.push(registrar);
     const slot = new Slot({
       name,

@@ -1,34 +1,53 @@
 import { EventEmitter, once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { JetStreamClient } from "@nats-io/jetstream";
+import type { JetStreamClient, JetStreamManager, StreamInfo } from "@nats-io/jetstream";
 import type { KV, Kvm } from "@nats-io/kv";
-import type { ConnectionOptions, NatsConnection } from "@nats-io/transport-node";
+import type { NatsConnection } from "@nats-io/transport-node";
 import type { Logger } from "pino";
-import type { Config } from "../agent/config/schema.ts";
 import { abortable } from "../daemon/abortable.ts";
 import { redact } from "../protocol/errors.ts";
+import { bucketInfo, keysIn } from "./bucket-info.ts";
+import type { Kept } from "./kept.ts";
+import { listenToKeys, type PutListener } from "./listen.ts";
+import type { Login } from "./login-rules.ts";
+import { reasonOf } from "./reason.ts";
 
-const RETRY_MS = 1_000;
-/** What serves is looked at first: loading the client keeps the agent busy for a moment. */
-const DELAY_MS = 100;
-/** A dead peer is noticed after two of these. */
-const PING_MS = 5_000;
-const REQUEST_TIMEOUT_MS = 5_000;
+const CONNECT_TIMEOUT_MS = 3_000;
+const RECONNECT_MS = 250;
+/** Publishing what is on its way must not hold a daemon's end for longer. */
+const DRAIN_MS = 1_000;
 const DEFAULT_MAX_PAYLOAD = 1024 * 1024;
 
-interface BusEvents {
-  /** Connected, and everything that the agent uses there exists. Comes again after every reconnection. */
+/** What one daemon does otherwise than another. Times in milliseconds. */
+export interface ConnectionTraits {
+  /** What the daemon uses on the bus; created where it is missing. */
+  needs: readonly Kept[];
+  /** Before the client is loaded: that keeps the daemon busy for a moment, and it may have something more urgent to do. */
+  delayMs: number;
+  retryMs: number;
+  /** Spread over this time, so that all daemons do not reconnect at once. */
+  reconnectJitterMs: number;
+  /** A dead peer is noticed after two of these. */
+  pingMs: number;
+  requestTimeoutMs: number;
+}
+
+export type DaemonLogin = Login & { replicas: number };
+
+interface ConnectionEvents {
+  /** Connected, and everything that the daemon needs there exists. Emitted again after every reconnection. */
   up: [];
   down: [];
 }
 
-/** The connection to NATS. It is tried for ever; the agent starts, and serves, without it. */
-export class Bus extends EventEmitter<BusEvents> {
+/** A daemon's connection to NATS. It is tried for ever; the daemon starts, and serves, without it. */
+export class BusConnection extends EventEmitter<ConnectionEvents> {
   connected = false;
   since = new Date().toISOString();
   error: string | null = "not connected yet";
   private nc: NatsConnection | undefined;
   private js: JetStreamClient | undefined;
+  private jsm: JetStreamManager | undefined;
   private kvm: Kvm | undefined;
   private readonly opened = new Map<string, Promise<KV>>();
   private readonly stopped = new AbortController();
@@ -36,8 +55,9 @@ export class Bus extends EventEmitter<BusEvents> {
   private session = new AbortController();
 
   constructor(
-    private readonly config: Config["nats"],
+    private readonly login: DaemonLogin,
     private readonly name: string,
+    private readonly traits: ConnectionTraits,
     private readonly log: Logger,
   ) {
     super();
@@ -49,7 +69,7 @@ export class Bus extends EventEmitter<BusEvents> {
     void this.run();
   }
 
-  /** The server that the agent is connected to, without credentials. */
+  /** The server that the daemon is connected to, without credentials. */
   get server(): string | null {
     return this.connected && this.nc ? redact(this.nc.getServer()) : null;
   }
@@ -66,14 +86,14 @@ export class Bus extends EventEmitter<BusEvents> {
 
   /** JetStream, where the bus is up. @throws where it is not. */
   get jetstream(): JetStreamClient {
-    if (!this.connected || !this.js) throw new Error(`the bus is away: ${this.error}`);
+    if (!this.connected || !this.js) throw this.away();
     return this.js;
   }
 
   /** A bucket, where the bus is up. @throws where it is not. */
-  kv(bucket: string): Promise<KV> {
-    if (!this.connected || !this.kvm) throw new Error(`the bus is away: ${this.error}`);
-    const kvm = this.kvm;
+  async kv(bucket: string): Promise<KV> {
+    if (!this.connected || !this.kvm) throw this.away();
+    const { kvm } = this;
     let kv = this.opened.get(bucket);
     if (!kv) {
       kv = kvm.open(bucket);
@@ -83,9 +103,34 @@ export class Bus extends EventEmitter<BusEvents> {
     return kv;
   }
 
-  /** A promise that is given up when the bus goes away: an answer that was on its way will not come. */
+  /**
+   * What the leader of a bucket's stream says of it. Only a leader with a quorum answers.
+   * @param filter keys to count, as `state.subjects`
+   * @throws where there is no answer
+   */
+  async bucketInfo(bucket: string, filter?: string): Promise<StreamInfo> {
+    if (!this.connected || !this.jsm) throw this.away();
+    return this.whileUp(bucketInfo(this.jsm, bucket, filter));
+  }
+
+  /** The keys of a bucket that match a filter, by the stream's own list of subjects: a listing of values would need a consumer. */
+  async keys(bucket: string, filter: string): Promise<string[]> {
+    return keysIn(bucket, await this.bucketInfo(bucket, filter));
+  }
+
+  /** Calls back with puts into a bucket, also after reconnections. @returns what ends that; null before the first connection */
+  listen(bucket: string, filter: string, listener: PutListener): (() => void) | null {
+    return this.nc ? listenToKeys(this.nc, bucket, filter, listener) : null;
+  }
+
+  /** A promise that is abandoned when the bus goes away: an answer that was on its way will not come. */
   whileUp<T>(promise: Promise<T>): Promise<T> {
     return abortable(promise, this.session.signal);
+  }
+
+  /** Aborted when this connection is lost. */
+  get sessionSignal(): AbortSignal {
+    return this.session.signal;
   }
 
   /** Resolves when the bus is up, or rejects with the signal's reason. */
@@ -95,63 +140,79 @@ export class Bus extends EventEmitter<BusEvents> {
 
   async stop(): Promise<void> {
     this.stopped.abort();
-    const nc = this.nc;
-    if (!nc) return;
-    // Flushes what was published; a bus that is away must not hold the agent's end.
-    await Promise.race([nc.drain(), sleep(1_000, undefined, { ref: false })]).catch(() => {});
-    await nc.close().catch(() => {});
+    const { nc } = this;
+    // Flushes what was published; a bus that is away must not hold the daemon's end.
+    if (nc) await Promise.race([nc.drain(), sleep(DRAIN_MS, undefined, { ref: false })]).catch(() => {});
+    this.session.abort(new Error("the daemon ends"));
+    await nc?.close().catch(() => {});
   }
 
   private async run(): Promise<void> {
-    await sleep(DELAY_MS, undefined, { signal: this.stopped.signal }).catch(() => {});
-    const { connect, jetstream, Kvm } = await import("./client.ts");
-    while (!this.stopped.signal.aborted) {
-      try {
-        this.nc = await connect(await this.options());
-        break;
-      } catch (error) {
-        this.setDown(describe(error));
-        await sleep(RETRY_MS * (0.5 + Math.random()), undefined, { signal: this.stopped.signal, ref: false }).catch(
-          () => {},
-        );
-      }
-    }
-    const nc = this.nc;
+    await this.pause(this.traits.delayMs);
+    const nc = await this.connect();
     if (!nc) return;
     if (this.stopped.signal.aborted) return void nc.close();
-    this.js = jetstream(nc, { timeout: REQUEST_TIMEOUT_MS });
+    const { jetstream, Kvm } = await import("./client.ts");
+    this.js = jetstream(nc, { timeout: this.traits.requestTimeoutMs });
     this.kvm = new Kvm(this.js);
-    void this.setUp();
+    void this.setUp(nc, this.js);
     for await (const status of nc.status()) {
       if (status.type === "disconnect") this.setDown("the connection was lost");
-      else if (status.type === "reconnect") void this.setUp();
+      else if (status.type === "reconnect") void this.setUp(nc, this.js);
       else if (status.type === "error") this.log.warn({ err: status.error }, "bus reported an error");
     }
   }
 
-  /** Makes sure that buckets, store and stream are there, as long as it takes, and only then says that the bus is up. */
-  private async setUp(): Promise<void> {
+  /** The first connection, tried until there is one, or the daemon ends. */
+  private async connect(): Promise<NatsConnection | undefined> {
+    const { connect, loginOptions } = await import("./client.ts");
+    while (!this.stopped.signal.aborted) {
+      try {
+        this.nc = await connect({
+          ...loginOptions(this.login),
+          name: this.name,
+          maxReconnectAttempts: -1,
+          reconnectTimeWait: RECONNECT_MS,
+          reconnectJitter: this.traits.reconnectJitterMs,
+          reconnectJitterTLS: this.traits.reconnectJitterMs,
+          timeout: CONNECT_TIMEOUT_MS,
+          pingInterval: this.traits.pingMs,
+          ignoreAuthErrorAbort: true,
+        });
+        return this.nc;
+      } catch (error) {
+        this.setDown(reasonOf(error));
+        await this.pause(this.traits.retryMs * (0.5 + Math.random()));
+      }
+    }
+    return undefined;
+  }
+
+  /** Makes sure that what the daemon needs is there, as long as it takes, and only then says that the bus is up. */
+  private async setUp(nc: NatsConnection, js: JetStreamClient): Promise<void> {
     if (this.settingUp) return;
     this.settingUp = true;
-    try {
-      while (!this.stopped.signal.aborted && this.nc && !this.nc.isClosed()) {
-        try {
-          const { createMissing } = await import("./client.ts");
-          await createMissing(this.nc, this.js as JetStreamClient, this.config.replicas, this.log);
-          return this.setUpDone();
-        } catch (error) {
-          this.setDown(describe(error));
-          await sleep(RETRY_MS, undefined, { signal: this.stopped.signal, ref: false }).catch(() => {});
-        }
+    const { createMissing } = await import("./client.ts");
+    const { replicas } = this.login;
+    const onCreated = (stream: string) => this.log.info({ stream }, "stream created on the bus");
+    while (!this.stopped.signal.aborted && !nc.isClosed()) {
+      try {
+        this.jsm = await js.jetstreamManager();
+        await createMissing(js, this.jsm, this.traits.needs, { replicas, onCreated });
+        this.setUpDone();
+        break;
+      } catch (error) {
+        this.setDown(reasonOf(error));
+        await this.pause(this.traits.retryMs);
       }
-    } finally {
-      this.settingUp = false;
     }
+    this.settingUp = false;
   }
 
   private setUpDone(): void {
     if (!this.connected) this.since = new Date().toISOString();
-    if (this.session.signal.aborted) this.session = new AbortController();
+    if (this.session.signal.aborted && !this.stopped.signal.aborted) this.session = new AbortController();
+    this.opened.clear();
     this.connected = true;
     this.error = null;
     this.log.info({ server: this.server }, "bus connected");
@@ -168,21 +229,12 @@ export class Bus extends EventEmitter<BusEvents> {
     this.emit("down");
   }
 
-  private async options(): Promise<ConnectionOptions> {
-    const { loginOptions } = await import("./client.ts");
-    return {
-      ...loginOptions(this.config),
-      name: this.name,
-      maxReconnectAttempts: -1,
-      reconnectTimeWait: 250,
-      reconnectJitter: 500,
-      timeout: 3_000,
-      pingInterval: PING_MS,
-      ignoreAuthErrorAbort: true,
-    };
+  private away(): Error {
+    return new Error(`the bus is away: ${this.error}`);
   }
-}
 
-function describe(error: unknown): string {
-  return redact(error instanceof Error ? error.message : String(error)).split("\n")[0] as string;
+  /** Ends early with the daemon. */
+  private pause(ms: number): Promise<void> {
+    return sleep(ms, undefined, { signal: this.stopped.signal, ref: false }).catch(() => {});
+  }
 }

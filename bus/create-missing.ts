@@ -1,54 +1,96 @@
-import { JetStreamApiError, type JetStreamClient, RetentionPolicy, StorageType } from "@nats-io/jetstream";
+import {
+  DiscardPolicy,
+  JetStreamApiError,
+  type JetStreamClient,
+  type JetStreamManager,
+  RetentionPolicy,
+  StorageType,
+} from "@nats-io/jetstream";
 import { Kvm } from "@nats-io/kv";
 import { Objm } from "@nats-io/obj";
-import type { NatsConnection } from "@nats-io/transport-node";
-import type { Logger } from "pino";
+import { nanos } from "@nats-io/transport-node";
 import { bucketSettings, eventStreamSettings, releaseStoreSettings } from "../protocol/bucket-settings.ts";
 import { eventStream, releaseStore } from "../protocol/subjects.ts";
+import { bucketStream } from "./bucket-info.ts";
+import type { Kept } from "./kept.ts";
 
-/** Creates the buckets, the object store and the stream that are missing. Those that are there keep their settings. */
+/** Asking for each of so few is cheaper than a list of all streams, and needs no permission to list them. */
+const ASKED_ONE_BY_ONE = 3;
+const STREAM_NOT_FOUND = 10059;
+const STREAM_NAME_IN_USE = 10058;
+
+export interface CreateOptions {
+  /** Copies of what is created. */
+  replicas: number;
+  onCreated?(stream: string): void;
+}
+
+/** Creates what is missing. What is there keeps its settings. */
 export async function createMissing(
-  nc: NatsConnection,
   js: JetStreamClient,
-  replicas: number,
-  log: Logger,
+  jsm: JetStreamManager,
+  needed: readonly Kept[],
+  { replicas, onCreated }: CreateOptions,
 ): Promise<void> {
-  const manager = await js.jetstreamManager();
-  const streams = new Set<string>();
-  for await (const name of manager.streams.names()) streams.add(name);
-  const missing = (stream: string, create: () => Promise<unknown>) =>
-    streams.has(stream) ? Promise.resolve() : createOne(stream, create, log);
-
-  const kvm = new Kvm(js);
-  const storage = StorageType.File;
-  for (const [bucket, { description, history, ttlMs }] of Object.entries(bucketSettings)) {
-    await missing(`KV_${bucket}`, () => kvm.create(bucket, { description, history, ttl: ttlMs, replicas, storage }));
+  for (const kept of await findMissing(jsm, needed)) {
+    try {
+      await create(js, jsm, kept, replicas);
+      onCreated?.(streamOf(kept));
+    } catch (error) {
+      // Another program was faster, perhaps with other settings; that is fine.
+      if (!hasCode(error, STREAM_NAME_IN_USE)) throw error;
+    }
   }
-  await missing(`OBJ_${releaseStore}`, () =>
-    new Objm(nc).create(releaseStore, { ...releaseStoreSettings, replicas, storage }),
-  );
-  await missing(eventStream.name, () =>
-    manager.streams.add({
+}
+
+async function findMissing(jsm: JetStreamManager, needed: readonly Kept[]): Promise<Kept[]> {
+  if (needed.length <= ASKED_ONE_BY_ONE) {
+    const missing: Kept[] = [];
+    for (const kept of needed) if (!(await exists(jsm, streamOf(kept)))) missing.push(kept);
+    return missing;
+  }
+  const there = new Set<string>();
+  for await (const name of jsm.streams.names()) there.add(name);
+  return needed.filter((kept) => !there.has(streamOf(kept)));
+}
+
+async function exists(jsm: JetStreamManager, stream: string): Promise<boolean> {
+  try {
+    await jsm.streams.info(stream);
+    return true;
+  } catch (error) {
+    if (hasCode(error, STREAM_NOT_FOUND)) return false;
+    throw error;
+  }
+}
+
+function streamOf(kept: Kept): string {
+  if (kept === eventStream.name) return kept;
+  return kept === releaseStore ? `OBJ_${kept}` : bucketStream(kept);
+}
+
+async function create(js: JetStreamClient, jsm: JetStreamManager, kept: Kept, replicas: number): Promise<void> {
+  const storage = StorageType.File;
+  if (kept === eventStream.name) {
+    await jsm.streams.add({
       name: eventStream.name,
       description: eventStreamSettings.description,
       subjects: [eventStream.subjects],
       retention: RetentionPolicy.Limits,
-      max_age: eventStream.maxAgeMs * 1_000_000,
+      discard: DiscardPolicy.Old,
+      storage,
+      max_age: nanos(eventStream.maxAgeMs),
       max_bytes: eventStreamSettings.maxBytes,
       num_replicas: replicas,
-      storage,
-    }),
-  );
+    });
+  } else if (kept === releaseStore) {
+    await new Objm(js).create(releaseStore, { ...releaseStoreSettings, replicas, storage });
+  } else {
+    const { description, history, ttlMs } = bucketSettings[kept];
+    await new Kvm(js).create(kept, { description, history, ttl: ttlMs, replicas, storage });
+  }
 }
 
-const NAME_IN_USE = 10058;
-
-async function createOne(stream: string, create: () => Promise<unknown>, log: Logger): Promise<void> {
-  try {
-    await create();
-    log.info({ stream }, "stream created on the bus");
-  } catch (error) {
-    // Somebody else was faster, with other settings; that is fine.
-    if (!(error instanceof JetStreamApiError && error.code === NAME_IN_USE)) throw error;
-  }
+function hasCode(error: unknown, code: number): boolean {
+  return error instanceof JetStreamApiError && error.code === code;
 }

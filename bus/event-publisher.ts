@@ -16,6 +16,7 @@ interface EventBus {
   readonly jetstream: JetStreamClient;
   whileUp<T>(promise: Promise<T>): Promise<T>;
   on(event: "up", listener: () => void): unknown;
+  off(event: "up", listener: () => void): unknown;
 }
 
 interface Waiting {
@@ -35,7 +36,7 @@ export class EventPublisher {
     private readonly bus: EventBus,
     private readonly log: Logger,
   ) {
-    bus.on("up", () => void this.send());
+    bus.on("up", this.onUp);
   }
 
   publish(event: Event): void {
@@ -52,7 +53,10 @@ export class EventPublisher {
 
   stop(): void {
     this.stopped = true;
+    this.bus.off("up", this.onUp);
   }
+
+  private readonly onUp = (): void => void this.send();
 
   private send(): Promise<void> {
     this.sending ??= this.sendAll().finally(() => {

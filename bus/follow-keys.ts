@@ -1,47 +1,60 @@
-import type { Msg } from "@nats-io/transport-node";
 import type { Logger } from "pino";
-import { subjects } from "../protocol/subjects.ts";
-import type { Bus } from "./connection.ts";
+import type { PutListener } from "./listen.ts";
 
-/** What is followed is read again this often, whatever was heard; give or take a tenth, so that hosts do not all ask at once. */
+/** The keys are read again this often, whatever was heard; give or take a tenth, so that hosts do not all ask at once. */
 const REREAD_MS = 60_000;
-/** How long a read may take that somebody waits for. */
+/** How long a read may take while a caller waits for it. */
 const READ_MS = 1_000;
 
-export interface BucketReader {
-  /** A put or a deletion was heard: a message that the stream may have refused. */
-  onPut(key: string, message: Msg): void;
+/** What it takes of a bus to follow keys. */
+export interface FollowedBus {
+  readonly connected: boolean;
+  listen(bucket: string, filter: string, listener: PutListener): (() => void) | null;
+  whileUp<T>(promise: Promise<T>): Promise<T>;
+  on(event: "up", listener: () => void): unknown;
+  off(event: "up", listener: () => void): unknown;
+}
+
+export interface KeyReader {
+  /** A put was heard, or with null a deletion: a hint, since the stream may have refused it. */
+  onPut(key: string, text: string | null): void;
   /** Reads what the bucket holds. */
   read(): Promise<void>;
 }
 
 /**
- * Follows the keys of a bucket that match a filter: by a plain subscription to the puts, and by reading on every connection and now and
- * then. It needs no JetStream consumer, which matters at thousands of hosts.
+ * Follows the keys of a bucket that match a filter: a plain subscription hints that there is something to read, and the keys are read on
+ * every connection and every minute. A hint is not the value, because subscribers also hear a put that the stream refuses
+ * (compare-and-set). This needs no JetStream consumer, which matters where thousands of hosts follow a key or two each. Whoever has to
+ * see every write of many keys, in order, uses `BucketWatch` instead: that costs a consumer, and there are only a few edges.
  */
-export class BucketWatch {
+export class KeyFollower {
   private timer: NodeJS.Timeout | undefined;
-  private subscribed = false;
+  private unlisten: (() => void) | null = null;
 
   constructor(
-    private readonly bus: Bus,
+    private readonly bus: FollowedBus,
     private readonly bucket: string,
     private readonly filter: string,
-    private readonly reader: BucketReader,
-    private readonly log: Logger,
+    private readonly reader: KeyReader,
+    private readonly log: Pick<Logger, "debug" | "warn">,
   ) {}
 
+  /** Listens from now on, and reads when the bus comes up. Where it is up already, the caller reads first. */
   start(): void {
     this.bus.on("up", this.onUp);
     this.timer = setInterval(() => void this.refresh(), REREAD_MS * (0.9 + Math.random() * 0.2));
+    if (this.bus.connected) this.listen();
   }
 
   stop(): void {
     this.bus.off("up", this.onUp);
     clearInterval(this.timer);
+    this.unlisten?.();
+    this.unlisten = null;
   }
 
-  /** Reads now, where the bus is up, for as long as somebody can be made to wait. What could not be read stays as it was known. */
+  /** Reads now, where the bus is up, within a bound. What could not be read stays as it was known. */
   async refresh(): Promise<void> {
     if (!this.bus.connected) return;
     let timer: NodeJS.Timeout | undefined;
@@ -57,17 +70,15 @@ export class BucketWatch {
     }
   }
 
+  private listen(): void {
+    this.unlisten ??= this.bus.listen(this.bucket, this.filter, {
+      onPut: (key, text) => this.reader.onPut(key, text),
+      onError: (err) => this.log.warn({ err, bucket: this.bucket }, "bucket can't be followed"),
+    });
+  }
+
   private readonly onUp = (): void => {
-    if (!this.subscribed && this.bus.connection) {
-      this.subscribed = true;
-      const prefix = subjects.puts(this.bucket, "").length;
-      this.bus.connection.subscribe(subjects.puts(this.bucket, this.filter), {
-        callback: (error, message) => {
-          if (error) this.log.warn({ err: error, bucket: this.bucket }, "bucket can't be followed");
-          else this.reader.onPut(message.subject.slice(prefix), message);
-        },
-      });
-    }
+    this.listen();
     void this.refresh();
   };
 }

@@ -1,8 +1,17 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { KV } from "@nats-io/kv";
 import type { Logger } from "pino";
-import type { Bus } from "./connection.ts";
 
 const RETRY_MS = 250;
+
+/** What it takes of a bus to keep a key. */
+interface PublishingBus {
+  readonly connected: boolean;
+  kv(bucket: string): Promise<KV>;
+  whileUp<T>(promise: Promise<T>): Promise<T>;
+  on(event: "up", listener: () => void): unknown;
+  off(event: "up", listener: () => void): unknown;
+}
 
 /**
  * Keeps one key of a bucket at the value that it should have: writes on change and as a heartbeat, again and again while the bus is
@@ -15,13 +24,15 @@ export class KeyPublisher {
   private storedGeneration = 0;
   /** KV revision of the last value, or deletion, that was stored; 0 before the first. */
   revision = 0;
+  /** When a value, or a deletion, was last stored, on the monotonic clock. */
+  storedAt = Number.NEGATIVE_INFINITY;
   private waiters: { generation: number; resolve(): void }[] = [];
   private writing = false;
   private heartbeat: NodeJS.Timeout | undefined;
   private readonly stopped = new AbortController();
 
   constructor(
-    private readonly bus: Bus,
+    private readonly bus: PublishingBus,
     private readonly bucket: string,
     readonly key: string,
     private readonly log: Logger,
@@ -85,6 +96,7 @@ export class KeyPublisher {
         try {
           this.revision = await this.bus.whileUp(this.store(this.desired ?? null));
           this.storedGeneration = generation;
+          this.storedAt = performance.now();
           this.release();
         } catch (error) {
           this.log.debug({ err: error, key: this.key }, "bus did not take a value; trying again");

@@ -8,7 +8,7 @@ const PATIENCE_MS = 15_000;
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1000;
 
-/** JetStream's answers with status 503 that no waiting mends: it is off, or there is no room. */
+/** JetStream's answers with status 503 that waiting does not fix: it is off, or there is no room. */
 const LASTING = [10023, 10039, 10076];
 
 /**

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { KvWatchEntry } from "@nats-io/kv";
 import type { Logger } from "pino";
-import type { Bus } from "../edge/bus/bus.ts";
+import { ListingCount } from "./bucket-info.ts";
+import type { BusConnection } from "./connection.ts";
 
 const RETRY_MS = 500;
 /** How often the bucket's leader is asked whether it is there, and is still the same bucket. */
 const CHECK_MS = 2_000;
-
 /** A listing in which no further key comes for so long is begun again. */
 const LISTING_MS = 5_000;
 
@@ -32,8 +32,10 @@ export interface BucketReader {
 }
 
 /**
- * Watches keys of a bucket, for ever. A watch that ends, that is of a bucket which was replaced, that was interrupted, or on which nothing
- * was heard for long, is begun again with a listing.
+ * Watches keys of a bucket, for ever, and passes on every write in the order of the revisions. A watch that ends, that was interrupted,
+ * whose bucket was replaced, or on which nothing was heard for long is begun again with a listing. This needs a JetStream consumer, which
+ * the server can afford for the few edges: they have to know which revision they have seen, so that they can acknowledge it. The many
+ * agents follow a key or two each with `KeyFollower`, without a consumer.
  */
 export class BucketWatch {
   private readonly stopped = new AbortController();
@@ -41,7 +43,7 @@ export class BucketWatch {
   private running: Promise<void> = Promise.resolve();
 
   constructor(
-    private readonly bus: Bus,
+    private readonly bus: BusConnection,
     private readonly bucket: string,
     private readonly filter: string,
     private readonly reader: BucketReader,
@@ -61,7 +63,7 @@ export class BucketWatch {
   private async run(): Promise<void> {
     const { signal } = this.stopped;
     while (!signal.aborted) {
-      // Whatever of a session is still under way when it ends is given up with it.
+      // What is still under way when a session ends is abandoned with it.
       const session = new AbortController();
       try {
         await this.bus.whenUp(signal);
@@ -79,12 +81,12 @@ export class BucketWatch {
 
   /** One watch, from its listing to its end. @throws where it was interrupted */
   private async session(signal: AbortSignal): Promise<void> {
-    const { created, state } = await this.bus.bucketInfo(this.bucket, this.filter);
+    const info = await this.bus.bucketInfo(this.bucket, this.filter);
+    const { created } = info;
+    const count = new ListingCount(this.bucket, info);
     const kv = await this.bus.whileUp(this.bus.kv(this.bucket));
     const entries = await this.bus.whileUp(kv.watch({ key: this.filter }));
     const heardOf = { at: performance.now(), revision: 0 };
-    const prefix = `$KV.${this.bucket}.`;
-    const missing = new Set(Object.keys(state.subjects ?? {}).map((subject) => subject.slice(prefix.length)));
     let isListed = false;
     const listed = () => {
       if (isListed) return;
@@ -100,16 +102,14 @@ export class BucketWatch {
     const slow = setTimeout(() => !isListed && end(), LISTING_MS);
     try {
       this.reader.begin(created);
-      if (missing.size === 0) listed();
+      if (count.isWhole) listed();
       for await (const entry of entries) {
         signal.throwIfAborted();
         heardOf.at = performance.now();
         heardOf.revision = entry.revision;
         this.reader.take(heard(entry));
-        if (missing.delete(entry.key)) slow.refresh();
-        // Not by `entry.delta`: where keys are written over during the listing, as when the bus is back and every host reports at once,
-        // the server counts too many or too few that are to come.
-        if (missing.size === 0) listed();
+        if (count.hear(entry.key)) slow.refresh();
+        if (count.isWhole) listed();
       }
       signal.throwIfAborted();
     } finally {
@@ -120,7 +120,7 @@ export class BucketWatch {
     }
   }
 
-  /** Looks again and again whether the bucket is there. Resolves where it is not the one of the session any more. */
+  /** Keeps asking whether the bucket is there. Resolves when it is no longer the bucket of this session. */
   private async untilReplaced(
     created: string,
     heardOf: Readonly<{ revision: number }>,

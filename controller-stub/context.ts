@@ -1,34 +1,34 @@
 import type { Command } from "commander";
-import { type Bus, connectBus, defaultServer, defaultTimeoutMs } from "./bus.ts";
-import { type GlobalOptions, list } from "./options.ts";
-import type { Output } from "./terminal/output.ts";
+import { type BusSession, connectBus, defaultTimeoutMs } from "../bus/session.ts";
+import { chooseLogin } from "./login.ts";
+import type { ControllerOptions } from "./options.ts";
+import type { CommandOutput } from "./terminal/output.ts";
 
-/** What a verb has to work with. */
+/** What a verb works with. */
 export interface Context {
-  output: Output;
+  output: CommandOutput;
   signal: AbortSignal;
-  /** SLOTD_NATS. */
-  natsFromEnv: string | undefined;
+  /** For what options leave open: SLOTD_NATS and the other variables of a login. */
+  environment: NodeJS.ProcessEnv;
   /** Who runs the command, for orders without `--by`. */
   user: string;
 }
 
-export function globals(command: Command): GlobalOptions {
-  return command.optsWithGlobals<GlobalOptions>();
+export function globalOptions(command: Command): ControllerOptions {
+  return command.optsWithGlobals<ControllerOptions>();
 }
 
-/** Connects as the global options say, and closes the connection whatever happens. */
+/** Connects as the global options say, and closes the connection at the end. */
 export async function withBus<T>(
   context: Context,
   command: Command,
-  use: (bus: Bus) => Promise<T>,
+  use: (bus: BusSession) => Promise<T>,
   { timeoutMs }: { timeoutMs?: number } = {},
 ): Promise<T> {
-  const { nats, creds, timeout, replicas } = globals(command);
-  const fromEnv = list(context.natsFromEnv ?? "");
+  const options = globalOptions(command);
+  const { timeout, replicas } = options;
   const bus = await connectBus({
-    servers: nats ?? (fromEnv.length > 0 ? fromEnv : [defaultServer]),
-    credsFile: creds,
+    login: chooseLogin(options, context.environment),
     timeoutMs: timeoutMs ?? timeout ?? defaultTimeoutMs,
     replicas,
     signal: context.signal,
@@ -40,12 +40,12 @@ export async function withBus<T>(
   }
 }
 
-/** Says that a value on the bus could not be read, and goes on without it. The same is said once. */
+/** Warns of a value on the bus that can't be read and is left out. The same warning is printed once. */
 export function warnMalformed({ output }: Context): (key: string, why: string) => void {
-  const said = new Set<string>();
+  const warned = new Set<string>();
   return (key, why) => {
     const text = `the status under ${key} can't be read and is left out: ${why}`;
-    if (!said.has(text)) output.warn(text);
-    said.add(text);
+    if (!warned.has(text)) output.warn(text);
+    warned.add(text);
   };
 }

@@ -1,13 +1,11 @@
 import { SlotdError } from "../protocol/errors.ts";
+import { exitCodes } from "../protocol/exit-codes.ts";
 
-/** How the command ends. */
-export const exitCodes = { done: 0, failed: 1, usage: 2, busUnreachable: 3 } as const;
-
-/** A failure that only whoever runs the command sees; it never crosses the wire. */
+/** A failure that is shown by the command and never crosses the wire. */
 export abstract class ControllerError extends Error {
   abstract readonly code: string;
   readonly exitCode: number = exitCodes.failed;
-  /** What `--json` shows of the work that the failure ended, beside the error. */
+  /** What `--json` shows, beside the error, of the work that it ended. */
   summary: Record<string, unknown> = {};
 
   constructor(message: string, options?: ErrorOptions) {
@@ -22,7 +20,7 @@ export abstract class ControllerError extends Error {
 }
 
 /** An argument or option breaks a rule. */
-export class UsageError extends ControllerError {
+export class ArgumentError extends ControllerError {
   readonly code = "USAGE";
   override readonly exitCode = exitCodes.usage;
   constructor(
@@ -38,7 +36,7 @@ export class UsageError extends ControllerError {
   }
 }
 
-/** A deploy to nobody is not a success. */
+/** There is no host to work on. */
 export class NoHostsError extends ControllerError {
   readonly code = "NO_HOSTS";
   constructor(service: string, why?: string) {
@@ -46,7 +44,7 @@ export class NoHostsError extends ControllerError {
   }
 }
 
-/** The version is taken by other content. */
+/** The version was published with other content. */
 export class VersionTakenError extends SlotdError {
   readonly code = "DIGEST_MISMATCH";
   constructor(
@@ -57,13 +55,13 @@ export class VersionTakenError extends SlotdError {
   ) {
     super(
       `${service} ${version} is published with sha256 ${published}, but this archive has ${offered}; ` +
-        "publish it under a new version, a version never changes",
+        "publish it under a new version, since a version never changes",
       { field: "version" },
     );
   }
 }
 
-/** How an order ended on a host where it is not done. */
+/** How an order ended on a host where it was not done. */
 export interface HostFailure {
   host: string;
   outcome: string;
@@ -71,7 +69,7 @@ export interface HostFailure {
   message: string;
 }
 
-/** On some host the order ended otherwise than in `done`, or had no outcome in time. */
+/** On some host the order was not done, or had no outcome in time. */
 export class OrderNotDoneError extends ControllerError {
   readonly code: string;
   readonly missingMessage: string;
@@ -81,7 +79,7 @@ export class OrderNotDoneError extends ControllerError {
     readonly missing: readonly string[],
     readonly waitedMs: number,
   ) {
-    const late = `no outcome within ${waitedMs} ms from ${missing.join(", ")}; look at \`slotd-controller status\``;
+    const late = `no outcome within ${waitedMs} ms from ${missing.join(", ")}; see \`slotd-controller status\``;
     super([...failures.map(describe), ...(missing.length > 0 ? [late] : [])].join("; "));
     this.code = failures[0]?.code ?? "WAIT_TIMEOUT";
     this.missingMessage = late;
@@ -92,8 +90,8 @@ export class OrderNotDoneError extends ControllerError {
   }
 }
 
-/** The person at the keyboard, or the service manager, ended the command. */
-export class InterruptedError extends ControllerError {
+/** A signal ended the command: Ctrl-C, or the service manager. */
+export class EndedBySignalError extends ControllerError {
   readonly code = "INTERRUPTED";
   constructor(
     signal: string,

@@ -1,6 +1,8 @@
+import { openBucket } from "../bus/buckets.ts";
+import { KeyFollower } from "../bus/follow-keys.ts";
+import { readValues } from "../bus/list-bucket.ts";
+import type { BusSession } from "../bus/session.ts";
 import type { buckets } from "../protocol/subjects.ts";
-import { openBucket, readValues } from "./buckets.ts";
-import type { Bus } from "./bus.ts";
 
 export interface Followed {
   bucket: (typeof buckets)[keyof typeof buckets];
@@ -12,17 +14,22 @@ export interface Followed {
   onGone?(key: string): void;
 }
 
+/** The session ends with its command: what could not be read at some moment is not worth a line. */
+const SILENT = { debug: () => {}, warn: () => {} };
+
 /**
- * Calls back with what keys hold: first the present values, then each as it is written. Puts into a bucket are ordinary messages, so no
- * consumer is kept on the server; what a lost connection swallowed is read again when it is back. For buckets that are not written
- * by compare-and-set: a put that the stream refuses is heard as well.
+ * Calls back with what keys hold: first the present values, then each as it is written. What is heard counts as the value, so this is for
+ * buckets that are not written by compare-and-set: hosts and edges report every few seconds.
  * @returns once the present values were handed out, a function that ends it.
  */
-export async function follow(bus: Bus, { bucket, filter, onValue, onGone }: Followed): Promise<() => void> {
+export async function followValues(
+  bus: BusSession,
+  { bucket, filter, onValue, onGone }: Followed,
+): Promise<() => void> {
   const kv = await openBucket(bus, bucket);
-  const prefix = `$KV.${bucket}.`;
   const present = new Set<string>();
-  const heard = new Set<string>();
+  /** Of each read that is under way: the keys that were heard since it began. */
+  const reads = new Set<Set<string>>();
   const take = (key: string, text: string, revision?: number) => {
     present.add(key);
     onValue(key, text, revision);
@@ -30,37 +37,31 @@ export async function follow(bus: Bus, { bucket, filter, onValue, onGone }: Foll
   const drop = (key: string) => {
     if (present.delete(key)) onGone?.(key);
   };
-  const subscription = bus.nc.subscribe(`${prefix}${filter}`, {
-    callback: (error, message) => {
-      if (error) return;
-      const key = message.subject.slice(prefix.length);
-      heard.add(key);
-      if (message.headers?.has("KV-Operation")) drop(key);
-      else take(key, message.string());
+  const reader = {
+    onPut: (key: string, text: string | null) => {
+      for (const heard of reads) heard.add(key);
+      if (text === null) drop(key);
+      else take(key, text);
     },
-  });
-  /** What was read may be older than what was heard in the meantime. */
-  const catchUp = async () => {
-    heard.clear();
-    const values = new Map((await readValues(bus, kv, filter)).map((entry) => [entry.key, entry]));
-    for (const [key, entry] of values) if (!heard.has(key)) take(key, entry.string(), entry.revision);
-    for (const key of present) if (!values.has(key) && !heard.has(key)) drop(key);
+    /** What was read may be older than what was heard in the meantime. */
+    read: async () => {
+      const heard = new Set<string>();
+      reads.add(heard);
+      const entries = await readValues(bus, kv, filter).finally(() => reads.delete(heard));
+      const values = new Map(entries.map((entry) => [entry.key, entry]));
+      for (const [key, entry] of values) if (!heard.has(key)) take(key, entry.string(), entry.revision);
+      for (const key of present) if (!values.has(key) && !heard.has(key)) drop(key);
+    },
   };
+  const follower = new KeyFollower(bus.followed, bucket, filter, reader, SILENT);
+  follower.start();
   try {
     // The server has the subscription before anything is read: a value is heard, or read, or both.
     await bus.persist(() => bus.nc.flush());
-    await catchUp();
+    await reader.read();
   } catch (error) {
-    subscription.unsubscribe();
+    follower.stop();
     throw error;
   }
-  const catchUpOnReturn = async () => {
-    for await (const { type } of bus.nc.status()) {
-      if (subscription.isClosed()) return;
-      // Hosts and edges report again within 5 s, should this fail.
-      if (type === "reconnect") await catchUp().catch(() => {});
-    }
-  };
-  void catchUpOnReturn();
-  return () => subscription.unsubscribe();
+  return () => follower.stop();
 }

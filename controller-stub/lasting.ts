@@ -1,11 +1,11 @@
+import type { BusSession } from "../bus/session.ts";
 import { BusUnreachableError } from "../protocol/errors.ts";
-import type { Bus } from "./bus.ts";
 
 /**
  * Lets time pass until `work` is done, or `timeoutMs` are over (for ever, if that is left out).
  * @throws what the bus's signal says when it is aborted; BusUnreachableError where the connection is lost for good.
  */
-export async function lastingFor(bus: Bus, timeoutMs: number | undefined, work?: Promise<void>): Promise<void> {
+export async function lastingFor(bus: BusSession, timeoutMs: number | undefined, work?: Promise<void>): Promise<void> {
   const { promise, resolve, reject } = deferred();
   const interrupt = () => reject(bus.signal.reason);
   bus.signal.addEventListener("abort", interrupt, { once: true });

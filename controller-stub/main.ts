@@ -2,9 +2,9 @@
 import { userInfo } from "node:os";
 import { loadVerbs } from "./commands/index.ts";
 import type { Context } from "./context.ts";
-import { InterruptedError } from "./errors.ts";
+import { EndedBySignalError } from "./errors.ts";
 import { createProgram, runProgram } from "./program.ts";
-import { Output } from "./terminal/output.ts";
+import { CommandOutput } from "./terminal/output.ts";
 
 const { argv, env, stdout, stderr } = process;
 const args = argv.slice(2);
@@ -15,15 +15,15 @@ for (const [signal, number] of [
   ["SIGINT", 2],
   ["SIGTERM", 15],
 ] as const) {
-  process.once(signal, () => interruption.abort(new InterruptedError(signal, 128 + number)));
+  process.once(signal, () => interruption.abort(new EndedBySignalError(signal, 128 + number)));
 }
 // Whoever read the output has seen enough, as with `| head`.
 stdout.on("error", () => process.exit(0));
 
 const context: Context = {
-  output: new Output({ stdout, stderr, json: args.includes("--json"), plain: !!env.NO_COLOR }),
+  output: new CommandOutput({ stdout, stderr, json: args.includes("--json"), plain: !!env.NO_COLOR }),
   signal: interruption.signal,
-  natsFromEnv: env.SLOTD_NATS,
+  environment: env,
   user: env.USER || userInfo().username,
 };
 const program = createProgram();

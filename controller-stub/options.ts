@@ -2,15 +2,27 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import type { z } from "zod";
 import { hostSchema, nameSchema, versionSchema } from "../protocol/names.ts";
 
-export interface GlobalOptions {
+/** The servers of the bus, and the credentials to use there. */
+export interface LoginOptions {
   nats?: string[];
+  context?: string;
   creds?: string;
+  nkey?: string;
+  user?: string;
+  passwordFile?: string;
+  tokenFile?: string;
+  tlsca?: string;
+  tlscert?: string;
+  tlskey?: string;
+}
+
+export interface ControllerOptions extends LoginOptions {
   json?: boolean;
   timeout?: number;
   replicas: number;
 }
 
-/** A value that a rule of the protocol holds for. */
+/** Parses an option by one of the protocol's rules. */
 function ruled(schema: z.ZodType<string>): (text: string) => string {
   return (text) => {
     const parsed = schema.safeParse(text);
@@ -19,29 +31,29 @@ function ruled(schema: z.ZodType<string>): (text: string) => string {
   };
 }
 
-export const aName = ruled(nameSchema);
-export const aVersion = ruled(versionSchema);
-const aHost = ruled(hostSchema);
+export const parseName = ruled(nameSchema);
+export const parseVersion = ruled(versionSchema);
+const parseHost = ruled(hostSchema);
 
-/** For an option that may be given several times, or once with commas. */
-export function hosts(text: string, before: string[] = []): string[] {
-  return [...before, ...list(text).map(aHost)];
+/** Parses an option that is repeatable, or has commas between its values. */
+export function parseHosts(text: string, before: string[] = []): string[] {
+  return [...before, ...splitList(text).map(parseHost)];
 }
 
-export function servers(text: string, before: string[] = []): string[] {
-  const given = list(text);
+export function parseServers(text: string, before: string[] = []): string[] {
+  const given = splitList(text);
   if (given.length === 0) throw new InvalidArgumentError("It must name a server.");
   return [...before, ...given];
 }
 
-export function list(text: string): string[] {
+export function splitList(text: string): string[] {
   return text
     .split(",")
     .map((part) => part.trim())
     .filter((part) => part !== "");
 }
 
-export function wholeNumber(least: number, most = Number.MAX_SAFE_INTEGER): (text: string) => number {
+export function wholeNumberParser(least: number, most = Number.MAX_SAFE_INTEGER): (text: string) => number {
   return (text) => {
     const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
     if (value >= least && value <= most) return value;
@@ -50,10 +62,10 @@ export function wholeNumber(least: number, most = Number.MAX_SAFE_INTEGER): (tex
   };
 }
 
-/** The longest that a timer of Node takes. */
-export const aTimeout = wholeNumber(1, 2 ** 31 - 1);
+/** Up to the longest time that a timer of Node can wait. */
+export const parseTimeout = wholeNumberParser(1, 2 ** 31 - 1);
 
-/** What `install` and `uninstall` have in common. */
+/** The options of both `install` and `uninstall`. */
 export interface OrderOptions {
   slot: string;
   host?: string[];
@@ -66,11 +78,13 @@ export interface OrderOptions {
 
 export function addOrderOptions(command: Command): Command {
   return command
-    .addOption(new Option("--slot <slot>", "slot to order for").argParser(aName).makeOptionMandatory())
-    .addOption(new Option("--host <host>", "host to order for; repeatable, or with commas").argParser(hosts))
-    .addOption(new Option("--all-hosts", "every host of the service that has reported").conflicts("host"))
-    .option("--wait", "wait until the order has an outcome on every host, at most --timeout (10 min)")
+    .addOption(new Option("--slot <slot>", "slot that the order is for").argParser(parseName).makeOptionMandatory())
+    .addOption(
+      new Option("--host <host>", "host that the order is for; repeatable, or with commas").argParser(parseHosts),
+    )
+    .addOption(new Option("--all-hosts", "all hosts of the service that have reported").conflicts("host"))
+    .option("--wait", "wait for the outcome on every host, at most --timeout (10 min)")
     .option("--by <name>", "who issues the order")
-    .addOption(new Option("--epoch <n>", "use this epoch instead of the next").argParser(wholeNumber(0)))
+    .addOption(new Option("--epoch <n>", "use this epoch instead of the next").argParser(wholeNumberParser(0)))
     .option("--id <id>", "use this order id; the same id again repeats the same order");
 }

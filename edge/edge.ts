@@ -1,13 +1,16 @@
 import type { Logger } from "pino";
-import { BucketWatch, type Heard } from "../bus/watch-bucket.ts";
+import { BusConnection } from "../bus/connection.ts";
+import { BucketWatch } from "../bus/watch-bucket.ts";
 import { edgeHeartbeatMs } from "../protocol/routes.ts";
 import { buckets, keys } from "../protocol/subjects.ts";
 import { Applier } from "./applier.ts";
-import { Bus } from "./bus/bus.ts";
-import type { Config } from "./config/schema.ts";
+import { edgeTraits } from "./bus/traits.ts";
+import type { EdgeConfig } from "./config/schema.ts";
+import type { MemberReader, MemberSource, MemberWrite } from "./members/member-source.ts";
 import { KnownMembers } from "./members/members.ts";
 import type { ReadMember } from "./members/read-member.ts";
 import type { ManagedProxy as TableProxy } from "./proxies/contract.ts";
+import { kindOf } from "./proxies/kinds.ts";
 import { findDigestMismatches } from "./report/edge-status.ts";
 import { Reporter } from "./report/reporter.ts";
 import { RoutesBook } from "./routes/routes-book.ts";
@@ -29,12 +32,12 @@ const BUSY_SHARE = 0.2;
 
 /** One edge of one service: what the bus says becomes a table, the table goes to the proxy, and what it runs with is acknowledged. */
 export class Edge {
-  private readonly bus: Bus;
-  private readonly routes = new RoutesBook();
+  private readonly bus: BusConnection;
+  private readonly routes: RoutesBook;
   private readonly members: KnownMembers;
   private readonly applier: Applier;
   private readonly reporter: Reporter;
-  private readonly watches: BucketWatch[];
+  private readonly watches: MemberSource[];
   /** Both buckets were read: from then on the table is made of what they hold, and not of what is on disk. */
   private readonly read = { routes: false, members: false };
   private membersBucket: string | null = null;
@@ -54,13 +57,14 @@ export class Edge {
   private refreshMs = 0;
 
   constructor(
-    private readonly config: Config,
+    private readonly config: EdgeConfig,
     private readonly proxy: TableProxy,
     private readonly state: StateFile,
     private readonly log: Logger,
   ) {
     const { service, edge } = config;
-    this.bus = new Bus(config.nats, `slotd-edge ${service} ${edge}`, log);
+    this.bus = new BusConnection(config.nats, `slotd-edge ${service} ${edge}`, edgeTraits, log);
+    this.routes = new RoutesBook(kindOf(config.proxy).modes);
     this.members = new KnownMembers(service);
     this.reporter = new Reporter(this.bus, { service, edge, proxy: proxy.kind }, () => this.view(), log);
     this.applier = new Applier(proxy, (table) => this.write(table), log);
@@ -114,7 +118,7 @@ export class Edge {
     this.applier.want(this.makeTable());
   }
 
-  private membersReader() {
+  private membersReader(): MemberReader {
     return {
       begin: (bucketId: string) => {
         const same = bucketId === this.membersBucket;
@@ -122,7 +126,7 @@ export class Edge {
         this.membersBucket = bucketId;
         if (!same) this.reporter.forgetAwaited();
       },
-      take: ({ key, revision, text }: Heard) => {
+      take: ({ key, revision, text }: MemberWrite) => {
         const now = performance.now();
         // What a new listing repeats was not written now.
         if (revision > this.members.revision) this.memberHeardAt = now;
@@ -145,10 +149,10 @@ export class Edge {
     };
   }
 
-  private routesReader() {
+  private routesReader(): MemberReader {
     return {
       begin: (bucketId: string) => this.routes.begin(bucketId),
-      take: ({ revision, text }: Heard) => {
+      take: ({ revision, text }: MemberWrite) => {
         const news = this.routes.take(revision, text);
         const { problem, routes } = this.routes;
         if (news)

@@ -2,10 +2,10 @@
 import { Command } from "commander";
 import { pino } from "pino";
 import { type SlotdError, toSlotdError } from "../protocol/errors.ts";
-import { loadConfig } from "./config/load.ts";
+import { loadEdgeConfig } from "./config/load.ts";
 import { Edge } from "./edge.ts";
 import { helpText } from "./help-text.ts";
-import { createProxy } from "./proxies/kinds.ts";
+import { kindOf } from "./proxies/kinds.ts";
 import { renderBase } from "./proxies/render-base.ts";
 import { holdDirectory } from "./state/hold-directory.ts";
 import { StateFile } from "./state/state-file.ts";
@@ -28,13 +28,13 @@ command.parse();
 const options = command.opts<{ config: string; checkConfig?: boolean; renderBase?: boolean; pretty?: boolean }>();
 
 try {
-  const config = loadConfig(options.config);
+  const config = loadEdgeConfig(options.config);
   if (options.checkConfig) {
     console.log(`${options.config}: good (service ${config.service}, edge ${config.edge}, proxy ${config.proxy.kind})`);
     process.exit(0);
   }
   if (options.renderBase) {
-    const text = await renderBase(config);
+    const text = await renderBase(config.proxy, config.naming);
     await new Promise((written) => process.stdout.write(text, written));
     process.exit(0);
   }
@@ -49,7 +49,7 @@ try {
   await holdDirectory(config.state_directory);
   const edge = new Edge(
     config,
-    await createProxy(config, log),
+    await kindOf(config.proxy).create(config.proxy, config.naming, log),
     new StateFile(config.state_directory, config.service),
     log,
   );

@@ -5,10 +5,10 @@ import { releaseSchema } from "./release.ts";
 const count = z.int().nonnegative();
 
 /**
- * The steps of a deploy, in their order. `withdrawing`: the version that makes room leaves the routes. `draining`: every edge has to say
- * that it stopped serving it. `installing`: host after host gets the new version in its place. `offering`: the new version joins the
- * routes. `waiting`: every edge has to say that it can serve it. `prepared`: all is ready for the switch. `promoting`: the default
- * is switched, and every edge has to say so. `restoring`: a rollback brings back what the deploy replaced. The others are ends.
+ * The steps of a deploy, in order. `withdrawing`: the version that makes room leaves the routes. `draining`: every edge acknowledges that
+ * it stopped serving that version. `installing`: the new version replaces it, wave by wave. `offering`: the new version joins the
+ * routes. `waiting`: every edge acknowledges that it can serve the new version. `prepared`: ready for the switch. `promoting`: the
+ * default is switched, and every edge acknowledges. `restoring`: a rollback reinstalls what the deploy replaced. The rest are end states.
  */
 export const deploySteps = [
   "withdrawing",
@@ -25,13 +25,13 @@ export const deploySteps = [
 ] as const;
 export type DeployStep = (typeof deploySteps)[number];
 
-/** Where a host is in a deploy. `excluded`: ordered for, and not waited for. */
+/** A host's progress in a deploy. `excluded`: it gets the order, but the deploy doesn't wait for it. */
 export const hostSteps = ["waiting", "ordered", "done", "failed", "excluded"] as const;
 export type HostStep = (typeof hostSteps)[number];
 
 /** What a deploy was asked to do. */
 export const planSchema = z.strictObject({
-  /** Hosts at once: a share of the fleet, in percent, or a number. */
+  /** Hosts per wave: a percentage of the fleet, or a number. */
   wave: z.union([
     z.strictObject({ percent: z.number().positive().max(100) }),
     z.strictObject({ hosts: z.int().positive() }),
@@ -39,14 +39,14 @@ export const planSchema = z.strictObject({
   /** This many hosts may fail before the deploy halts. */
   maxFailures: count,
   pauseMs: count,
-  /** The hosts of this stage are a wave of their own, before all others. */
+  /** The hosts of this stage form the first wave. */
   canaryStage: nameSchema.nullable(),
   /** Names or patterns with `*`. Empty: all. */
   only: z.array(z.string().min(1).max(253)),
   exclude: z.array(z.string().min(1).max(253)),
-  /** Hosts that do not report are ordered for, and not waited for. */
+  /** Hosts that do not report get the order, but the deploy doesn't wait for them. */
   excludeAbsent: z.boolean(),
-  /** Edges that are not waited for. */
+  /** Edges that barriers do not wait for. */
   withoutEdges: z.array(nameSchema),
 });
 export type DeployPlan = z.infer<typeof planSchema>;
@@ -55,45 +55,45 @@ const hostProgressSchema = z.strictObject({
   step: z.enum(hostSteps),
   slot: nameSchema,
   wave: count,
-  /** What the slot held before, which a rollback brings back; null: nothing. */
+  /** The version that the slot held before and a rollback restores; null for an empty slot. */
   was: versionSchema.nullable(),
   /** Why it failed: an error's code and message. */
   error: z.strictObject({ code: z.string(), message: z.string().max(512) }).optional(),
 });
 export type HostProgress = z.infer<typeof hostProgressSchema>;
 
-/** A deploy, from its beginning to its end: everything that is needed to go on with it on another machine. */
+/** A deploy from start to end: everything another machine needs to resume it. */
 export const runningDeploySchema = z.strictObject({
   id: z.string().min(1).max(128),
   version: versionSchema,
   release: releaseSchema,
   step: z.enum(deploySteps),
-  /** How far it goes by itself: `prepare` ends in step `prepared`. */
+  /** How far it proceeds by itself: `prepare` stops at step `prepared`. */
   goal: z.enum(["prepare", "promote"]),
   /** What the routes and the slots held before; null in an empty fleet. */
   from: z.strictObject({
     default: versionSchema.nullable(),
     serving: z.array(versionSchema).max(16),
-    /** The releases of these versions, as far as they are known, so that a rollback can bring them back. */
+    /** The known releases of these versions, for a rollback to restore. */
     releases: z.record(versionSchema, releaseSchema),
   }),
   /** The versions that left the routes to make room. */
   withdrawn: z.array(versionSchema).max(16),
-  /** Set while it is rolled back, and after: by switching the default back, or by bringing back what was replaced. */
+  /** Set during and after a rollback: `switch` moves the default back, `restore` reinstalls what was replaced. */
   rollback: z.enum(["switch", "restore"]).nullable(),
   plan: planSchema,
   by: z.string().min(1).max(256),
   message: z.string().max(1024),
   startedAt: timestampSchema,
   endedAt: timestampSchema.nullable(),
-  /** Why it does not go on by itself; null while it does. */
+  /** Why it stopped; null while it is running. */
   halted: z.strictObject({ code: z.string(), message: z.string().max(4096), at: timestampSchema }).nullable(),
   /** By host. */
   hosts: z.record(hostSchema, hostProgressSchema),
 });
 export type RunningDeploy = z.infer<typeof runningDeploySchema>;
 
-/** A version that was deployed once, for people: who, when, why. */
+/** A version that was deployed, for people: by whom, when and why. */
 export const revisionSchema = z.strictObject({
   version: versionSchema,
   sha256: sha256Schema,
@@ -109,13 +109,13 @@ export const deploySchema = z.strictObject({
   /** The last epoch that was handed out. */
   epoch: count,
   /**
-   * Who may change the rest. `renewals` grows while the holder lives: whoever sees it stand still for `leaseMs`, by a clock of its
-   * own, may take over, with a new epoch.
+   * Who may change the record. The holder keeps increasing `renewals`. Whoever sees it unchanged for `leaseMs`, measured by its
+   * own clock, may take over with a new epoch.
    */
   lock: z
     .strictObject({
       holder: z.string().min(1).max(256),
-      /** Tells two runs of one holder apart. */
+      /** Distinguishes two runs by the same holder. */
       token: z.string().min(1).max(64),
       epoch: count,
       since: timestampSchema,

@@ -14,7 +14,7 @@ export class EdgeStateError extends SlotdError {
 export class RoutesMalformedError extends SlotdError {
   readonly code = "ROUTES_MALFORMED";
   constructor(why: string) {
-    super(`the routes are not used: ${why}; the last good ones stay`);
+    super(`the routes are not used: ${why}; the last good ones stay in force`);
   }
 }
 
@@ -24,9 +24,21 @@ export class RoutesStaleError extends SlotdError {
     readonly epoch: number,
     readonly applied: number,
   ) {
-    super(`the routes are not used: their epoch ${epoch} is lower than ${applied}; the last good ones stay`, {
+    super(`the routes are not used: their epoch ${epoch} is lower than ${applied}; the last good ones stay in force`, {
       field: "epoch",
     });
+  }
+}
+
+/** The routes ask for something that this edge, or its proxy, does not implement. */
+export class RoutesUnsupportedError extends SlotdError {
+  readonly code = "ROUTES_UNSUPPORTED";
+  constructor(field: string, asked: string, supported: string) {
+    super(
+      `the routes are not used: this edge does not implement ${field} ${asked} (it supports ${supported}); ` +
+        "the last good ones stay in force",
+      { field },
+    );
   }
 }
 
@@ -36,7 +48,7 @@ export class MemberMalformedError extends SlotdError {
     readonly key: string,
     rule: string,
   ) {
-    super(`the member is not used: ${rule}`);
+    super(`the member is ignored: ${rule}`);
   }
 }
 
@@ -46,7 +58,7 @@ export class MemberDigestError extends SlotdError {
     readonly key: string,
     version: string,
   ) {
-    super(`the member says ${version}, but serves another release than the routes mean by it; it is not used`, {
+    super(`the member claims to serve ${version}, but its release differs from the one in the routes; it is ignored`, {
       field: "metadata.sha256",
     });
   }
@@ -56,11 +68,13 @@ export class EndpointsHeldBackError extends SlotdError {
   readonly code = "ENDPOINTS_HELD_BACK";
   constructor(readonly ids: readonly string[]) {
     const some = ids.slice(0, 5).join(", ") + (ids.length > 5 ? ", …" : "");
-    super(`${ids.length} endpoints vanished at once and are kept: ${some}; SIGUSR1 to slotd-edge lets them go`);
+    super(
+      `${ids.length} endpoints vanished at once and are held back: ${some}; if they are really gone, send SIGUSR1 to slotd-edge`,
+    );
   }
 }
 
-/** The proxy answered, and did not take a table. */
+/** The proxy answered, but rejected a table. */
 export class ProxyRejectedError extends SlotdError {
   readonly code = "PROXY_REJECTED";
 }

@@ -1,16 +1,19 @@
-/** Every code that crosses the wire: what it means, and what to do next. docs/errors.md is made from this table. */
+/** Every code that crosses the wire: its meaning and what to do next. docs/errors.md is generated from this table. */
 export const errorCodes = {
   ORDER_MALFORMED: [
     "An order is not JSON, or a field breaks a rule.",
-    "Mend the named field and issue the order again.",
+    "Fix the named field and issue the order again.",
   ],
-  ORDER_CONFLICT: ["An order's id was used before for another order.", "Issue the order under a new id."],
+  ORDER_CONFLICT: ["The order's id was already used for a different order.", "Issue the order under a new id."],
   STALE_EPOCH: [
-    "An order's epoch is lower than one that the slot has seen.",
+    "The order's epoch is lower than the highest that the slot has seen.",
     "Read the current epoch and deploy again.",
   ],
   SLOT_UNKNOWN: ["No slot of this host has that name.", "Use one of the slots in the host's configuration."],
-  SLOT_STATE: ["The slot's state does not allow this.", "Look at `slotctl status`, and wait for the step under way."],
+  SLOT_STATE: [
+    "The slot's state does not allow this.",
+    "Check `slotctl status`, and wait until the current step ends.",
+  ],
   VERSION_NOT_INSTALLED: [
     "The slot does not hold the version to uninstall.",
     "Name the version that `slotctl status` shows.",
@@ -21,28 +24,28 @@ export const errorCodes = {
   ],
   RELEASE_NOT_FOUND: ["The archive is not at its address.", "Publish the release, and check the order's url."],
   RELEASE_NOT_INSTALLED: [
-    "The host does not have that release, or knows too little of it.",
-    "Use one of the versions that `slotctl releases` shows.",
+    "The host does not have that release, or has no manifest for it.",
+    "Use a version that `slotctl releases` lists.",
   ],
   RELEASE_UNREACHABLE: [
-    "The archive's source did not answer, or broke off.",
+    "The archive's source did not answer, or the transfer broke off.",
     "Check the source, then issue a new order.",
   ],
   RELEASE_TOO_LARGE: [
-    "The archive, or what it unpacks to, is over a bound.",
-    "Raise the bound in [releases], or ship less.",
+    "The archive or its unpacked contents exceed a limit.",
+    "Raise the limit in [releases], or ship less.",
   ],
   DIGEST_MISMATCH: [
-    "Content has another SHA-256 than ordered.",
+    "The content's SHA-256 differs from the one ordered.",
     "Publish under a new version; a version never changes.",
   ],
   SIZE_MISMATCH: [
-    "The archive has another size than ordered.",
+    "The archive's size differs from the one ordered.",
     "Take size and digest from `slotd-controller publish`.",
   ],
   RELEASE_CONFIG: [
-    "What a release says of how it is run breaks a rule, or a bound of the host.",
-    "Mend the release's slotd.toml, or what [releases] may_set allows.",
+    "The release's own slotd.toml breaks a rule, or sets what the host does not allow.",
+    "Fix the release's slotd.toml, or allow the key in [releases] may_set.",
   ],
   RELEASE_UNTRUSTED: [
     "The release is not signed by a key that this host trusts.",
@@ -50,97 +53,101 @@ export const errorCodes = {
   ],
   PACK_REFUSED: [
     "A directory can't be packed as a release.",
-    "Mend the path that the message names, or leave it out in .slotdignore.",
+    "Fix the path that the message names, or exclude it in .slotdignore.",
   ],
   PACKAGE_INVALID: [
-    "What describes a packed release can't be read, or is not of the files beside it.",
-    "Pack the release again, or bring its files here again.",
+    "The description of a packed release can't be read, or does not match the files next to it.",
+    "Pack the release again, or copy its files here again.",
   ],
   PUBLISH_FAILED: [
-    "The place that a release is published to did not take it.",
-    "Mend what the message says, and publish again: what is there already stays.",
+    "The publishing target did not accept the release.",
+    "Fix what the message names and publish again; files already uploaded are kept.",
   ],
   ARCHIVE_UNSAFE: [
-    "An archive's entry would reach outside, or is not a plain file.",
+    "An entry of the archive points outside the release, or is not a plain file, directory or link.",
     "Rebuild the archive without that entry.",
   ],
-  ARCHIVE_CORRUPT: ["The archive can't be read to its end.", "Rebuild and publish it."],
-  DISK_FULL: ["A write found no space, or a release would not fit.", "Free space or inodes in the state directory."],
+  ARCHIVE_CORRUPT: ["The archive is damaged or incomplete.", "Rebuild and publish it."],
+  DISK_FULL: ["A write ran out of space, or a release would not fit.", "Free space or inodes in the state directory."],
   PORT_TAKEN: ["Another process listens on the slot's port.", "End that process, or give the slot another port."],
   COMMAND_NOT_FOUND: ["The app's command can't be run.", "Check [app] command and working_directory."],
   ACCOUNT_UNKNOWN: [
-    "The workers' user, or one of their groups, is not known on this host.",
-    "Create it, or mend [app] user, group and supplementary_groups.",
+    "The workers' user or one of their groups does not exist on this host.",
+    "Create it, or fix [app] user, group and supplementary_groups.",
   ],
-  SECRET_UNREADABLE: [
-    "The value of one of the app's secrets can't be read.",
-    "Mend the named entry of [app] secrets, or its file.",
-  ],
+  SECRET_UNREADABLE: ["One of the app's secrets can't be read.", "Fix the named entry of [app] secrets, or its file."],
   CRASH_LOOP: [
-    "The workers of a slot that served ended again and again; it was taken away.",
+    "The workers of a serving slot kept ending, so the slot was taken out of service.",
     "Read `slotctl logs`; then order another version, or `slotctl restart` the slot.",
   ],
-  WORKERS_EXITED: ["The workers ended before they were ready.", "Read `slotctl logs`; the message has the last lines."],
+  WORKERS_EXITED: [
+    "The workers ended before they were ready.",
+    "Read `slotctl logs`; the message quotes the last lines.",
+  ],
   NOT_READY: [
     "The workers ran but did not become ready in time.",
-    "Check [health] path, what [readiness] and [liveness] ask for, and `slotctl logs`.",
+    "Check [health] path, [readiness], [liveness], and `slotctl logs`.",
   ],
   NOT_ACCEPTING: [
     "The workers ran but none accepted a connection.",
-    "Make the app take the socket on fd 3 (LISTEN_FDS).",
+    "Make the app listen on file descriptor 3 (LISTEN_FDS).",
   ],
   STOP_FAILED: [
     "A process of the slot could not be ended, or its port is not free.",
-    "Look at the process that the message names.",
+    "Check the process that the message names.",
   ],
-  DRAIN_CANCELLED: ["An operator took the drain back.", "Issue the order again when the version may go."],
+  DRAIN_CANCELLED: ["An operator cancelled the drain.", "Issue the order again when the version may be removed."],
   JOURNAL_CORRUPT: [
-    "The journal could not be read and was set aside.",
-    "Nothing: orders are read from the bus. Keep the file for a report.",
+    "The journal could not be read and was moved aside.",
+    "Nothing: orders are read from the bus. Keep the file for a bug report.",
   ],
   JOURNAL_NEWER: [
     "The journal was written by a newer slotd.",
-    "Install that version again. The workers run on meanwhile.",
+    "Install that version again. The workers keep running meanwhile.",
   ],
   JOURNAL_UNWRITABLE: [
     "The journal could not be written.",
-    "Mend the state directory; nothing is acted on until then.",
+    "Fix the state directory; no order is carried out until then.",
   ],
-  CONFIG_INVALID: ["The configuration breaks a rule.", "Mend the named key; `slotd --check-config` checks."],
+  CONFIG_INVALID: ["The configuration breaks a rule.", "Fix the named key; `slotd --check-config` checks the file."],
   AGENT_RUNNING: ["Another agent uses the state directory.", "Stop that agent, or use another state directory."],
   AGENT_UNREACHABLE: ["No agent answers on the control socket.", "Start slotd, or name its socket with --socket."],
   EDGE_RUNNING: ["Another slotd-edge uses the state directory.", "Stop that one, or use another state directory."],
   EDGE_STATE: [
-    "The last good table of an edge could not be read from disk, or written.",
-    "Mend the state directory. The edge goes on; without the bus it could not start again with that table.",
+    "The edge could not read its last good table from disk, or could not write it.",
+    "Fix the state directory. The edge keeps working, but could not restart with that table while the bus is away.",
   ],
   ROUTES_MALFORMED: [
-    "A service's routes break a rule, or were deleted; the last good ones stay.",
-    "Write good routes: with the controller, not by hand.",
+    "The service's routes break a rule, or were deleted; the last good ones stay in force.",
+    "Write the routes with the controller, not by hand.",
   ],
   ROUTES_STALE: [
-    "The epoch of a service's routes is lower than one that the edge has applied; the last good ones stay.",
-    "Find out who wrote them. Where the bus was set up anew, see docs/edge.md.",
+    "The epoch of the routes is lower than one that the edge has applied; the last good ones stay in force.",
+    "Find out who wrote them. If the bus was set up from scratch, see docs/edge.md.",
+  ],
+  ROUTES_UNSUPPORTED: [
+    "The routes ask for a mode or field that this edge does not implement; the last good ones stay in force.",
+    "Upgrade the edge, or write routes that it supports.",
   ],
   MEMBER_MALFORMED: [
-    "A member of the serverset breaks a rule, or is not of its key. It is not used.",
-    "Look at the named key, and at who writes it.",
+    "A member of the serverset breaks a rule, or does not match its key. It is ignored.",
+    "Check the named key and who writes it.",
   ],
   MEMBER_DIGEST: [
-    "A member says that it serves a version, and serves another release than the routes mean. It gets no requests.",
+    "A member claims to serve a version, but its release differs from the one in the routes. It gets no requests.",
     "Install the version again on that host.",
   ],
   ENDPOINTS_HELD_BACK: [
-    "More endpoints vanished at once than an edge lets go; it keeps them.",
-    "Find out why. If they are really gone, send SIGUSR1 to slotd-edge.",
+    "More endpoints vanished at once than `max_loss` allows; the edge keeps routing to them.",
+    "Find out why. If they are really gone, accept the loss: send SIGUSR1 to slotd-edge.",
   ],
   PROXY_REJECTED: [
-    "An edge's proxy did not take its table; the one before stays.",
-    "Read the message and the proxy's own log; it is tried again with the next change.",
+    "The edge's proxy rejected its table; the previous one stays in force.",
+    "Read the message and the proxy's own log. The edge retries, at the latest with the next change.",
   ],
-  PROXY_DOWN: ["An edge's proxy does not answer.", "Start the proxy; it gets its table at once."],
+  PROXY_DOWN: ["The edge's proxy does not answer.", "Start the proxy; it gets its table at once."],
   BUS_UNREACHABLE: ["NATS did not answer.", "Check the address, the credentials, and that JetStream is on."],
-  INTERNAL: ["Something failed that nobody foresaw.", "Read the agent's log; report it."],
+  INTERNAL: ["An unexpected failure.", "Read the agent's log, and report it as a bug."],
 } as const satisfies Record<string, readonly [meaning: string, next: string]>;
 
 export type ErrorCode = keyof typeof errorCodes;

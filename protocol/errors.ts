@@ -48,7 +48,7 @@ export class OrderMalformedError extends SlotdError {
 export class OrderConflictError extends SlotdError {
   readonly code = "ORDER_CONFLICT";
   constructor(orderId: string) {
-    super(`order ${orderId} was seen before with another content; issue it under a new id`, { orderId, field: "id" });
+    super(`order ${orderId} was used before with different content; issue it under a new id`, { orderId, field: "id" });
   }
 }
 
@@ -97,7 +97,9 @@ export class ReleaseNotFoundError extends SlotdError {
 export class ReleaseNotInstalledError extends SlotdError {
   readonly code = "RELEASE_NOT_INSTALLED";
   constructor(version: string, why: string) {
-    super(`release ${version} can't be looked at: ${why}; slotctl releases shows what there is`, { field: "version" });
+    super(`release ${version} can't be inspected: ${why}; slotctl releases lists what is installed`, {
+      field: "version",
+    });
   }
 }
 
@@ -244,14 +246,14 @@ export class AccountUnknownError extends SlotdError {
   readonly code = "ACCOUNT_UNKNOWN";
   constructor(kind: "user" | "group", name: string | number, why: string, facts: Facts = {}) {
     const reason = why ? ` (${why})` : "";
-    super(`there is no ${kind} ${name} on this host${reason}; create it, or mend [app] in the configuration`, facts);
+    super(`there is no ${kind} ${name} on this host${reason}; create it, or fix [app] in the configuration`, facts);
   }
 }
 
 export class SecretUnreadableError extends SlotdError {
   readonly code = "SECRET_UNREADABLE";
   constructor(variable: string, why: string, facts: Facts = {}) {
-    super(`the secret ${variable} can't be read: ${why}; mend app.secrets.${variable}, or the file`, {
+    super(`the secret ${variable} can't be read: ${why}; fix app.secrets.${variable} or the file`, {
       ...facts,
       field: `app.secrets.${variable}`,
     });
@@ -299,14 +301,14 @@ export class NotAcceptingError extends SlotdError {
 export class StopFailedError extends SlotdError {
   readonly code = "STOP_FAILED";
   constructor(slot: string, why: string) {
-    super(`slot ${slot} could not be stopped wholly: ${why}`);
+    super(`slot ${slot} could not be stopped completely: ${why}`);
   }
 }
 
 export class DrainCancelledError extends SlotdError {
   readonly code = "DRAIN_CANCELLED";
   constructor(version: string) {
-    super(`the drain of ${version} was taken back by an operator; it serves on with the same processes`);
+    super(`the drain of ${version} was cancelled by an operator; the same processes keep serving`);
   }
 }
 
@@ -317,7 +319,7 @@ export class JournalCorruptError extends SlotdError {
     readonly setAside: string,
   ) {
     super(
-      `the journal could not be read (${why}); it was set aside as ${setAside}, and the orders are read from the bus`,
+      `the journal could not be read (${why}); it was moved to ${setAside}, and orders are read from the bus instead`,
     );
   }
 }
@@ -326,8 +328,8 @@ export class JournalNewerError extends SlotdError {
   readonly code = "JOURNAL_NEWER";
   constructor(path: string, format: string, known: number) {
     super(
-      `the journal ${path} has format ${format}, but this slotd knows ${known}: a newer version wrote it. Install that version again; ` +
-        "to go on without what it holds, move the file away. Nothing was changed, and the workers run on",
+      `the journal ${path} has format ${format}, but this slotd knows ${known}: a newer version wrote it. Install that version again, ` +
+        "or move the file away to start without its contents. Nothing was changed, and the workers keep running",
     );
   }
 }
@@ -335,7 +337,7 @@ export class JournalNewerError extends SlotdError {
 export class JournalUnwritableError extends SlotdError {
   readonly code = "JOURNAL_UNWRITABLE";
   constructor(path: string, cause: Error) {
-    super(`the journal ${path} could not be written (${cause.message}); nothing is acted on until it can be`, {
+    super(`the journal ${path} could not be written (${cause.message}); no order is carried out until it can be`, {
       cause,
     });
   }
@@ -383,7 +385,7 @@ export class InternalError extends SlotdError {
   readonly code = "INTERNAL";
 }
 
-/** The error itself if it is one of ours, else an INTERNAL one around it. */
+/** The error itself if it is a SlotdError; otherwise an INTERNAL error that wraps it. */
 export function toSlotdError(error: unknown): SlotdError {
   if (error instanceof SlotdError) return error;
   return new InternalError(error instanceof Error ? error.message : inWords(error), { cause: error });
@@ -393,11 +395,11 @@ function inWords(thrown: unknown): string {
   try {
     return String(thrown);
   } catch {
-    return "something was thrown that has no words";
+    return "a value that can't be printed was thrown";
   }
 }
 
-/** An address, or a text with addresses in it, without the users and passwords that they may carry. */
+/** A text with the user and password removed from every address in it. */
 export function redact(text: string): string {
   return text.replaceAll(/\/\/[^/\s]*@/g, "//***@");
 }

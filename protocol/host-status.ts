@@ -14,22 +14,22 @@ export const wireErrorSchema = z.object({
 });
 export type WireError = z.infer<typeof wireErrorSchema>;
 
-/** How a drain went. Durations are milliseconds on the monotonic clock. */
+/** The result of a drain. Durations are milliseconds on the monotonic clock. */
 export const drainRecordSchema = z.object({
   version: versionSchema,
   startedAt: timestampSchema,
   durationMs: count,
-  /** KV revision of the withdrawal that others had to see; absent where the bus was not there to take it. */
+  /** KV revision of the withdrawal that edges had to acknowledge; absent if the bus was away. */
   revision: count.optional(),
   /** What ended the wait for the edges. */
   edges: z.enum(drainClauses),
-  /** The edges that had not acknowledged the withdrawal at the end of that wait; absent where there was none. */
+  /** The edges that had not acknowledged the withdrawal when that wait ended; absent if there was no wait. */
   missingEdges: z.array(nameSchema).optional(),
   /** What ended the wait for requests in flight. */
   idle: z.enum(drainClauses),
   /** Connections without a request that were still open at the end. */
   idleConnections: count,
-  /** Requests that were still in flight at the end, and were cut. */
+  /** Requests that were still in flight at the end and were cut. */
   cutRequests: count,
   reason: z.string().optional(),
 });
@@ -53,7 +53,7 @@ export const workerEndSchema = z.object({
 });
 export type WorkerEnd = z.infer<typeof workerEndSchema>;
 
-/** A step that takes a while, and how far it is. */
+/** A long-running step and its progress. */
 export const progressSchema = z.object({
   step: z.string(),
   version: versionSchema.optional(),
@@ -66,7 +66,7 @@ export type Progress = z.infer<typeof progressSchema>;
 export const slotStatusSchema = z.object({
   slot: nameSchema,
   state: z.enum(slotStates),
-  /** Since when the slot is in this state. */
+  /** When the slot entered this state. */
   since: timestampSchema,
   port: z.int(),
   version: versionSchema.nullable(),
@@ -74,9 +74,9 @@ export const slotStatusSchema = z.object({
   workers: z.object({ wanted: count, alive: count, ready: count, restarts: count }),
   /** Open connections on the slot's port, and those of them with a request in flight. Null where no socket is open. */
   connections: z.object({ open: count, inFlight: count }).nullable(),
-  /** Who still routes requests to the slot's version, in words; null: nobody, as far as is known here. */
+  /** Who still routes requests to the slot's version, as text; null if nobody is known to. */
   routedBy: z.string().nullable().optional(),
-  /** Drained by an operator, and held so until `undrain`. */
+  /** Drained by an operator; stays drained until `undrain`. */
   held: z.boolean(),
   order: z
     .object({
@@ -92,7 +92,7 @@ export const slotStatusSchema = z.object({
   epoch: count,
   progress: progressSchema.nullable(),
   lastError: wireErrorSchema.nullable(),
-  /** The last order that was refused, so that its sender can read why. */
+  /** The last refused order, so that its sender can read the reason. */
   refused: wireErrorSchema.nullable(),
   lastDrain: drainRecordSchema.nullable(),
   lastEnd: workerEndSchema.nullable(),
@@ -113,15 +113,15 @@ export const hostStatusSchema = z.object({
   bus: z.object({
     connected: z.boolean(),
     server: z.string().nullable(),
-    /** Since when the bus is in this state. */
+    /** When the bus connection entered this state. */
     since: timestampSchema,
     error: z.string().nullable(),
   }),
-  /** The controllers of a delegated cgroup v2 that limits are enforced with; null where there is none. */
+  /** The cgroup v2 controllers that enforce limits; null where no cgroup was delegated. */
   controllers: z.array(z.string()).nullable(),
   load: z.object({ cores: count, load1: z.number(), memoryUsed: z.number(), stateDiskUsed: z.number() }).nullable(),
   slots: z.record(nameSchema, slotStatusSchema),
-  /** What works, but not as the configuration wants it: sentences for an operator. */
+  /** Sentences for an operator: what works, but not as configured. */
   warnings: z.array(z.string()),
   lastError: wireErrorSchema.nullable(),
 });
@@ -138,7 +138,7 @@ export const workerStatusSchema = z.object({
   cpuPercent: z.number().nullable(),
   memoryBytes: count.nullable(),
   restarts: count,
-  /** What it says of itself, `STATUS=` by sd_notify(3); null where it has said nothing. */
+  /** The text of its last `STATUS=` message, sd_notify(3); null if it sent none. */
   says: z.string().nullable(),
   /** Where its output goes: a file's path, or `journal:` and the identifier that its lines have there. */
   output: z.string(),

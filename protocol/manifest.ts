@@ -5,7 +5,7 @@ import { sha256Schema, versionSchema } from "./names.ts";
 const path = z.string().min(1).max(4096);
 const mode = z.int().min(0).max(0o777);
 
-/** An entry of a release's tree: its path from the top, `/` between names, and what is there. */
+/** An entry of a release's tree. `path` is relative to the root, with `/` between names. */
 export const manifestEntrySchema = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("file"), path, mode, sizeBytes: z.int().nonnegative(), sha256: sha256Schema }),
   z.strictObject({ type: z.literal("directory"), path, mode }),
@@ -13,7 +13,7 @@ export const manifestEntrySchema = z.discriminatedUnion("type", [
 ]);
 export type ManifestEntry = z.infer<typeof manifestEntrySchema>;
 
-/** All that a release's tree is made of. `tree` is the digest of the entries, see `treeDigest`. */
+/** The contents of a release's tree. `tree` is the digest of the entries, see `treeDigest`. */
 export const manifestSchema = z.strictObject({
   format: z.literal(1),
   version: versionSchema,
@@ -22,7 +22,7 @@ export const manifestSchema = z.strictObject({
 });
 export type Manifest = z.infer<typeof manifestSchema>;
 
-/** An entry as the digest sees it: every field, in this order; JSON, so that no name can look like another line. */
+/** An entry as input of the digest: every field, in this order, as JSON, so that no name can imitate another line. */
 function line(entry: ManifestEntry): string {
   switch (entry.type) {
     case "file":
@@ -43,8 +43,8 @@ export function sortEntries(entries: readonly ManifestEntry[]): ManifestEntry[] 
 }
 
 /**
- * The digest of a tree: SHA-256, in hex, over a line of JSON for each entry, sorted by path. Times and owners are no part of it, and
- * neither is how the tree was packed: the same tree has the same digest whether it came whole or as a delta.
+ * The digest of a tree: SHA-256, in hex, over a line of JSON for each entry, sorted by path. Times, owners and the archive format are
+ * not part of it: the same tree has the same digest whether it came from a whole archive or a delta.
  */
 export function treeDigest(entries: readonly ManifestEntry[]): string {
   const hash = createHash("sha256");
@@ -52,16 +52,16 @@ export function treeDigest(entries: readonly ManifestEntry[]): string {
   return hash.digest("hex");
 }
 
-/** The first entry of a delta archive, which says what to do with its base. It is no part of the tree. */
+/** The first entry of a delta archive: what to do with the base. It is not part of the tree. */
 export const deltaHeadName = ".slotd-delta.json";
 
-/** `without`: the paths of the base that are not taken over, because they are gone, or come anew in the archive. */
+/** `without`: paths of the base that are not carried over, because they were removed or the archive replaces them. */
 export const deltaHeadSchema = z.strictObject({ format: z.literal(1), base: sha256Schema, without: z.array(path) });
 export type DeltaHead = z.infer<typeof deltaHeadSchema>;
 
 /**
- * What a delta archive against a base holds: the entries that are new or other, and the paths of the base that are not taken over.
- * A directory that only has another mode comes anew; what is in it stays.
+ * What a delta archive against a base contains: new and changed entries, and the paths of the base that are not carried over.
+ * A directory whose mode alone changed is written again; its contents stay.
  */
 export function deltaOf(base: readonly ManifestEntry[], target: readonly ManifestEntry[]) {
   const before = new Map(base.map((entry) => [entry.path, line(entry)]));

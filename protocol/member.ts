@@ -20,7 +20,7 @@ export const memberSchema = z.object({
 });
 export type Member = z.infer<typeof memberSchema>;
 
-/** What a slot says of itself in its member. `capacity` is its live, ready workers. */
+/** A slot's registration. `capacity` is the number of its live, ready workers. */
 export interface Registration {
   service: string;
   stage: string;

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { parseJson } from "./decode.ts";
 import { OrderMalformedError } from "./errors.ts";
 import { timestampSchema, versionSchema } from "./names.ts";
 import { releaseSchema } from "./release.ts";
@@ -16,11 +17,11 @@ const installSchema = z.strictObject({
   ...common,
   action: z.literal("install"),
   release: releaseSchema,
-  /** Workers for this slot, in place of the host's configured share. */
+  /** Workers for this slot; overrides the host's configured share. */
   workers: z.int().min(1).max(1024).optional(),
-  /** What the version is on this host from then on; by default the one of the higher epoch is current. */
+  /** The version's role on this host from then on; by default the version with the higher epoch is current. */
   role: z.enum(["current", "previous"]).optional(),
-  /** Replace what the slot holds even where that is in use, and without waiting for a drain. Needs a reason. */
+  /** Replace the slot's version even if it is in use, without waiting for a drain. Requires a reason. */
   force: z.boolean().optional(),
   reason: z.string().min(1).max(1024).optional(),
 });
@@ -29,13 +30,13 @@ const uninstallSchema = z.strictObject({
   ...common,
   action: z.literal("uninstall"),
   version: versionSchema,
-  /** How long requests in flight are waited for, in place of the configured bound. */
+  /** How long to wait for requests in flight; overrides the configured bound. */
   drainTimeoutMs: z
     .int()
     .nonnegative()
     .max(7 * 24 * 3600 * 1000)
     .optional(),
-  /** Take the version away without waiting for a drain. Needs a reason. */
+  /** Remove the version without waiting for a drain. Requires a reason. */
   force: z.boolean().optional(),
   reason: z.string().min(1).max(1024).optional(),
 });
@@ -51,7 +52,7 @@ export type Order = z.infer<typeof orderSchema>;
 export type InstallOrder = z.infer<typeof installSchema>;
 export type UninstallOrder = z.infer<typeof uninstallSchema>;
 
-/** Longest piece of a malformed order that is repeated in the answer. */
+/** The longest excerpt of a malformed order that the answer repeats. */
 const MAX_SHOWN = 128;
 
 /** The version that an order is about. */
@@ -64,17 +65,14 @@ export function orderVersion(order: Order): string {
  * @throws OrderMalformedError naming the first field at fault and the rule that it breaks.
  */
 export function parseOrder(text: string): Order {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new OrderMalformedError("(the whole order)", "must be JSON", { cause });
-  }
+  const json = parseJson(text);
+  if ("broken" in json) throw new OrderMalformedError("(the whole order)", json.broken);
+  const { value } = json;
   const parsed = orderSchema.safeParse(value);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   const extra = issue?.code === "unrecognized_keys" ? issue.keys[0] : undefined;
-  // An unknown field, or an id, may be of any length; what answers the order has to fit into a status.
+  // An unknown field or an id may have any length; the answer has to fit into a status.
   const field = [...(issue?.path ?? []), ...(extra === undefined ? [] : [extra])].join(".").slice(0, MAX_SHOWN);
   const rule = extra === undefined ? (issue?.message ?? "is not valid") : "is not a field of this order";
   const id = (value as { id?: unknown } | null)?.id;

@@ -9,12 +9,12 @@ const packed = { file: fileName, sha256: sha256Schema, sizeBytes: z.int().positi
 const packedSchema = z.strictObject(packed);
 export type PackedFile = z.infer<typeof packedSchema>;
 
-/** How many archives a description may have, whole ones and deltas together: as many as a signature covers in a `Release`. */
+/** The most archives in a description, whole archives and deltas together: as many as a signature in a `Release` covers. */
 export const maxPackageArchives = 32;
 
 /**
- * What `slotctl pack` writes beside the archives, as NAME-VERSION.release.json: all that is known of a release but where it will be
- * fetched from. `slotctl sign` adds signatures to it, and `slotd-controller publish` makes a `Release` of it.
+ * What `slotctl pack` writes next to the archives as NAME-VERSION.release.json: everything about a release except where it will be
+ * fetched from. `slotctl sign` adds signatures, and `slotd-controller publish` turns it into a `Release`.
  */
 export const releasePackageSchema = z
   .strictObject({
@@ -37,10 +37,10 @@ export const releasePackageSchema = z
   });
 export type ReleasePackage = z.infer<typeof releasePackageSchema>;
 
-/** What a description's name ends in. */
+/** The suffix of a description's file name. */
 export const packageSuffix = ".release.json";
 
-/** All the files that it is of. */
+/** All the files that it describes. */
 export function packageFiles({ archives, deltas, manifest }: Files): PackedFile[] {
   return [...archives, ...deltas, manifest];
 }
@@ -55,7 +55,7 @@ function repeats(names: readonly string[]): boolean {
   return new Set(names).size < names.length;
 }
 
-/** The digests that a signature of it is over. */
+/** The digests that its signatures cover. */
 export function packageDigests({ archives, deltas }: Omit<Files, "manifest">): string[] {
   return [...archives, ...deltas].map(({ sha256 }) => sha256);
 }
@@ -82,12 +82,12 @@ export function formatPackage(description: ReleasePackage): string {
   return `${JSON.stringify(releasePackageSchema.parse(description), null, 2)}\n`;
 }
 
-/** Which archives an order names: the whole one, and deltas, which must be readable where the whole one is. */
+/** The archives that an order names: the whole one, and deltas that can be read by any host that can read the whole one. */
 export type ArchiveFormat = "gz" | "zst";
 
 /**
- * The release that is ordered, once it is known where its files are.
- * @param addressOf where a file of the package is fetched from
+ * The release to order, given the addresses of its files.
+ * @param addressOf returns the address of a file of the package
  * @returns undefined where the package has no archive of that format.
  */
 export function toRelease(

@@ -20,7 +20,7 @@ export const releaseUrlSchema = z
 
 const archive = {
   url: releaseUrlSchema,
-  /** Other addresses of the same bytes, tried in this order after `url`. */
+  /** Other addresses of the same bytes, tried in order after `url`. */
   mirrors: z.array(releaseUrlSchema).max(8).optional(),
   sha256: sha256Schema,
   sizeBytes: z.int().positive(),
@@ -54,7 +54,7 @@ export const releaseSchema = z.strictObject({
 });
 export type Release = z.infer<typeof releaseSchema>;
 
-/** Whether two descriptions of a version are of the same content: the same archive, or archives that unpack to the same tree. */
+/** Whether two descriptions of a version mean the same content: the same archive, or archives that unpack to the same tree. */
 export function isSameContent(
   x: { sha256: string; tree?: string | null | undefined },
   y: { sha256: string; tree?: string | null | undefined },
@@ -62,7 +62,7 @@ export function isSameContent(
   return x.sha256 === y.sha256 || (x.tree != null && x.tree === y.tree);
 }
 
-/** What is fetched: an archive of a release, whole or a delta. */
+/** An archive of a release to fetch, whole or a delta. */
 export type Archive = Pick<Release, "version" | "url" | "mirrors" | "sha256" | "sizeBytes">;
 
 /** The address of an object in the release store. */

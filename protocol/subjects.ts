@@ -42,8 +42,6 @@ export const keys = {
 };
 
 export const subjects = {
-  /** The message behind a put into the orders bucket: a hint that there is something to read. */
-  orderPuts: (service: string, host: string) => `$KV.${buckets.orders}.${service}.${hostToken(host)}.*`,
   /** The messages behind puts into a bucket, for whoever reads the keys that they name. */
   puts: (bucket: string, filter: string) => `$KV.${bucket}.${filter}`,
   event: (service: string, host: string, slot: string) => `slotd.events.${service}.${hostToken(host)}.${slot}`,

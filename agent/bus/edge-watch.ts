@@ -1,13 +1,14 @@
 import { EventEmitter, once } from "node:events";
-import type { Msg } from "@nats-io/transport-node";
 import type { Logger } from "pino";
-import type { Bus } from "../../bus/connection.ts";
-import { BucketWatch } from "../../bus/follow-keys.ts";
+import type { BusConnection } from "../../bus/connection.ts";
+import { KeyFollower } from "../../bus/follow-keys.ts";
+import { decode } from "../../protocol/decode.ts";
 import { type EdgeStatus, edgeStatusSchema } from "../../protocol/routes.ts";
-import { buckets, keys, subjects } from "../../protocol/subjects.ts";
+import { buckets, keys } from "../../protocol/subjects.ts";
+import type { Acknowledgement, Mark } from "../drain/mark.ts";
 import { EdgeLeases, type Found } from "./edge-leases.ts";
 
-/** How often leases that are over are looked after. */
+/** How often it is checked whether a lease has ended. */
 const LEASES_MS = 1_000;
 
 /**
@@ -16,20 +17,20 @@ const LEASES_MS = 1_000;
  */
 export class EdgeWatch extends EventEmitter<{ change: [] }> {
   private readonly leases = new EdgeLeases();
-  private readonly watch: BucketWatch;
+  private readonly watch: KeyFollower;
   /** Keys of what was malformed when it was last looked at, and told. */
   private readonly malformed = new Set<string>();
   private timer: NodeJS.Timeout | undefined;
   private looking = false;
 
   constructor(
-    private readonly bus: Bus,
+    private readonly bus: BusConnection,
     private readonly service: string,
     private readonly log: Logger,
   ) {
     super();
     this.setMaxListeners(0);
-    this.watch = new BucketWatch(bus, buckets.edges, keys.edge(service, "*"), this, log);
+    this.watch = new KeyFollower(bus, buckets.edges, keys.edge(service, "*"), this, log);
   }
 
   start(): void {
@@ -66,10 +67,14 @@ export class EdgeWatch extends EventEmitter<{ change: [] }> {
     await once(this, "change", { signal });
   }
 
-  onPut(key: string, message: Msg): void {
-    if (message.headers?.get("KV-Operation")) this.leases.forget(this.edgeOf(key));
+  /** An edge acknowledges a revision of the serverset bucket, which is what a mark is here. */
+  hasApplied({ appliedServersets }: Acknowledgement, mark: Mark): boolean {
+    return appliedServersets >= mark;
+  }
+
+  onPut(key: string, text: string | null): void {
+    if (text === null) this.leases.forget(this.edgeOf(key));
     else {
-      const text = message.string();
       const status = this.parse(key, text);
       if (status) this.leases.hear(text, status, performance.now());
     }
@@ -79,13 +84,9 @@ export class EdgeWatch extends EventEmitter<{ change: [] }> {
   async read(): Promise<void> {
     const began = performance.now();
     const kv = await this.bus.kv(buckets.edges);
-    // The stream's own list of subjects: a listing of keys would need a consumer.
-    const manager = await this.bus.jetstream.jetstreamManager(false);
-    const filter = subjects.puts(buckets.edges, keys.edge(this.service, "*"));
-    const { state } = await manager.streams.info(`KV_${buckets.edges}`, { subjects_filter: filter });
-    const names = Object.keys(state.subjects ?? {}).map((subject) => subject.slice(filter.length - 1));
-    const entries = await Promise.all(names.map((name) => kv.get(keys.edge(this.service, name))));
     const found = new Map<string, Found>();
+    const present = await this.bus.keys(buckets.edges, keys.edge(this.service, "*"));
+    const entries = await Promise.all(present.map((key) => kv.get(key)));
     for (const entry of entries) {
       if (entry?.operation !== "PUT") continue;
       const text = entry.string();
@@ -128,18 +129,10 @@ export class EdgeWatch extends EventEmitter<{ change: [] }> {
 }
 
 function parseStatus(key: string, text: string): { status: EdgeStatus; fault: null } | { status: null; fault: string } {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return { status: null, fault: "is not JSON" };
-  }
-  const parsed = edgeStatusSchema.safeParse(value);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    return { status: null, fault: `${issue?.path.join(".") || "(the whole status)"}: ${issue?.message}` };
-  }
-  const { service, edge } = parsed.data;
-  if (keys.edge(service, edge) !== key) return { status: null, fault: `is of ${keys.edge(service, edge)}` };
-  return { status: parsed.data, fault: null };
+  const decoded = decode(edgeStatusSchema, text);
+  if ("broken" in decoded) return { status: null, fault: decoded.broken };
+  const { service, edge } = decoded.value;
+  if (keys.edge(service, edge) !== key)
+    return { status: null, fault: `must be of ${key}, not of ${keys.edge(service, edge)}` };
+  return { status: decoded.value, fault: null };
 }

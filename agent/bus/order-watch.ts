@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
-import type { Bus } from "../../bus/connection.ts";
-import { buckets, keys, subjects } from "../../protocol/subjects.ts";
+import type { BusConnection } from "../../bus/connection.ts";
+import { KeyFollower } from "../../bus/follow-keys.ts";
+import { buckets, keys } from "../../protocol/subjects.ts";
+import type { OrderSource } from "../slots/order-source.ts";
 
-/** The last values are read again this often, whatever was heard. */
-const REREAD_MS = 60_000;
 /** After a hint a replica may still answer with the value before. */
 const LATE_MS = [50, 250, 1_000];
-/** An order that could not be taken is brought again after this long, and then ever more seldom. */
+/** Retry delay bounds for an order that could not be taken; the delay doubles. */
 const RETRY_MIN_MS = 1_000;
 const RETRY_MAX_MS = 30_000;
 
@@ -19,19 +19,15 @@ interface Brought {
   retry: NodeJS.Timeout | undefined;
 }
 
-/**
- * Brings each slot's last order. A put into the bucket is an ordinary message, which is taken as a hint only: it may be one that the
- * stream refused, and has no revision. The value is then read, so that no consumer per host is needed, which matters at thousands of hosts.
- */
-export class OrderWatch {
+/** Brings each slot's last order from the bus. A put that is heard is only a hint; the key is read. */
+export class OrderWatch implements OrderSource {
   private readonly brought: ReadonlyMap<string, Brought>;
-  private timer: NodeJS.Timeout | undefined;
-  private subscribed = false;
+  private readonly follower: KeyFollower;
   private sessions = 0;
   private stopped = false;
 
   constructor(
-    private readonly bus: Bus,
+    private readonly bus: BusConnection,
     private readonly service: string,
     private readonly host: string,
     slots: readonly string[],
@@ -42,49 +38,47 @@ export class OrderWatch {
     private readonly log: Logger,
   ) {
     this.brought = new Map(slots.map((slot) => [slot, { revision: 0, text: null, failures: 0, retry: undefined }]));
+    this.follower = new KeyFollower(bus, buckets.orders, keys.order(service, host, "*"), this, log);
   }
 
   start(): void {
-    this.bus.on("up", () => this.onUp());
-    this.timer = setInterval(() => this.readAll(), REREAD_MS);
+    // Before the follower's own listener, which reads.
+    this.bus.on("up", this.onUp);
+    this.follower.start();
   }
 
   stop(): void {
     this.stopped = true;
-    clearInterval(this.timer);
+    this.bus.off("up", this.onUp);
+    this.follower.stop();
     for (const { retry } of this.brought.values()) clearTimeout(retry);
   }
 
-  private onUp(): void {
-    if (!this.subscribed && this.bus.connection) {
-      this.subscribed = true;
-      this.bus.connection.subscribe(subjects.orderPuts(this.service, this.host), {
-        callback: (_error, message) => {
-          const slot = message.subject.split(".").at(-1) as string;
-          if (this.brought.has(slot)) void this.readNewer(slot);
-        },
-      });
-    }
+  onPut(key: string): void {
+    const slot = key.split(".").at(-1) as string;
+    if (this.brought.has(slot)) void this.readNewer(slot);
+  }
+
+  async read(): Promise<void> {
+    await Promise.all([...this.brought.keys()].map((slot) => this.readSlot(slot)));
+  }
+
+  private readonly onUp = (): void => {
     // The bucket may be another one than before, with revisions that begin anew.
     this.sessions++;
     for (const brought of this.brought.values()) brought.revision = 0;
-    this.readAll();
-  }
-
-  private readAll(): void {
-    if (this.bus.connected) for (const slot of this.brought.keys()) void this.read(slot);
-  }
+  };
 
   private async readNewer(slot: string): Promise<void> {
     for (const wait of LATE_MS) {
-      if ((await this.read(slot)) !== "nothing new") return;
+      if ((await this.readSlot(slot)) !== "nothing new") return;
       await sleep(wait, undefined, { ref: false });
     }
-    await this.read(slot);
+    await this.readSlot(slot);
   }
 
   /** Brings the slot's order if it was not brought yet. */
-  private async read(slot: string): Promise<"brought" | "nothing new" | "failed"> {
+  private async readSlot(slot: string): Promise<"brought" | "nothing new" | "failed"> {
     const brought = this.brought.get(slot) as Brought;
     const session = this.sessions;
     try {
@@ -117,6 +111,6 @@ export class OrderWatch {
     if (this.stopped) return;
     const waitMs = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** brought.failures++);
     // Where the bus is away, its return brings the order.
-    brought.retry = setTimeout(() => this.bus.connected && void this.read(slot), waitMs);
+    brought.retry = setTimeout(() => this.bus.connected && void this.readSlot(slot), waitMs);
   }
 }

@@ -1,7 +1,8 @@
 import { EventEmitter } from "node:events";
 import type { Logger } from "pino";
-import type { Bus } from "../../bus/connection.ts";
-import { BucketWatch } from "../../bus/follow-keys.ts";
+import type { BusConnection } from "../../bus/connection.ts";
+import { KeyFollower } from "../../bus/follow-keys.ts";
+import { decode } from "../../protocol/decode.ts";
 import { type Routes, routesSchema } from "../../protocol/routes.ts";
 import { buckets, keys } from "../../protocol/subjects.ts";
 
@@ -15,18 +16,18 @@ const LATE_MS = 1_000;
 export class RoutesWatch extends EventEmitter<{ change: [] }> {
   /** Null where there are none, or none could be read yet. */
   routes: Routes | null = null;
-  private readonly watch: BucketWatch;
+  private readonly watch: KeyFollower;
   private last: string | null = null;
   private late: NodeJS.Timeout | undefined;
   private revision = 0;
 
   constructor(
-    private readonly bus: Bus,
+    private readonly bus: BusConnection,
     private readonly service: string,
     private readonly log: Logger,
   ) {
     super();
-    this.watch = new BucketWatch(bus, buckets.routes, keys.routes(service), this, log);
+    this.watch = new KeyFollower(bus, buckets.routes, keys.routes(service), this, log);
   }
 
   start(): void {
@@ -69,26 +70,12 @@ export class RoutesWatch extends EventEmitter<{ change: [] }> {
   };
 
   private take(text: string | null): void {
-    const parsed = text === null ? null : parse(text);
-    if (typeof parsed === "string") {
-      this.log.warn({ fault: parsed }, "routes are malformed; they are ignored");
+    const decoded = text === null ? { value: null } : decode(routesSchema, text);
+    if ("broken" in decoded) {
+      this.log.warn({ fault: decoded.broken }, "routes are malformed; they are ignored");
       return;
     }
-    this.routes = parsed;
+    this.routes = decoded.value;
     this.emit("change");
   }
-}
-
-/** The routes, or what is wrong with them. */
-function parse(text: string): Routes | string {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return "they are not JSON";
-  }
-  const parsed = routesSchema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  return `${issue?.path.join(".") || "(the whole)"}: ${issue?.message}`;
 }

@@ -6,8 +6,8 @@ import { type Config, configSchema, slotWorkers } from "./schema.ts";
 /** Longest path that fits a unix socket's address, with its final NUL (unix(7), sun_path). */
 const MAX_SOCKET_PATH = 107;
 
-// An app's environment may hold secrets, and so may whatever has it inside.
-const KIND: ConfigKind = { keysIn: "docs/config.md", secret: /^app\.(environment|secrets)/ };
+// An app's environment may hold secrets, and so may whatever has it inside. A server's address may hold a login.
+const KIND: ConfigKind = { keysIn: "docs/config.md", secret: /^(app\.(environment|secrets)|nats\.servers)/ };
 
 /**
  * Reads a configuration file: defaults, then strict decoding, then the rules, then frozen.

@@ -205,7 +205,7 @@ const logs = z.strictObject({
   level: z.enum(["trace", "debug", "info", "warn", "error", "fatal"]).default("info"),
   /** Where the workers' output goes; `auto`: to the journal where the agent's own does, else to files. */
   output: z.enum(["auto", "journal", "files"]).default("auto"),
-  /** Bound of a worker's output file and its older half (`.log.1`) together; the journal has bounds of its own. */
+  /** How much of the disk a worker's output file may take; the journal has bounds of its own. */
   max_worker_bytes: z
     .int()
     .min(64 * 1024)

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { OrderMalformedError } from "../../protocol/errors.ts";
 import type { HostStatus, SlotStatus, WorkerStatus } from "../../protocol/host-status.ts";
 import type { Agent } from "../agent.ts";
-import type { OutputFilter } from "../output/output.ts";
+import type { OutputFilter } from "../output/worker-output.ts";
 import type { Pool } from "../workers/pool.ts";
 import type { Worker } from "../workers/process/worker.ts";
 

@@ -1,9 +1,10 @@
 import type { Logger } from "pino";
-import type { Bus } from "../../bus/connection.ts";
+import type { BusConnection } from "../../bus/connection.ts";
+import { parseJson } from "../../protocol/decode.ts";
 import { OrderMalformedError, toSlotdError } from "../../protocol/errors.ts";
 import { microService, subjects } from "../../protocol/subjects.ts";
 import type { Config } from "../config/schema.ts";
-import type { OutputLine } from "../output/output.ts";
+import type { OutputLine } from "../output/worker-output.ts";
 import type { Api } from "./api.ts";
 
 /** What a message carries beside its payload. */
@@ -12,7 +13,7 @@ const PROTOCOL_BYTES = 1_024;
 type Request = Record<string, unknown>;
 
 /** The agent as a NATS micro service: the same answers as on the control socket. */
-export function serveOnBus(bus: Bus, api: Api, config: Config, version: string, log: Logger): void {
+export function serveOnBus(bus: BusConnection, api: Api, config: Config, version: string, log: Logger): void {
   const verbs: Record<string, (request: Request) => unknown> = {
     status: () => api.status(),
     workers: () => api.workers(),
@@ -74,12 +75,9 @@ function slotOf(request: Request): string {
 
 function parse(text: string): Request {
   if (text === "") return {};
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new OrderMalformedError("(the request)", "must be JSON", { cause });
-  }
+  const json = parseJson(text);
+  if ("broken" in json) throw new OrderMalformedError("(the request)", json.broken);
+  const { value } = json;
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Request;
   throw new OrderMalformedError("(the request)", "must be an object");
 }

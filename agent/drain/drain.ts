@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { DrainRecord } from "../../protocol/host-status.ts";
 import type { DrainClause } from "../../protocol/states.ts";
 import type { ConnectionCount } from "./in-flight.ts";
+import type { Mark } from "./mark.ts";
 import { type AcknowledgingEdges, missingOf, untilAcked } from "./until-acked.ts";
 
 /** How often the kernel is asked while requests are waited for. */
@@ -11,8 +12,8 @@ const FORCED_WITHDRAW_MS = 1_000;
 
 export interface DrainOptions {
   version: string;
-  /** Takes the slot out of the serverset; resolves with the KV revision when the bus has it. */
-  withdraw(signal: AbortSignal): Promise<number>;
+  /** Takes the slot out of the serverset; resolves when the registry has that. */
+  withdraw(signal: AbortSignal): Promise<Mark>;
   /** Connections on the slot's port, and those of them with a request in flight. */
   count(): ConnectionCount;
   edges: AcknowledgingEdges;
@@ -55,12 +56,13 @@ export async function drain(options: DrainOptions): Promise<DrainRecord> {
     { clause: edges, missing = [] }: EdgesSeen,
     idle: DrainClause,
     { open, inFlight }: ConnectionCount,
-    revision: number | undefined,
+    mark: Mark | undefined,
   ): DrainRecord => ({
     version,
     startedAt,
     durationMs: Math.round(performance.now() - begin),
-    ...(revision && { revision }),
+    // Unwrapped for people, who compare it with what edges report.
+    ...(mark && { revision: mark }),
     edges,
     ...(missing.length > 0 && { missingEdges: missing }),
     idle,
@@ -70,12 +72,12 @@ export async function drain(options: DrainOptions): Promise<DrainRecord> {
   });
 
   options.onProgress(connections("withdrawal", count()));
-  const revision = await withdraw(options);
-  if (forced !== undefined) return record({ clause: "forced" }, "forced", count(), revision);
+  const mark = await withdraw(options);
+  if (forced !== undefined) return record({ clause: "forced" }, "forced", count(), mark);
 
-  const edges = await untilSeen(options, revision);
+  const edges = await untilSeen(options, mark);
   const [idle, last] = await untilIdle(options);
-  return record(edges, idle, last, revision);
+  return record(edges, idle, last, mark);
 }
 
 function connections(waitingFor: DrainProgress["waitingFor"], { open, inFlight }: ConnectionCount): DrainProgress {
@@ -83,16 +85,15 @@ function connections(waitingFor: DrainProgress["waitingFor"], { open, inFlight }
 }
 
 /** Waits until the edges run with the withdrawal, or, where there is none, for the pause. */
-async function untilSeen(options: DrainOptions, revision: number | undefined): Promise<EdgesSeen> {
+async function untilSeen(options: DrainOptions, mark: Mark | undefined): Promise<EdgesSeen> {
   const { edges, edgesTimeoutMs, pauseMs, withdrawTimeoutMs, signal, onProgress } = options;
   // Nobody could see what the bus did not take.
-  if (revision === undefined)
-    return { clause: "timeout", missing: missingOf(edges.live() ?? [], Number.POSITIVE_INFINITY) };
+  if (mark === undefined) return { clause: "timeout", missing: missingOf(edges, mark) };
   const began = performance.now();
   onProgress({ waitingFor: "edges", done: 0, total: 0 });
   const end = await untilAcked({
     edges,
-    revision,
+    mark,
     timeoutMs: edgesTimeoutMs,
     hurried: withdrawTimeoutMs !== undefined,
     signal,
@@ -104,8 +105,8 @@ async function untilSeen(options: DrainOptions, revision: number | undefined): P
   return { clause: "paused" };
 }
 
-/** The revision of the withdrawal, or undefined where the bus did not take it within its bound. */
-async function withdraw(options: DrainOptions): Promise<number | undefined> {
+/** The mark of the withdrawal, or undefined where the bus did not take it within its bound. */
+async function withdraw(options: DrainOptions): Promise<Mark | undefined> {
   const boundMs = options.forced === undefined ? options.withdrawTimeoutMs : FORCED_WITHDRAW_MS;
   const bound = boundMs === undefined ? undefined : AbortSignal.timeout(boundMs);
   const signal = bound ? AbortSignal.any([options.signal, bound]) : options.signal;

@@ -1,15 +1,12 @@
 import { abortable } from "../../daemon/abortable.ts";
-
-/** An edge, and up to which revision of the serverset bucket its proxy runs with what is there. */
-export interface Acknowledgement {
-  edge: string;
-  appliedServersets: number;
-}
+import type { Acknowledgement, Mark } from "./mark.ts";
 
 /** The edges as a drain needs them. */
 export interface AcknowledgingEdges {
   /** Those with a live lease; null while it could not be read yet who they are. */
   live(): readonly Acknowledgement[] | null;
+  /** Whether an edge runs with what the registry had at a mark. An edge whose proxy does not run has applied nothing. */
+  hasApplied(edge: Acknowledgement, mark: Mark): boolean;
   /** Whether one could be heard. */
   readonly reachable: boolean;
   /** Reads them anew, within a bound. Never rejects. */
@@ -21,7 +18,7 @@ export interface AcknowledgingEdges {
 export interface AckOptions {
   edges: AcknowledgingEdges;
   /** Of the withdrawal. */
-  revision: number;
+  mark: Mark;
   timeoutMs: number;
   /** The bound runs while the bus is away as well: the agent itself is to end. */
   hurried: boolean;
@@ -33,17 +30,17 @@ export interface AckOptions {
 export type EdgesEnd = { clause: "acked" } | { clause: "none" } | { clause: "timeout"; missing: string[] };
 
 /**
- * Waits until every edge with a live lease runs with a withdrawal. Edges that come are waited for, those whose lease lapses are left out.
+ * Waits until every edge with a live lease runs with a withdrawal. AcknowledgingEdges that come are waited for, those whose lease lapses are left out.
  * While the bus is away the bound stands still, since an edge that has lost the bus as well goes on sending requests.
  * @throws the signal's reason
  */
 export async function untilAcked(options: AckOptions): Promise<EdgesEnd> {
-  const { edges, revision, timeoutMs, hurried, signal, onProgress } = options;
+  const { edges, mark, timeoutMs, hurried, signal, onProgress } = options;
   await abortable(edges.refresh(), signal);
   for (let leftMs = timeoutMs; ; ) {
     const began = performance.now();
     const live = edges.live();
-    const missing = missingOf(live ?? [], revision);
+    const missing = missingOf(edges, mark);
     if (live?.length === 0) return { clause: "none" };
     if (live && missing.length === 0) return { clause: "acked" };
     if (leftMs <= 0) return { clause: "timeout", missing };
@@ -55,7 +52,8 @@ export async function untilAcked(options: AckOptions): Promise<EdgesEnd> {
   }
 }
 
-/** An edge whose proxy does not run reports 0, and has not acknowledged anything. */
-export function missingOf(live: readonly Acknowledgement[], revision: number): string[] {
-  return live.filter(({ appliedServersets }) => appliedServersets < revision).map(({ edge }) => edge);
+/** The live edges that do not run with a withdrawal: with none at all, where the registry did not take it. */
+export function missingOf(edges: AcknowledgingEdges, mark: Mark | undefined): string[] {
+  const live = edges.live() ?? [];
+  return live.filter((edge) => mark === undefined || !edges.hasApplied(edge, mark)).map(({ edge }) => edge);
 }

@@ -3,9 +3,9 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { FollowedFile } from "./followed-file.ts";
-import type { Output, OutputFilter, OutputLine, Writer } from "./output.ts";
 import { type Tail, tail } from "./tail.ts";
 import { Trimmer } from "./trimmer.ts";
+import type { OutputFilter, OutputLine, WorkerOutput, Writer } from "./worker-output.ts";
 
 const FOLLOW_MS = 200;
 const MODE = 0o640;
@@ -16,15 +16,16 @@ interface OutputFile {
   path: string;
 }
 
-/** A file for each seat of each slot, over all versions: `SLOT-WORKER.log`, and its older half `.log.1`. */
-export class FileOutput implements Output {
+/** A file for each seat of each slot, over all versions: `SLOT-WORKER.log`. */
+export class FileOutput implements WorkerOutput {
   private readonly trimmer: Trimmer;
 
   constructor(
     private readonly directory: string,
     maxBytes: number,
+    onNoHoles: () => void = () => {},
   ) {
-    this.trimmer = new Trimmer(directory, maxBytes);
+    this.trimmer = new Trimmer(directory, maxBytes, onNoHoles);
   }
 
   open(writer: Writer): number {
@@ -50,17 +51,17 @@ export class FileOutput implements Output {
     }
   }
 
-  /** Reads backwards, so that a large file costs no more than its end; goes on also with workers that come later, and in files that are cut meanwhile. */
+  /** Reads backwards, so that a large file costs no more than its end. Follows new workers too, and files that are trimmed meanwhile. */
   async *read(filter: OutputFilter, follow: AbortSignal | null): AsyncGenerator<OutputLine> {
     const followed = new Map<string, FollowedFile>();
     const at = (path: string, place: number) => {
-      const file = new FollowedFile(path, place, () => this.trimmer.cut(path));
+      const file = new FollowedFile(path, place, this.trimmer);
       followed.set(path, file);
       return file;
     };
     for (const { slot, worker, path } of await this.files(filter)) {
       const { lines, rest, end } = await this.tail(path, filter.lines);
-      // A line whose end is not there yet is told when it is.
+      // An incomplete line is given once it is complete.
       if (follow) at(path, end - rest);
       for (const line of follow && rest > 0 ? lines.slice(0, -1) : lines) yield { slot, worker, line };
     }
@@ -76,12 +77,12 @@ export class FileOutput implements Output {
     return this.trimmer.trim();
   }
 
-  /** Read again where it was cut meanwhile. */
+  /** Reads again if the file was cut meanwhile. */
   private async tail(path: string, count: number): Promise<Tail> {
     for (;;) {
-      await this.trimmer.settled();
+      await this.trimmer.settled(path);
       const { number } = this.trimmer.cut(path);
-      const found = await tail(path, count);
+      const found = await tail(path, count, this.trimmer.heads);
       if (this.trimmer.cut(path).number === number) return found;
     }
   }

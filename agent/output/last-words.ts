@@ -1,4 +1,4 @@
-import type { Output, Writer } from "./output.ts";
+import type { WorkerOutput, Writer } from "./worker-output.ts";
 
 /** Lines that tell nobody anything: a stack's frames, lone brackets. */
 const NOISE = /^(at .*|[\]})({[,;]*)?$/;
@@ -8,7 +8,7 @@ const LOOKED_AT = 40;
 
 /** The last lines of a worker that say something, on one line, for a message. Empty where there are none. */
 export async function lastWords(
-  output: Output,
+  output: WorkerOutput,
   writer: Writer,
   redact: (text: string) => string = (text) => text,
   lines = 8,

@@ -1,123 +1,144 @@
-import { readdirSync, statSync } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
+import { readdirSync, rmSync, statSync } from "node:fs";
+import { open } from "node:fs/promises";
 import { join } from "node:path";
+import { canPunchHoles } from "../os/holes.ts";
+import { freeHead } from "./free-head.ts";
+import { Heads } from "./heads.ts";
+import { type Copied, setAside } from "./set-aside.ts";
 
-const CHUNK = 1024 ** 2;
-/** How soon a file that grows fast is looked at again. */
+/** How soon a file that grows fast is checked again. */
 const SOON_MS = 100;
-/** Room in the older half for what is written while it is copied. */
-const MEANWHILE = 1 / 16;
+const BLOCK = 512;
+/** Holes count in a file's size, which file systems bound: ext4 permits 4 TiB or more. */
+const MAX_SIZE = 1024 ** 4;
 
-/** What was cut off a file, by where it had stood; it is in the older half now, but for what could not be copied. */
-export interface Cut {
-  /** Odd while the file is being cut, and even when that is over. */
+/** A cut moved what was in a file to its older half, but for what could not be copied. */
+export interface Cut extends Copied {
+  /** Odd while the file is being cut, even afterwards. */
   number: number;
-  begin: number;
-  end: number;
-  /** Whether the copy reached the file's end. */
-  whole: boolean;
 }
 
 const NEVER: Cut = { number: 0, begin: 0, end: 0, whole: false };
 
+interface File {
+  path: string;
+  sizeBytes: number;
+  allocatedBytes: number;
+  /** Allocated for its older half. */
+  olderBytes: number;
+}
+
 /**
- * Bounds the workers' output files. A worker's open descriptor survives: it appends, so that a file whose end was copied aside and
- * which then was truncated goes on from its start. The few lines written between the copy and the cut are lost.
+ * Bounds the workers' output files. Where the file system permits holes, the beginning of a file is freed, and nothing is lost.
+ * Elsewhere its end is copied to an older half (`.log.1`) and the file truncated. That is done as well with a file that holes have
+ * made too large for a file system, and where punching a hole fails.
  */
 export class Trimmer {
+  readonly heads = new Heads();
   private soon: NodeJS.Timeout | undefined;
   private running: Promise<void> | undefined;
+  private holes: boolean | undefined;
   private readonly sizes = new Map<string, number>();
   private readonly cuts = new Map<string, Cut>();
 
   constructor(
     private readonly directory: string,
-    /** For a file and its older half together. */
+    /** Of the blocks allocated for a file and its older half together. */
     private readonly maxBytes: number,
+    /** The file system has no holes: cuts may lose lines. Called once. */
+    private readonly onNoHoles: () => void,
   ) {}
 
-  /** The last cut of a file: what was read of it before belongs to the file as it was then. */
+  /** The last cut of a file: offsets from before it belong to the file as it was then. */
   cut(path: string): Readonly<Cut> {
     return this.cuts.get(path) ?? NEVER;
   }
 
-  /** When no file is being cut. */
-  async settled(): Promise<void> {
-    await this.running?.catch(() => {});
+  /** Resolves when a file is not being cut. */
+  async settled(path: string): Promise<void> {
+    if (this.cut(path).number % 2 === 1) await this.running?.catch(() => {});
   }
 
   /**
-   * Looks at all files; who comes while that is being done waits for it.
-   * @throws what went wrong with one of them. That keeps none from being cut that can be.
+   * Checks all files. A call during a check waits for that one.
+   * @throws the first failure with any of them, after the others were trimmed too
    */
   trim(): Promise<void> {
-    this.running ??= this.look().finally(() => {
+    this.running ??= this.trimAll().finally(() => {
       this.running = undefined;
     });
     return this.running;
   }
 
-  private async look(): Promise<void> {
+  private async trimAll(): Promise<void> {
     clearTimeout(this.soon);
     const failures: unknown[] = [];
     let hurry = false;
-    for (const name of readdirSync(this.directory)) {
-      if (!name.endsWith(".log")) continue;
-      const path = join(this.directory, name);
-      // Synchronous: a look that goes through the thread pool costs more than the call, and there are many files.
-      const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
-      const grown = size - (this.sizes.get(path) ?? 0);
+    for (const file of this.files()) {
+      const grown = file.sizeBytes - (this.sizes.get(file.path) ?? 0);
       hurry ||= grown > this.maxBytes / 8;
-      this.sizes.set(path, size);
-      if (size <= this.maxBytes / 2) continue;
-      await this.setAside(path).catch((error) => failures.push(error));
+      this.sizes.set(file.path, file.sizeBytes);
+      // Someone else truncated it.
+      if (file.sizeBytes < this.heads.at(file.path)) this.heads.set(file.path, 0);
+      await this.bound(file).catch((error) => failures.push(error));
     }
     if (hurry) this.soon = setTimeout(() => void this.trim().catch(() => {}), SOON_MS).unref();
     if (failures.length > 0) throw failures[0];
   }
 
-  /** Copies the end of a file to its older half, from a line's beginning on; then cuts it. */
-  private async setAside(path: string): Promise<void> {
-    const { number } = this.cut(path);
-    // The older half is another one from here on.
-    this.cuts.set(path, { ...NEVER, number: number + 1 });
-    let copied = NEVER;
-    try {
-      const from = await open(path, "r+");
-      try {
-        copied = await copyEnd(from, `${path}.1`, Math.floor(this.maxBytes / 2));
-      } finally {
-        // Also where there is no space for a copy: the bound is what keeps space.
-        await from.truncate(0).finally(() => from.close());
-        this.sizes.set(path, 0);
-      }
-    } finally {
-      this.cuts.set(path, { ...copied, number: number + 2 });
+  private *files(): Generator<File> {
+    const names = new Set(readdirSync(this.directory));
+    for (const name of names) {
+      if (!name.endsWith(".log")) continue;
+      const path = join(this.directory, name);
+      // Synchronous: passing through the thread pool costs more than the call, and there are many files.
+      const stats = statSync(path, { throwIfNoEntry: false });
+      const older = names.has(`${name}.1`) ? statSync(`${path}.1`, { throwIfNoEntry: false }) : undefined;
+      const olderBytes = (older?.blocks ?? 0) * BLOCK;
+      yield { path, sizeBytes: stats?.size ?? 0, allocatedBytes: (stats?.blocks ?? 0) * BLOCK, olderBytes };
     }
   }
-}
 
-/** At most so many bytes. @returns where they stood */
-async function copyEnd(from: FileHandle, path: string, bytes: number): Promise<Cut> {
-  const to = await open(path, "w", 0o640);
-  try {
-    const { size } = await from.stat();
-    const buffer = Buffer.alloc(CHUNK);
-    const first = Math.max(0, size - Math.floor(bytes * (1 - MEANWHILE)));
-    let begin = first;
-    let at = first;
-    let whole = false;
-    // Up to where the file ends by now: what is written while it is copied is not lost.
-    while (at < first + bytes) {
-      const { bytesRead } = await from.read(buffer, 0, Math.min(buffer.length, first + bytes - at), at);
-      whole = bytesRead === 0;
-      if (whole) break;
-      if (at === first && first > 0) begin += buffer.subarray(0, bytesRead).indexOf(10) + 1;
-      await to.writeFile(buffer.subarray(Math.max(0, begin - at), bytesRead));
-      at += bytesRead;
+  private async bound(file: File): Promise<void> {
+    const { path, sizeBytes, allocatedBytes, olderBytes } = file;
+    const half = Math.floor(this.maxBytes / 2);
+    if (sizeBytes <= half && allocatedBytes + olderBytes <= this.maxBytes) return;
+    if (sizeBytes >= MAX_SIZE) return this.cutOff(path);
+    if (!(await this.hasHoles(path))) return sizeBytes > half ? this.cutOff(path) : undefined;
+    // An older half is left from a cut. The file alone has as much by now, or someone lowered the bound.
+    if (olderBytes > 0 && (allocatedBytes > half || allocatedBytes + olderBytes > this.maxBytes)) rmSync(`${path}.1`);
+    if (allocatedBytes <= half * 1.5) return;
+    try {
+      await freeHead(path, half, this.heads);
+    } catch (error) {
+      await this.cutOff(path);
+      throw error;
     }
-    return { ...NEVER, begin, end: at, whole };
-  } finally {
-    await to.close();
+  }
+
+  private async hasHoles(path: string): Promise<boolean> {
+    if (this.holes !== undefined) return this.holes;
+    const file = await open(path, "r+");
+    try {
+      this.holes = await canPunchHoles(file.fd, MAX_SIZE);
+    } finally {
+      await file.close();
+    }
+    if (!this.holes) this.onNoHoles();
+    return this.holes;
+  }
+
+  private async cutOff(path: string): Promise<void> {
+    const { number } = this.cut(path);
+    // From here on the older half is a different one.
+    this.cuts.set(path, { ...NEVER, number: number + 1 });
+    let copied: Copied = NEVER;
+    try {
+      copied = await setAside(path, Math.floor(this.maxBytes / 2), await this.heads.find(path));
+    } finally {
+      this.sizes.set(path, 0);
+      this.heads.set(path, 0);
+      this.cuts.set(path, { ...copied, number: number + 2 });
+    }
   }
 }

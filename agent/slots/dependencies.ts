@@ -4,7 +4,7 @@ import type { Config } from "../config/schema.ts";
 import type { AcknowledgingEdges } from "../drain/until-acked.ts";
 import type { SlotRecord } from "../journal/journal.ts";
 import type { AccountLookup } from "../os/account.ts";
-import type { Output } from "../output/output.ts";
+import type { WorkerOutput } from "../output/worker-output.ts";
 import type { ReleaseStore } from "../releases/store/store.ts";
 import type { SlotCgroup } from "../workers/process/cgroups.ts";
 import type { Secrets } from "../workers/process/secrets.ts";
@@ -29,7 +29,7 @@ export interface SlotDependencies {
   traffic(): Traffic;
   /** Marks the slot's processes. */
   token: string;
-  output: Output;
+  output: WorkerOutput;
   /** Where systemd has delegated control groups to the agent. */
   cgroup: SlotCgroup | null;
   secrets: Secrets;

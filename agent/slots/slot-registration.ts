@@ -1,28 +1,28 @@
-import type { KeyPublisher } from "../../bus/key-publisher.ts";
 import { type Member, toMember } from "../../protocol/member.ts";
 import type { SlotState } from "../../protocol/states.ts";
 import type { Config } from "../config/schema.ts";
+import type { Mark } from "../drain/mark.ts";
 import type { Resident } from "../journal/schema.ts";
 import type { Pool } from "../workers/pool.ts";
+import type { MemberPublisher } from "./member-publisher.ts";
 
 /** A slot's member of the serverset. Its capacity follows the workers; with none it is withdrawn. */
 export class SlotRegistration {
   constructor(
     private readonly slot: string,
     private readonly config: Config,
-    private readonly publisher: KeyPublisher,
+    private readonly publisher: MemberPublisher,
   ) {}
 
   /** Says what the slot serves now. */
   update(state: SlotState, resident: Resident | null, pool: Pool | null): void {
     // After a take-over the registration stands until the workers' health is known.
     if (state === "serving" && pool && !pool.health.known) return;
-    const member = this.member(state, resident, pool);
-    this.publisher.set(member && JSON.stringify(member));
+    this.publisher.publish(this.member(state, resident, pool));
   }
 
-  /** Resolves with the KV revision when the bus has what was said last. */
-  stored(signal: AbortSignal): Promise<number> {
+  /** Resolves when the registry has what was said last. */
+  stored(signal: AbortSignal): Promise<Mark> {
     return this.publisher.stored(signal);
   }
 

@@ -1,30 +1,21 @@
 import type { Command } from "commander";
 import type { Context } from "../context.ts";
 import { addRunOptions, type RunOptions, serviceArgument } from "../deploy/deploy-options.ts";
-import { deployOf, inDeploy } from "../deploy/run/deploy-context.ts";
-import { finishOf } from "../deploy/run/finish.ts";
-import { ended } from "../deploy/run/run.ts";
-import { underLock } from "../deploy/run/session.ts";
+import { underLock } from "../deploy/run/under-lock.ts";
+import { abortDeploy } from "../deploy/run/verbs/abort.ts";
 
 export function addAbort(program: Command, context: Context): void {
   const command = program
     .command("abort")
-    .summary("give a deploy up, and leave everything as it is")
+    .summary("abandon a deploy, and leave everything as it is")
     .description(
-      "Gives a deploy up that halted, or whose controller died. Hosts keep what they hold and the routes what they say; the next deploy\n" +
-        "begins from there.",
+      "Abandons a deploy that halted, or whose controller died. Hosts keep their " +
+        "versions and the routes stay. The next deploy starts from there.",
     )
     .addArgument(serviceArgument());
   addRunOptions(command)
     .addHelpText("after", "\nExample:\n  slotd-controller abort web")
     .action((service: string, options: RunOptions, self: Command) =>
-      underLock(context, self, { verb: "abort", service, options, takesOver: true }, async (work) => {
-        const { version, step } = deployOf(work);
-        work.report.event(`the deploy of ${version} was aborted in step ${step}`, { version, facts: { by: work.by } });
-        return finishOf(
-          work,
-          inDeploy((deploy) => ({ ...deploy, ...ended(), step: "aborted" })),
-        );
-      }),
+      underLock(context, self, { verb: "abort", service, options, takesOver: true }, abortDeploy),
     );
 }

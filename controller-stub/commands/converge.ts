@@ -1,21 +1,24 @@
 import type { Command } from "commander";
 import type { Context } from "../context.ts";
-import { addWaveOptions, serviceArgument, type WaveOptions } from "../deploy/deploy-options.ts";
-import { converge } from "../deploy/run/converge.ts";
-import { underLock } from "../deploy/run/session.ts";
+import { addWaveOptions, serviceArgument } from "../deploy/deploy-options.ts";
+import { underLock } from "../deploy/run/under-lock.ts";
+import { type ConvergeOptions, convergeHosts } from "../deploy/run/verbs/converge.ts";
 
 export function addConverge(program: Command, context: Context): void {
   const command = program
     .command("converge")
-    .summary("bring hosts that were added to what the routes say")
+    .summary("install the served versions on hosts that lack them")
     .description(
-      "Orders the versions that the routes serve onto hosts that lack them: hosts that were added or replaced.",
+      "Installs the versions that the routes serve on hosts that lack them, such as " +
+        "hosts that were added or replaced.",
     )
     .addArgument(serviceArgument());
   addWaveOptions(command)
-    .option("--exclude-absent", "order for hosts that do not report, and do not wait for them")
+    .option("--exclude-absent", "give hosts that do not report their orders, but do not wait for them")
     .addHelpText("after", "\nExample:\n  slotd-controller converge web --only 'h7*'")
-    .action((service: string, options: WaveOptions & { excludeAbsent?: boolean }, self: Command) =>
-      underLock(context, self, { verb: "converge", service, options }, (work, view) => converge(work, view, options)),
+    .action((service: string, options: ConvergeOptions, self: Command) =>
+      underLock(context, self, { verb: "converge", service, options }, (deployContext, view) =>
+        convergeHosts(deployContext, view, options),
+      ),
     );
 }

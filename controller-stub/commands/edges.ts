@@ -1,24 +1,24 @@
 import type { Command } from "commander";
+import { openBucket } from "../../bus/buckets.ts";
+import type { BusSession } from "../../bus/session.ts";
 import { buckets, keys } from "../../protocol/subjects.ts";
-import { openBucket } from "../buckets.ts";
-import type { Bus } from "../bus.ts";
 import { type Context, withBus } from "../context.ts";
 import { serviceArgument } from "../deploy/deploy-options.ts";
-import { readEdges } from "../deploy/run/read-edges.ts";
-import { readRoutes } from "../deploy/run/routes.ts";
-import { edgeTable } from "../deploy/tables.ts";
-import { UsageError } from "../errors.ts";
-import { aName } from "../options.ts";
+import { fetchRoutes } from "../deploy/run/records/routes.ts";
+import { fetchEdges } from "../deploy/run/watch/followed-edges.ts";
+import { edgeTable } from "../deploy/show/tables.ts";
+import { ArgumentError } from "../errors.ts";
+import { parseName } from "../options.ts";
 
 export function addEdges(program: Command, context: Context): void {
   program
     .command("edges")
-    .summary("show what each edge routes by")
+    .summary("show what each edge has applied")
     .description(
-      "Shows what each edge has acknowledged. An edge that is gone for good is waited for until it is forgotten.",
+      "Shows what each edge has acknowledged. Deploys wait for an edge that is gone until " + "you forget it.",
     )
     .addArgument(serviceArgument())
-    .option("--forget <edge>", "remove an edge that routes nothing any more", aName)
+    .option("--forget <edge>", "stop waiting for an edge that no longer routes anything", parseName)
     .addHelpText("after", "\nExamples:\n  slotd-controller edges web\n  slotd-controller edges web --forget edge-3")
     .action((service: string, { forget }: { forget?: string }, command: Command) =>
       withBus(context, command, (bus) =>
@@ -27,19 +27,20 @@ export function addEdges(program: Command, context: Context): void {
     );
 }
 
-async function show({ output }: Context, bus: Bus, service: string): Promise<void> {
-  const [edges, routes] = await Promise.all([readEdges(bus, service), readRoutes(bus, service)]);
+async function show({ output }: Context, bus: BusSession, service: string): Promise<void> {
+  const [edges, routes] = await Promise.all([fetchEdges(bus, service), fetchRoutes(bus, service)]);
   output.object({ service, routes: routes.routes, revision: routes.revision, edges });
   if (edges.length === 0) output.line(`no edge of ${service} is known`);
   else output.line(edgeTable(edges, routes, Date.now(), output.colours));
 }
 
-async function forgetEdge({ output }: Context, bus: Bus, service: string, edge: string): Promise<void> {
+async function forgetEdge({ output }: Context, bus: BusSession, service: string, edge: string): Promise<void> {
   const kv = await openBucket(bus, buckets.edges);
   const key = keys.edge(service, edge);
   const entry = await bus.persist(() => kv.get(key));
-  if (entry === null || entry.operation !== "PUT") throw new UsageError("--forget", `${edge} is no edge of ${service}`);
+  if (entry === null || entry.operation !== "PUT")
+    throw new ArgumentError("--forget", `${edge} is no edge of ${service}`);
   await bus.persist(() => kv.delete(key));
   output.object({ service, forgotten: edge });
-  output.line(`${edge} is forgotten; one that still runs reports again within 5 s`);
+  output.line(`${edge} is forgotten; if it still runs, it reports again within 5 s`);
 }

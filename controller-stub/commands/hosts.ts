@@ -1,23 +1,24 @@
 import type { Command } from "commander";
 import { type Context, warnMalformed, withBus } from "../context.ts";
 import { serviceArgument } from "../deploy/deploy-options.ts";
-import { readRoutes } from "../deploy/run/routes.ts";
-import { hostTable } from "../deploy/tables.ts";
-import { isStale, readStatuses } from "../hosts.ts";
+import { fetchRoutes } from "../deploy/run/records/routes.ts";
+import { hostTable } from "../deploy/show/tables.ts";
+import { fetchStatuses } from "../host-reports.ts";
+import { isStale } from "../hosts.ts";
 
 export function addHosts(program: Command, context: Context): void {
   program
     .command("hosts")
-    .summary("show the hosts, and which lack what is served")
+    .summary("show the hosts, and which served versions they lack")
     .description(
-      "Shows a line per host: stage, versions, what it lacks of what the routes serve, agent, load, age of its report.",
+      "Shows a line per host: stage, versions, the served versions that it lacks, agent, " + "load, age of its report.",
     )
     .addArgument(serviceArgument())
     .addHelpText("after", "\nExample:\n  slotd-controller hosts web --json | jq -r '.hosts[].host'")
     .action(async (service: string, _options, command: Command) => {
       const { output } = context;
       const [statuses, { routes }] = await withBus(context, command, (bus) =>
-        Promise.all([readStatuses(bus, service, warnMalformed(context)), readRoutes(bus, service)]),
+        Promise.all([fetchStatuses(bus, service, warnMalformed(context)), fetchRoutes(bus, service)]),
       );
       const now = Date.now();
       const brief = statuses.map((status) => ({

@@ -1,10 +1,10 @@
 import type { Command } from "commander";
 import type { Context } from "../context.ts";
 
-/** Puts a verb into the program. */
+/** Adds a verb to the program. */
 export type AddVerb = (program: Command, context: Context) => void;
 
-/** What loads each verb, in the order of the help. */
+/** Loads each verb; in the order of the help. */
 const verbs: Readonly<Record<string, () => Promise<AddVerb>>> = {
   publish: async () => (await import("./publish.ts")).addPublish,
   deploy: async () => (await import("./deploy.ts")).addDeploy,
@@ -27,8 +27,8 @@ const verbs: Readonly<Record<string, () => Promise<AddVerb>>> = {
 };
 
 /**
- * The verbs that the arguments may mean, and no others, since a switch of the default is not to wait for the loading of what it has no
- * use for. All of them where help is wanted, or no verb is known.
+ * Loads only the verbs that the arguments may mean, so that a switch of the default does not wait for code that it does
+ * not use. Loads all of them for help, or where no verb is known.
  */
 export function loadVerbs(args: readonly string[]): Promise<AddVerb[]> {
   const isHelp = args.some((arg) => ["help", "--help", "-h"].includes(arg));

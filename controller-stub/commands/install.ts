@@ -2,9 +2,9 @@ import { readFileSync } from "node:fs";
 import { type Command, createArgument, Option } from "commander";
 import { type Release, releaseSchema } from "../../protocol/release.ts";
 import type { Context } from "../context.ts";
-import { UsageError } from "../errors.ts";
-import { addOrderOptions, aName, aVersion, type OrderOptions, wholeNumber } from "../options.ts";
-import { issue } from "../orders/issue.ts";
+import { ArgumentError } from "../errors.ts";
+import { addOrderOptions, type OrderOptions, parseName, parseVersion, wholeNumberParser } from "../options.ts";
+import { issueOrder } from "../orders/issue.ts";
 import { findRelease } from "../publish/releases.ts";
 
 interface InstallOptions extends OrderOptions {
@@ -24,7 +24,7 @@ Examples:
   slotd-controller publish web 1.4.2 dist/web-1.4.2.release.json --to /srv/releases --json > web.json
   slotd-controller install web 1.4.2 --slot a --all-hosts --release web.json`;
 
-/** Stands for the release until the bus has said what it is. */
+/** Stands for the release until it was found on the bus. */
 const UNKNOWN = { url: "nats-object://unknown/unknown", sha256: "0".repeat(64), sizeBytes: 1 };
 
 export function addInstall(program: Command, context: Context): void {
@@ -32,27 +32,25 @@ export function addInstall(program: Command, context: Context): void {
     .command("install")
     .summary("order a version into a slot")
     .description(
-      "Orders a published release into a slot of each host. What the slot holds is drained and removed first.",
+      "Orders a published release into a slot of each host. What the slot holds is " + "drained and removed first.",
     )
-    .addArgument(createArgument("<service>", "application").argParser(aName))
-    .addArgument(createArgument("<version>", "release to install").argParser(aVersion));
+    .addArgument(createArgument("<service>", "application").argParser(parseName))
+    .addArgument(createArgument("<version>", "release to install").argParser(parseVersion));
   addOrderOptions(command)
-    .option("--workers <n>", "workers for the slot, in place of the host's share", wholeNumber(1))
-    .option("--url <url>", "where the archive is, if it was not published; with --sha256 and --size")
+    .option("--workers <n>", "workers for the slot; overrides the host's share", wholeNumberParser(1))
+    .option("--url <url>", "address of an archive that was not published; with --sha256 and --size")
     .option("--sha256 <hex>", "the archive's digest")
-    .option("--size <bytes>", "the archive's size", wholeNumber(1))
+    .option("--size <bytes>", "the archive's size", wholeNumberParser(1))
     .addOption(
-      new Option("--release <file>", "what `publish --json` printed, if it was not published on the bus").conflicts([
-        "url",
-        "sha256",
-        "size",
-      ]),
+      new Option("--release <file>", "file of what `publish --json` printed, for other targets than the bus").conflicts(
+        ["url", "sha256", "size"],
+      ),
     )
     .addHelpText("after", EXAMPLES)
     .action((service: string, version: string, options: InstallOptions, self: Command) => {
       const given = givenRelease(version, options);
       const workers = options.workers === undefined ? {} : { workers: options.workers };
-      return issue(context, self, {
+      return issueOrder(context, self, {
         service,
         options,
         draft: { action: "install", release: given ?? { version, ...UNKNOWN }, ...workers },
@@ -67,9 +65,9 @@ export function addInstall(program: Command, context: Context): void {
 function givenRelease(version: string, { url, sha256, size, release }: InstallOptions): Release | undefined {
   if (release !== undefined) return readRelease(version, release);
   if (url === undefined && sha256 === undefined && size === undefined) return undefined;
-  if (url === undefined) throw new UsageError("--url", "is required with --sha256 or --size");
-  if (sha256 === undefined) throw new UsageError("--sha256", "is required with --url");
-  if (size === undefined) throw new UsageError("--size", "is required with --url");
+  if (url === undefined) throw new ArgumentError("--url", "is required with --sha256 or --size");
+  if (sha256 === undefined) throw new ArgumentError("--sha256", "is required with --url");
+  if (size === undefined) throw new ArgumentError("--size", "is required with --url");
   return { version, url, sha256, sizeBytes: size };
 }
 
@@ -81,7 +79,9 @@ function readRelease(version: string, file: string): Release {
       throw new Error(parsed.error.issues.map(({ path, message }) => `${path.join(".")} ${message}`)[0]);
     if (parsed.data.version === version) return parsed.data;
   } catch (cause) {
-    throw new UsageError("--release", `is not what \`publish --json\` prints: ${(cause as Error).message}`, { cause });
+    throw new ArgumentError("--release", `is not what \`publish --json\` prints: ${(cause as Error).message}`, {
+      cause,
+    });
   }
-  throw new UsageError("--release", `is not of version ${version}`);
+  throw new ArgumentError("--release", `is not of version ${version}`);
 }

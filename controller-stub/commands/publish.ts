@@ -3,14 +3,14 @@ import { fileURLToPath } from "node:url";
 import { type Command, createArgument, InvalidArgumentError, Option } from "commander";
 import { type ArchiveFormat, packageSuffix } from "../../protocol/package.ts";
 import { type Context, withBus } from "../context.ts";
-import { UsageError } from "../errors.ts";
-import { aName, aVersion } from "../options.ts";
+import { ArgumentError } from "../errors.ts";
+import { parseName, parseVersion } from "../options.ts";
 import { publishPackage } from "../publish/packages.ts";
 import { type OnProgress, type Published, publishArchive } from "../publish/releases.ts";
 import { DirectoryTarget } from "../publish/targets/directory.ts";
-import { baseUrl, below, HttpTarget } from "../publish/targets/http.ts";
+import { addressBelow, baseUrl, HttpTarget } from "../publish/targets/http.ts";
 import { NatsTarget } from "../publish/targets/nats.ts";
-import type { Target } from "../publish/targets/target.ts";
+import type { PublishTarget } from "../publish/targets/target.ts";
 import { formatBytes } from "../terminal/render.ts";
 
 const MAX_MIRRORS = 8;
@@ -23,29 +23,35 @@ interface PublishOptions {
 }
 
 const EXAMPLES = `
-Below --to, and below each mirror, an archive is SERVICE/VERSION.tar.gz, and the files of a package are SERVICE/VERSION/FILE.
-What is not published on the bus is ordered with \`install --release FILE\`, where FILE is what \`publish --json\` printed.
+Below --to, and below each mirror, an archive is SERVICE/VERSION.tar.gz, and the
+files of a package are SERVICE/VERSION/FILE. To order a release that is not
+published on the bus, use \`install --release FILE\` with a file of what
+\`publish --json\` printed.
 
 Examples:
   slotd-controller publish web 1.4.2 dist/web-1.4.2.release.json
   slotd-controller publish web 1.4.2 dist/web-1.4.2.tar.gz
-  slotd-controller publish web 1.4.2 dist/web-1.4.2.release.json --to /srv/releases
-  slotd-controller publish web 1.4.2 dist/web-1.4.2.release.json --to https://files.example.com/ --headers-file put.headers`;
+  slotd-controller publish web 1.4.2 dist/web-1.4.2.release.json \\
+    --to /srv/releases
+  slotd-controller publish web 1.4.2 dist/web-1.4.2.release.json \\
+    --to https://files.example.com/ --headers-file put.headers`;
 
 export function addPublish(program: Command, context: Context): void {
   program
     .command("publish")
-    .summary("put a release where hosts fetch it from")
+    .summary("put a release where hosts fetch it")
     .description(
-      "Puts a release where hosts fetch it from: an archive (.tar, .tar.gz or .tar.zst), or all that `slotctl pack` made, with deltas,\n" +
-        "manifest and signatures. A version never changes: the same content again is fine, other content is refused.",
+      "Puts a release where hosts fetch it: an archive (.tar, .tar.gz or .tar.zst), or " +
+        "everything that `slotctl pack` made, with deltas, manifest and signatures. A " +
+        "version never changes: publishing the same content again is fine, other content " +
+        "is refused.",
     )
-    .addArgument(createArgument("<service>", "application that it is a release of").argParser(aName))
-    .addArgument(createArgument("<version>", "name of the release, unique for good").argParser(aVersion))
+    .addArgument(createArgument("<service>", "application that the release is of").argParser(parseName))
+    .addArgument(createArgument("<version>", "name of the release; never reused").argParser(parseVersion))
     .argument("<file>", `archive, or NAME-V${packageSuffix}`)
     .option("--to <place>", "nats, a directory, or an http(s) address that takes PUT", "nats")
     .option("--headers-file <file>", 'lines of "Name: value" to send along with http(s) requests')
-    .addOption(new Option("--format <format>", "which of a package's archives is ordered").choices(["gz", "zst"]))
+    .addOption(new Option("--format <format>", "which archive of a package hosts get").choices(["gz", "zst"]))
     .option("--mirror <url>", "another address with the same files below it; repeatable", aMirror)
     .addHelpText("after", EXAMPLES)
     .action((service: string, version: string, file: string, options: PublishOptions, command: Command) =>
@@ -65,11 +71,11 @@ async function publish(
   { format, mirror = [], ...options }: PublishOptions,
 ): Promise<void> {
   const { output } = context;
-  const mirrorsOf = (name: string) => mirror.map((base) => below(base, name).href);
+  const mirrorsOf = (name: string) => mirror.map((base) => addressBelow(base, name).href);
   const onProgress: OnProgress = (done, total) =>
     output.progress(done === total ? "" : `${formatBytes(done)} of ${formatBytes(total)}`);
   const isPackage = what.file.endsWith(packageSuffix);
-  if (format !== undefined && !isPackage) throw new UsageError("--format", `is for a NAME-V${packageSuffix}`);
+  if (format !== undefined && !isPackage) throw new ArgumentError("--format", `is for a NAME-V${packageSuffix}`);
   const { already, ...release } = await withTarget(context, command, options, (target) =>
     isPackage
       ? publishPackage(target, { ...what, format, mirrorsOf }, onProgress)
@@ -83,14 +89,14 @@ function withTarget<T>(
   context: Context,
   command: Command,
   { to, headersFile }: Pick<PublishOptions, "to" | "headersFile">,
-  use: (target: Target) => Promise<T>,
+  use: (target: PublishTarget) => Promise<T>,
 ): Promise<T> {
   const isHttp = /^https?:\/\//.test(to);
-  if (headersFile !== undefined && !isHttp) throw new UsageError("--headers-file", "is for --to http(s)://…");
+  if (headersFile !== undefined && !isHttp) throw new ArgumentError("--headers-file", "is for --to http(s)://…");
   if (isHttp) return use(new HttpTarget(to, headersFile, context.signal));
   if (to === "nats") return withBus(context, command, (bus) => use(new NatsTarget(bus)));
   if (to.includes("://") && !to.startsWith("file:///"))
-    throw new UsageError("--to", "must be nats, a directory, file:///…, or http(s)://…");
+    throw new ArgumentError("--to", "must be nats, a directory, file:///…, or http(s)://…");
   return use(new DirectoryTarget(to.startsWith("file:///") ? fileURLToPath(to) : resolve(to), context.signal));
 }
 
@@ -103,5 +109,5 @@ function report({ output }: Context, service: string, release: Published): void 
   if (tree === undefined) return;
   output.line(`tree   ${tree}`);
   for (const delta of deltas) output.line(`delta  ${formatBytes(delta.sizeBytes)}, against ${delta.base}`);
-  output.line(`signed ${signatures.map(({ key }) => key).join(", ") || "by nobody"}`);
+  output.line(`signed ${signatures.map(({ key }) => key).join(", ") || "no"}`);
 }

@@ -2,17 +2,18 @@ import type { Command } from "commander";
 import { type Context, warnMalformed, withBus } from "../context.ts";
 import { revisionViews } from "../deploy/decisions/revision-views.ts";
 import { serviceArgument } from "../deploy/deploy-options.ts";
-import { readRecord } from "../deploy/run/deploy-lock.ts";
-import { readRoutes } from "../deploy/run/routes.ts";
-import { revisionTable } from "../deploy/tables.ts";
-import { readStatuses } from "../hosts.ts";
+import { fetchRecord } from "../deploy/run/records/deploy-record.ts";
+import { fetchRoutes } from "../deploy/run/records/routes.ts";
+import { revisionTable } from "../deploy/show/tables.ts";
+import { fetchStatuses } from "../host-reports.ts";
 
 export function addRevisions(program: Command, context: Context): void {
   program
     .command("revisions")
     .summary("show which versions were deployed, and who uses them")
     .description(
-      "Shows the versions that were deployed, newest first, and what hosts hold beside: hosts, workers, connections, who, why, when.",
+      "Shows the versions that were deployed, newest first, then others that hosts hold: " +
+        "hosts, workers, connections, and who deployed them, why and when.",
     )
     .addArgument(serviceArgument())
     .addHelpText("after", "\nExample:\n  slotd-controller revisions web")
@@ -20,9 +21,9 @@ export function addRevisions(program: Command, context: Context): void {
       const { output } = context;
       const [record, statuses, { routes }] = await withBus(context, command, (bus) =>
         Promise.all([
-          readRecord(bus, service),
-          readStatuses(bus, service, warnMalformed(context)),
-          readRoutes(bus, service),
+          fetchRecord(bus, service),
+          fetchStatuses(bus, service, warnMalformed(context)),
+          fetchRoutes(bus, service),
         ]),
       );
       const views = revisionViews(record.deploy.revisions, statuses, routes);

@@ -1,14 +1,15 @@
 import type { Command } from "commander";
-import { ensureAll } from "../buckets.ts";
+import { ensureAll } from "../../bus/buckets.ts";
 import { type Context, withBus } from "../context.ts";
 
 export function addSetup(program: Command, context: Context): void {
   program
     .command("setup")
-    .summary("create on the bus what slotd keeps there")
+    .summary("create what slotd keeps on the bus")
     .description(
-      "Creates the buckets, the object store and the stream that slotd uses, where they are missing. What exists is left as it is.\n" +
-        "Not needed: whoever is first creates what it uses, with one replica.",
+      "Creates the buckets, the object store and the stream that slotd uses. What exists " +
+        "is left as it is. Optional with a single server: each program creates what it " +
+        "needs, with one replica.",
     )
     .addHelpText("after", "\nExample:\n  slotd-controller setup --replicas 3")
     .action(async (_options, command: Command) => {

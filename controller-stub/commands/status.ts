@@ -1,18 +1,20 @@
 import { type Command, createArgument } from "commander";
+import { listenToKeys } from "../../bus/listen.ts";
+import type { BusSession } from "../../bus/session.ts";
 import type { Deploy } from "../../protocol/deploy.ts";
 import type { HostStatus } from "../../protocol/host-status.ts";
 import { buckets, keys } from "../../protocol/subjects.ts";
-import type { Bus } from "../bus.ts";
-import { type Context, globals, warnMalformed, withBus } from "../context.ts";
-import type { KnownEdge } from "../deploy/decisions/barrier.ts";
-import { readRecord } from "../deploy/run/deploy-lock.ts";
-import { readEdges } from "../deploy/run/read-edges.ts";
-import { readRoutes, type StoredRoutes } from "../deploy/run/routes.ts";
-import { Edges } from "../deploy/run/views.ts";
-import { deployLines, edgeTable, routesLine } from "../deploy/tables.ts";
-import { followStatuses, isStale, readStatuses } from "../hosts.ts";
+import { type Context, globalOptions, warnMalformed, withBus } from "../context.ts";
+import type { KnownEdge } from "../deploy/decisions/missing-edges.ts";
+import type { StoredRoutes } from "../deploy/decisions/next-routes.ts";
+import { fetchRecord } from "../deploy/run/records/deploy-record.ts";
+import { fetchRoutes } from "../deploy/run/records/routes.ts";
+import { FollowedEdges, fetchEdges } from "../deploy/run/watch/followed-edges.ts";
+import { deployLines, edgeTable, routesLine } from "../deploy/show/tables.ts";
+import { fetchStatuses, followStatuses } from "../host-reports.ts";
+import { isStale } from "../hosts.ts";
 import { lastingFor } from "../lasting.ts";
-import { aName } from "../options.ts";
+import { parseName } from "../options.ts";
 import { statusTable } from "../terminal/render.ts";
 
 const REDRAW_MS = 1000;
@@ -30,11 +32,11 @@ export function addStatus(program: Command, context: Context): void {
     .command("status")
     .summary("show what each slot of each host holds, the routes, the edges and the deploy")
     .description(
-      "Shows what each slot of each host holds, what the routes say, what the edges run with, and where the last deploy is.\n" +
-        "A status that is older than 15 s is marked as stale.",
+      "Shows what each slot of each host holds, the routes, what each edge has applied, " +
+        "and the step of the last deploy. A status older than 15 s is marked as stale.",
     )
-    .addArgument(createArgument("<service>", "application").argParser(aName))
-    .option("--watch", "show it anew every second, until interrupted or --timeout is over")
+    .addArgument(createArgument("<service>", "application").argParser(parseName))
+    .option("--watch", "refresh every second, until interrupted or --timeout is over")
     .addHelpText(
       "after",
       "\nExamples:\n  slotd-controller status web\n  slotd-controller status web --json | jq .stale",
@@ -47,8 +49,8 @@ export function addStatus(program: Command, context: Context): void {
 async function status(context: Context, command: Command, service: string): Promise<void> {
   const picture = await withBus(context, command, async (bus) => {
     const [hosts, edges, deploy] = await Promise.all([
-      readStatuses(bus, service, warnMalformed(context)),
-      readEdges(bus, service),
+      fetchStatuses(bus, service, warnMalformed(context)),
+      fetchEdges(bus, service),
       readDeployment(bus, service),
     ]);
     return { service, hosts, edges, ...deploy };
@@ -56,8 +58,8 @@ async function status(context: Context, command: Command, service: string): Prom
   show(context, picture, (text) => context.output.line(text));
 }
 
-async function readDeployment(bus: Bus, service: string): Promise<Pick<Picture, "routes" | "record">> {
-  const [routes, record] = await Promise.all([readRoutes(bus, service), readRecord(bus, service)]);
+async function readDeployment(bus: BusSession, service: string): Promise<Pick<Picture, "routes" | "record">> {
+  const [routes, record] = await Promise.all([fetchRoutes(bus, service), fetchRecord(bus, service)]);
   return { routes, record: record.deploy };
 }
 
@@ -66,9 +68,9 @@ async function watchStatus(context: Context, command: Command, service: string):
     const byHost = new Map<string, HostStatus>();
     const hear = (status: HostStatus) => byHost.set(status.host, status);
     const stop = await followStatuses(bus, service, hear, warnMalformed(context));
-    const edges = await Edges.follow(bus, service);
+    const edges = await FollowedEdges.follow(bus, service);
     let deploy = await readDeployment(bus, service);
-    // Routes and the record are written by compare-and-set: a put that is heard may not have been taken.
+    // Routes and the record are written by compare-and-set, so a put that is heard may have been refused.
     const read = () => {
       readDeployment(bus, service).then(
         (now) => {
@@ -78,8 +80,8 @@ async function watchStatus(context: Context, command: Command, service: string):
       );
     };
     const hints = [
-      bus.nc.subscribe(`$KV.${buckets.routes}.${keys.routes(service)}`, { callback: read }),
-      bus.nc.subscribe(`$KV.${buckets.deploys}.${keys.deploy(service)}`, { callback: read }),
+      listenToKeys(bus.nc, buckets.routes, keys.routes(service), { onPut: read }),
+      listenToKeys(bus.nc, buckets.deploys, keys.deploy(service), { onPut: read }),
     ];
     const draw = () => {
       const hosts = [...byHost.values()].sort((a, b) => (a.host < b.host ? -1 : 1));
@@ -88,10 +90,10 @@ async function watchStatus(context: Context, command: Command, service: string):
     draw();
     const timer = setInterval(draw, REDRAW_MS);
     try {
-      await lastingFor(bus, globals(command).timeout);
+      await lastingFor(bus, globalOptions(command).timeout);
     } finally {
       clearInterval(timer);
-      for (const hint of hints) hint.unsubscribe();
+      for (const unlisten of hints) unlisten();
       edges.stop();
       stop();
     }

@@ -1,8 +1,8 @@
 import { type Command, createArgument } from "commander";
 import type { UninstallOrder } from "../../protocol/order.ts";
 import type { Context } from "../context.ts";
-import { addOrderOptions, aName, aVersion, type OrderOptions, wholeNumber } from "../options.ts";
-import { type Body, issue } from "../orders/issue.ts";
+import { addOrderOptions, type OrderOptions, parseName, parseVersion, wholeNumberParser } from "../options.ts";
+import { issueOrder, type OrderBody } from "../orders/issue.ts";
 
 interface UninstallOptions extends OrderOptions {
   force?: boolean;
@@ -19,24 +19,24 @@ Examples:
 export function addUninstall(program: Command, context: Context): void {
   const command = program
     .command("uninstall")
-    .summary("order a version out of a slot")
-    .description("Orders a version out of a slot of each host, once nobody is using it any more.")
-    .addArgument(createArgument("<service>", "application").argParser(aName))
-    .addArgument(createArgument("<version>", "version that the slot holds").argParser(aVersion));
+    .summary("remove a version from a slot")
+    .description("Removes a version from a slot of each host, once nobody uses it any more.")
+    .addArgument(createArgument("<service>", "application").argParser(parseName))
+    .addArgument(createArgument("<version>", "version that the slot holds").argParser(parseVersion));
   addOrderOptions(command)
     .option("--force", "do not wait for a drain; needs --reason")
-    .option("--reason <text>", "why, for the record")
-    .option("--drain-timeout <ms>", "how long requests in flight are waited for", wholeNumber(0))
+    .option("--reason <text>", "the reason, for the record")
+    .option("--drain-timeout <ms>", "how long to wait for requests in flight", wholeNumberParser(0))
     .addHelpText("after", EXAMPLES)
     .action((service: string, version: string, options: UninstallOptions, self: Command) => {
       const { force, reason, drainTimeout } = options;
-      const order: Body<UninstallOrder> = {
+      const order: OrderBody<UninstallOrder> = {
         action: "uninstall",
         version,
         ...(force && { force }),
         ...(reason !== undefined && { reason }),
         ...(drainTimeout !== undefined && { drainTimeoutMs: drainTimeout }),
       };
-      return issue(context, self, { service, options, draft: order, complete: async () => order });
+      return issueOrder(context, self, { service, options, draft: order, complete: async () => order });
     });
 }

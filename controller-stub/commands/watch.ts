@@ -1,9 +1,9 @@
 import { type Command, createArgument } from "commander";
 import type { HostStatus } from "../../protocol/host-status.ts";
-import { type Context, globals, warnMalformed, withBus } from "../context.ts";
-import { followStatuses } from "../hosts.ts";
+import { type Context, globalOptions, warnMalformed, withBus } from "../context.ts";
+import { followStatuses } from "../host-reports.ts";
 import { lastingFor } from "../lasting.ts";
-import { aName } from "../options.ts";
+import { parseName } from "../options.ts";
 import { changeTracker } from "../terminal/host-changes.ts";
 
 export function addWatch(program: Command, context: Context): void {
@@ -11,10 +11,10 @@ export function addWatch(program: Command, context: Context): void {
     .command("watch")
     .summary("follow orders on all hosts")
     .description(
-      "Prints a line for each change of state, of progress and of an order's outcome on any host,\n" +
+      "Prints a line for each change of a slot's state, progress or order on any host, " +
         "until interrupted or --timeout is over. With --json each line is a JSON object.",
     )
-    .addArgument(createArgument("<service>", "application").argParser(aName))
+    .addArgument(createArgument("<service>", "application").argParser(parseName))
     .addHelpText("after", "\nExample:\n  slotd-controller watch web")
     .action((service: string, _options, command: Command) => watch(context, command, service));
 }
@@ -27,7 +27,7 @@ async function watch(context: Context, command: Command, service: string): Promi
     };
     const stop = await followStatuses(bus, service, print, warnMalformed(context));
     try {
-      await lastingFor(bus, globals(command).timeout);
+      await lastingFor(bus, globalOptions(command).timeout);
     } finally {
       stop();
     }

@@ -1,9 +1,9 @@
-import type { Deploy, RunningDeploy } from "../../protocol/deploy.ts";
+import type { Deploy } from "../../protocol/deploy.ts";
 import { ControllerError } from "../errors.ts";
 
 type Lock = NonNullable<Deploy["lock"]>;
 
-/** Another run of the controller changes this service. */
+/** Another run of the controller is changing this service. */
 export class HeldByError extends ControllerError {
   readonly code = "HELD_BY";
   constructor(
@@ -14,7 +14,7 @@ export class HeldByError extends ControllerError {
     super(
       `${service} is being changed by ${lock.holder}, since ${lock.since} (epoch ${lock.epoch}); ` +
         (renewed
-          ? "it is at work: wait until it is done, or end it"
+          ? "it is running: wait until it is done, or stop it"
           : "wait until it is done, or, if it is dead, use `resume`, `rollback` or `abort`"),
     );
   }
@@ -29,28 +29,29 @@ export class HeldByError extends ControllerError {
 export class LockLostError extends ControllerError {
   readonly code = "LOCK_LOST";
   constructor(service: string, lock: Deploy["lock"]) {
-    const who =
-      lock === null ? "it was taken away" : `${lock.holder} took it over at ${lock.since} (epoch ${lock.epoch})`;
-    super(`the lock of ${service} is lost: ${who}; this run has stopped`);
+    const who = lock === null ? "it was removed" : `${lock.holder} took it over at ${lock.since} (epoch ${lock.epoch})`;
+    super(`the lock of ${service} was lost: ${who}; this run has stopped`);
   }
 }
 
-/** Something in the bucket is of a later epoch than ours. */
+/** Something in the bucket has a later epoch than this run. */
 export class FencedError extends ControllerError {
   readonly code = "FENCED";
   constructor(what: string, epoch: number, own: number) {
-    super(`${what} is of epoch ${epoch}, and ours is ${own}: somebody else came later; nothing more was ordered`);
+    super(
+      `${what} has epoch ${epoch}, later than this run's ${own}: another run came after it; nothing more was ordered`,
+    );
   }
 }
 
 export class AlreadyCurrentError extends ControllerError {
   readonly code = "ALREADY_CURRENT";
   constructor(service: string, version: string) {
-    super(`${version} is the default of ${service} already; \`converge\` brings it to hosts that lack it`);
+    super(`${version} is already the default of ${service}; \`converge\` installs it on hosts that lack it`);
   }
 }
 
-/** A verb does not fit the step that the recorded deploy is in. */
+/** A verb does not fit the step of the recorded deploy. */
 export class DeployStateError extends ControllerError {
   constructor(
     readonly code: "NOT_PREPARED" | "DEPLOY_UNFINISHED" | "NO_DEPLOY" | "NOTHING_TO_ROLL_BACK",
@@ -58,15 +59,6 @@ export class DeployStateError extends ControllerError {
   ) {
     super(message);
   }
-}
-
-export function unfinished(service: string, { version, step, halted, by }: RunningDeploy): DeployStateError {
-  const why = halted === null ? "" : `, halted: ${halted.message}`;
-  return new DeployStateError(
-    "DEPLOY_UNFINISHED",
-    `the deploy of ${service} ${version} by ${by} is in step ${step}${why}; use ` +
-      (step === "prepared" ? "`promote`, `rollback` or `abort`" : "`resume`, `rollback` or `abort`"),
-  );
 }
 
 /** A host that a deploy failed on. */
@@ -77,9 +69,9 @@ export interface FailedHost {
   message: string;
 }
 
-export type HaltCode = "HOSTS_FAILED" | "WAIT_TIMEOUT" | "EDGES_MISSING" | "MEMBERS_MISSING";
+export type HaltCode = "HOSTS_FAILED" | "WAIT_TIMEOUT" | "EDGES_MISSING" | "EDGES_REFUSED" | "MEMBERS_MISSING";
 
-/** The deploy does not go on by itself. What was done stays. */
+/** The deploy stops until an operator decides. What was done stays. */
 export class DeployHaltedError extends ControllerError {
   constructor(
     readonly code: HaltCode,
@@ -94,12 +86,12 @@ export class DeployHaltedError extends ControllerError {
   }
 }
 
-/** A host can't hold two versions, or a pattern means nobody. */
+/** A host has no slot for another version. */
 export class PlanError extends ControllerError {
   readonly code = "PLAN_IMPOSSIBLE";
 }
 
-/** The version is served, or it is the default. */
+/** The version is the default, so it must not be removed. */
 export class InUseError extends ControllerError {
   readonly code = "VERSION_IN_USE";
 }

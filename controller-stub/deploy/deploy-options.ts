@@ -1,8 +1,8 @@
 import { type Command, createArgument, InvalidArgumentError, Option } from "commander";
 import type { DeployPlan } from "../../protocol/deploy.ts";
-import { aName, aTimeout, aVersion, list, wholeNumber } from "../options.ts";
+import { parseName, parseTimeout, parseVersion, splitList, wholeNumberParser } from "../options.ts";
 
-/** What every verb that changes a service takes. */
+/** The options of every verb that changes a service. */
 export interface RunOptions {
   by?: string;
   barrierTimeout: number;
@@ -29,7 +29,7 @@ export interface DeployOptions extends WaveOptions {
 const LEASE_MS = 15_000;
 const BARRIER_MS = 60_000;
 const PATIENCE_MS = 60_000;
-/** A lease of which a renewal takes a good part is lost by a busy moment. */
+/** In a shorter lease, one slow renewal would lose the lock. */
 const SHORTEST_LEASE_MS = 200;
 const PATTERN = /^[a-z0-9*][a-z0-9._*-]{0,252}$/;
 
@@ -43,54 +43,54 @@ function aWave(text: string): DeployPlan["wave"] {
 }
 
 function patterns(text: string, before: string[] = []): string[] {
-  const given = list(text);
+  const given = splitList(text);
   const wrong = given.find((pattern) => !PATTERN.test(pattern));
   if (wrong === undefined && given.length > 0) return [...before, ...given];
-  throw new InvalidArgumentError("It must be a host's name, in which * stands for any characters.");
+  throw new InvalidArgumentError("It must be a host's name; * stands for any characters.");
 }
 
 function edges(text: string, before: string[] = []): string[] {
-  return [...before, ...list(text).map(aName)];
+  return [...before, ...splitList(text).map(parseName)];
 }
 
-export const serviceArgument = () => createArgument("<service>", "application").argParser(aName);
-export const versionArgument = (what: string) => createArgument("<version>", what).argParser(aVersion);
+export const serviceArgument = () => createArgument("<service>", "application").argParser(parseName);
+export const versionArgument = (what: string) => createArgument("<version>", what).argParser(parseVersion);
 
 export function addRunOptions(command: Command): Command {
   return command
-    .option("--by <name>", "who does it, for the record")
-    .option("--barrier-timeout <ms>", "how long edges and members are waited for", aTimeout, BARRIER_MS)
+    .option("--by <name>", "who runs the command, for the record")
+    .option("--barrier-timeout <ms>", "how long to wait for edges and members", parseTimeout, BARRIER_MS)
     .addOption(
-      new Option("--without-edge <name>", "an edge that is not waited for; repeatable, or with commas").argParser(
-        edges,
-      ),
+      new Option("--without-edge <name>", "do not wait for this edge; repeatable, or with commas").argParser(edges),
     )
     .option(
       "--lease <ms>",
-      "after this time without a sign the run counts as dead",
-      wholeNumber(SHORTEST_LEASE_MS),
+      "without a renewal for this long, the run counts as dead",
+      wholeNumberParser(SHORTEST_LEASE_MS),
       LEASE_MS,
     )
-    .option("--patience <ms>", "how long a bus that is away is waited for", aTimeout, PATIENCE_MS);
+    .option("--patience <ms>", "how long to wait for an unreachable bus", parseTimeout, PATIENCE_MS);
 }
 
 export function addWaveOptions(command: Command, wave: DeployPlan["wave"] = { percent: 10 }): Command {
   const shown = "percent" in wave ? `${wave.percent}%` : String(wave.hosts);
   return addRunOptions(command)
     .addOption(
-      new Option("--wave <n>", "hosts at once: a share such as 10%, or a number").argParser(aWave).default(wave, shown),
+      new Option("--wave <n>", "hosts to change at once: a share such as 10%, or a number")
+        .argParser(aWave)
+        .default(wave, shown),
     )
-    .option("--max-failures <n>", "this many hosts may fail", wholeNumber(0), 0)
-    .option("--pause <ms>", "between two waves", wholeNumber(0, 2 ** 31 - 1), 0)
-    .addOption(new Option("--only <host>", "hosts that take part, by name or pattern; repeatable").argParser(patterns))
-    .addOption(new Option("--exclude <host>", "hosts that do not; repeatable").argParser(patterns));
+    .option("--max-failures <n>", "how many hosts may fail", wholeNumberParser(0), 0)
+    .option("--pause <ms>", "pause between waves", wholeNumberParser(0, 2 ** 31 - 1), 0)
+    .addOption(new Option("--only <host>", "only these hosts, by name or pattern; repeatable").argParser(patterns))
+    .addOption(new Option("--exclude <host>", "all hosts except these; repeatable").argParser(patterns));
 }
 
 export function addDeployOptions(command: Command): Command {
   return addWaveOptions(command)
-    .option("--canary <stage>", "the hosts of this stage first, as a wave of their own", aName)
-    .option("--exclude-absent", "order for hosts that do not report, and do not wait for them")
-    .option("--message <text>", "why, for the record", aMessage)
+    .option("--canary <stage>", "deploy to the hosts of this stage first, in one wave", parseName)
+    .option("--exclude-absent", "give hosts that do not report their orders, but do not wait for them")
+    .option("--message <text>", "the reason, for the record", aMessage)
     .option("--dry-run", "print the plan and change nothing");
 }
 

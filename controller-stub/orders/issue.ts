@@ -1,59 +1,63 @@
 import type { Command } from "commander";
+import { openBucket } from "../../bus/buckets.ts";
+import type { BusSession } from "../../bus/session.ts";
 import type { HostStatus } from "../../protocol/host-status.ts";
 import type { Order } from "../../protocol/order.ts";
 import { buckets } from "../../protocol/subjects.ts";
-import { openBucket } from "../buckets.ts";
-import type { Bus } from "../bus.ts";
-import { type Context, globals, warnMalformed, withBus } from "../context.ts";
-import { NoHostsError, UsageError } from "../errors.ts";
-import { isStale, readStatuses } from "../hosts.ts";
+import { type Context, globalOptions, warnMalformed, withBus } from "../context.ts";
+import { ArgumentError, NoHostsError } from "../errors.ts";
+import { fetchStatuses } from "../host-reports.ts";
+import { isStale } from "../hosts.ts";
 import type { OrderOptions } from "../options.ts";
 import { changeTracker } from "../terminal/host-changes.ts";
 import { formatAge } from "../terminal/render.ts";
+import { checkOrder } from "./check-order.ts";
 import { highestEpoch, nextEpoch, noteEpoch } from "./epochs.ts";
 import { OutcomeWatch } from "./outcome-watch.ts";
-import { checkOrder, newOrderId, putOrders, readOrders } from "./put-orders.ts";
+import { fetchOrders, newOrderId, putOrders } from "./put-orders.ts";
 
 const WAIT_MS = 10 * 60_000;
 
-/** What an order says beside its id, epoch and issuer. */
-export type Body<T extends Order = Order> = T extends Order ? Omit<T, "id" | "epoch" | "issuedBy" | "issuedAt"> : never;
+/** An order without its id, epoch and issuer. */
+export type OrderBody<T extends Order = Order> = T extends Order
+  ? Omit<T, "id" | "epoch" | "issuedBy" | "issuedAt">
+  : never;
 
 type Header = Pick<Order, "id" | "epoch" | "issuedBy" | "issuedAt">;
 
-export interface Issue {
+export interface OrderRequest {
   service: string;
   options: OrderOptions;
-  /** An order of the same shape, to find a wrong value before the bus is asked. */
-  draft: Body;
-  /** The order itself, as the bus completes it. */
-  complete(bus: Bus): Promise<Body>;
+  /** An order of the same shape, to find wrong values before connecting to the bus. */
+  draft: OrderBody;
+  /** The order itself, completed from what is on the bus. */
+  complete(bus: BusSession): Promise<OrderBody>;
 }
 
-/** Issues one order to one slot of each host, and waits for the outcome where that was asked for. */
-export async function issue(
+/** Issues one order to one slot of each host, and waits for the outcome with `--wait`. */
+export async function issueOrder(
   context: Context,
   command: Command,
-  { service, options, draft, complete }: Issue,
+  { service, options, draft, complete }: OrderRequest,
 ): Promise<void> {
-  if (!options.allHosts && !options.host?.length) throw new UsageError("--host", "or --all-hosts is required");
+  if (!options.allHosts && !options.host?.length) throw new ArgumentError("--host", "or --all-hosts is required");
   const { slot, by = context.user } = options;
   const id = options.id ?? newOrderId(draft.action, service, slot);
   const issuedAt = new Date().toISOString();
   checkOrder({ ...draft, id, epoch: options.epoch ?? 0, issuedBy: by, issuedAt });
 
   await withBus(context, command, async (bus) => {
-    const statuses = await readStatuses(bus, service, warnMalformed(context));
+    const statuses = await fetchStatuses(bus, service, warnMalformed(context));
     const hosts = options.allHosts ? allHosts(context, service, statuses) : [...new Set(options.host)];
     const body = await complete(bus);
     const header = await chooseHeader(bus, service, statuses, { id, issuedBy: by, issuedAt }, options);
     const order = checkOrder({ ...body, ...header });
-    // Agents read this bucket, and `--wait` follows it; it is there before the order is.
+    // `--wait` follows this bucket, so it must exist before the order does.
     await openBucket(bus, buckets.hosts);
     const watch = options.wait ? await OutcomeWatch.start(bus, { service, slot }, warnMalformed(context)) : undefined;
     try {
       await put(context, bus, { service, slot, hosts, order });
-      const timeoutMs = globals(command).timeout ?? WAIT_MS;
+      const timeoutMs = globalOptions(command).timeout ?? WAIT_MS;
       await watch?.finish({ ...header, slot }, hosts, timeoutMs, reporter(context, slot, hosts));
     } finally {
       watch?.stop();
@@ -67,21 +71,21 @@ function allHosts({ output }: Context, service: string, statuses: readonly HostS
   const now = Date.now();
   for (const status of statuses.filter((each) => isStale(each, now))) {
     output.warn(
-      `${status.host} last reported ${formatAge(now - Date.parse(status.observedAt))} ago; it is ordered for all the same`,
+      `${status.host} last reported ${formatAge(now - Date.parse(status.observedAt))} ago; it gets the order all the same`,
     );
   }
   return statuses.map((status) => status.host);
 }
 
-/** An id that was issued before goes out again as it was, so that agents see a repeat and not a conflict. */
+/** An order id that was issued before is issued again unchanged, so that agents see a repeat and not a conflict. */
 async function chooseHeader(
-  bus: Bus,
+  bus: BusSession,
   service: string,
   statuses: readonly HostStatus[],
   fresh: Omit<Header, "epoch">,
   { id, epoch }: OrderOptions,
 ): Promise<Header> {
-  const orders = await readOrders(bus, service);
+  const orders = await fetchOrders(bus, service);
   const issued = id === undefined ? undefined : orders.find((order) => order.id === id);
   if (issued && (epoch === undefined || epoch === issued.epoch)) {
     return { id: issued.id, epoch: issued.epoch, issuedBy: issued.issuedBy, issuedAt: issued.issuedAt };
@@ -98,18 +102,18 @@ interface Issued {
   order: Order;
 }
 
-async function put({ output }: Context, bus: Bus, issued: Issued): Promise<void> {
+async function put({ output }: Context, bus: BusSession, issued: Issued): Promise<void> {
   const done = new Set<string>();
   try {
     await putOrders(bus, issued, (host) => done.add(host));
   } catch (error) {
     const rest = issued.hosts.filter((host) => !done.has(host));
-    output.warn(`order ${issued.order.id} was put for ${done.size} hosts, and not for ${rest.join(", ")}`);
+    output.warn(`order ${issued.order.id} was put for ${done.size} hosts, but not for ${rest.join(", ")}`);
     throw error;
   }
 }
 
-/** While waiting: what changes in the slot that was ordered for. */
+/** Prints, while waiting, what changes in the slot of the order. */
 function reporter({ output }: Context, slot: string, hosts: readonly string[]): (status: HostStatus) => void {
   const track = changeTracker();
   return (status) => {

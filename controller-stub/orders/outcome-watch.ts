@@ -1,23 +1,23 @@
+import type { BusSession } from "../../bus/session.ts";
 import type { HostStatus } from "../../protocol/host-status.ts";
 import { hostToken } from "../../protocol/names.ts";
-import type { Bus } from "../bus.ts";
 import { type HostFailure, OrderNotDoneError } from "../errors.ts";
-import { followStatuses } from "../hosts.ts";
+import { followStatuses } from "../host-reports.ts";
 import { lastingFor } from "../lasting.ts";
-import { type AwaitedOrder, outcomeOf, type Verdict } from "./outcome.ts";
+import { type AwaitedOrder, type OrderVerdict, outcomeOf } from "./outcome.ts";
 
-/** Follows the hosts from before an order is put until each of them has an outcome for it. */
+/** Follows the hosts, from before an order is put until each has an outcome for it. */
 export class OutcomeWatch {
-  /** Latest status per host, by the host's form in keys, since that is all that an order is addressed to. */
+  /** The latest status of each host, by the host's form in keys, which is how orders address it. */
   private readonly statuses = new Map<string, HostStatus>();
   private readonly before = new Map<string, string | undefined>();
   private onStatus: (status: HostStatus) => void = () => {};
   private end: () => void = () => {};
 
-  private constructor(private readonly bus: Bus) {}
+  private constructor(private readonly bus: BusSession) {}
 
   static async start(
-    bus: Bus,
+    bus: BusSession,
     { service, slot }: { service: string; slot: string },
     onMalformed: (key: string, why: string) => void,
   ): Promise<OutcomeWatch> {
@@ -41,9 +41,9 @@ export class OutcomeWatch {
     timeoutMs: number,
     onStatus: (status: HostStatus) => void,
   ): Promise<void> {
-    const verdicts = new Map<string, Verdict>();
+    const verdicts = new Map<string, OrderVerdict>();
     const settled = new Promise<void>((resolve) => {
-      const look = () => {
+      const check = () => {
         for (const host of hosts) {
           const status = this.statuses.get(hostToken(host));
           const verdict = status && outcomeOf(order, status, this.before.get(hostToken(host)));
@@ -53,11 +53,11 @@ export class OutcomeWatch {
       };
       this.onStatus = (status) => {
         onStatus(status);
-        look();
+        check();
       };
       // A host may have answered already, while the order was being put for others.
       for (const status of this.statuses.values()) onStatus(status);
-      look();
+      check();
     });
     await lastingFor(this.bus, timeoutMs, settled);
     const missing = hosts.filter((host) => !verdicts.has(host));
@@ -70,7 +70,7 @@ export class OutcomeWatch {
   }
 }
 
-function failure(host: string, verdict: Verdict | undefined): HostFailure[] {
+function failure(host: string, verdict: OrderVerdict | undefined): HostFailure[] {
   if (verdict === undefined || verdict.outcome === "done") return [];
   const { outcome, error } = verdict;
   return [

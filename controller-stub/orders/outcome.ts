@@ -8,16 +8,20 @@ export interface AwaitedOrder {
   slot: string;
 }
 
-export interface Verdict {
+export interface OrderVerdict {
   outcome: Exclude<OrderOutcome, "pending">;
   error?: Pick<WireError, "code" | "message">;
 }
 
 /**
- * What became of an order on a host, as far as its status tells; undefined while it does not.
- * @param before the order that the slot had before this one was issued: that one can't have superseded it.
+ * The outcome of an order on a host; undefined while its status does not tell.
+ * @param before the order that the slot had when this one was issued, and which therefore can't have superseded it
  */
-export function outcomeOf(order: AwaitedOrder, status: HostStatus, before: string | undefined): Verdict | undefined {
+export function outcomeOf(
+  order: AwaitedOrder,
+  status: HostStatus,
+  before: string | undefined,
+): OrderVerdict | undefined {
   const slot = status.slots[order.slot];
   if (slot === undefined) {
     if (status.lastError?.orderId === order.id) return { outcome: "refused", error: status.lastError };
@@ -35,6 +39,6 @@ export function outcomeOf(order: AwaitedOrder, status: HostStatus, before: strin
   return undefined;
 }
 
-function verdict(outcome: Verdict["outcome"], error: WireError | undefined): Verdict {
+function verdict(outcome: OrderVerdict["outcome"], error: WireError | undefined): OrderVerdict {
   return error === undefined ? { outcome } : { outcome, error };
 }

@@ -11,44 +11,44 @@ import {
 } from "../../protocol/package.ts";
 import type { Release } from "../../protocol/release.ts";
 import { keys } from "../../protocol/subjects.ts";
-import { UsageError, VersionTakenError } from "../errors.ts";
-import { LocalFile } from "./local-file.ts";
-import { describe, type OnProgress, type Published, putOnce, readRelease } from "./releases.ts";
-import type { Target } from "./targets/target.ts";
+import { ArgumentError, VersionTakenError } from "../errors.ts";
+import { describeRelease, fetchRelease, type OnProgress, type Published, putOnce } from "./releases.ts";
+import { LocalFile } from "./targets/local-file.ts";
+import type { PublishTarget } from "./targets/target.ts";
 
 export interface PackageToPublish {
   service: string;
   version: string;
-  /** NAME-V.release.json, with the files that it is of beside it. */
+  /** NAME-V.release.json. The files that it names are in the same directory. */
   file: string;
-  /** Of the archive that is ordered; by default the first that was packed. */
+  /** The format of the archive that hosts get; by default the first that was packed. */
   format?: ArchiveFormat | undefined;
-  /** The address of a name, in every other place that has the same files. */
+  /** The addresses of a name in the other places that have the same files. */
   mirrorsOf?: (name: string) => string[];
 }
 
 /**
- * Publishes all that was packed, and last what is ordered: a version that can be ordered is there as a whole. Signatures, deltas and
- * mirrors may come later; the tree of a version, and the bytes of a file, never change.
- * @throws VersionTakenError, PackageInvalidError, UsageError, PublishFailedError
+ * Publishes every file of a package, then its release, so that a version that can be ordered is complete. Signatures,
+ * deltas and mirrors may be added later; the tree of a version, and the bytes of a file, never change.
+ * @throws VersionTakenError, PackageInvalidError, ArgumentError, PublishFailedError
  */
 export async function publishPackage(
-  target: Target,
+  target: PublishTarget,
   { service, version, file, format, mirrorsOf = () => [] }: PackageToPublish,
   onProgress: OnProgress = () => {},
 ): Promise<Published> {
   const description = await readPackage(file);
   if (description.version !== version)
-    throw new UsageError("VERSION", `must be ${description.version}, as ${file} says`);
+    throw new ArgumentError("VERSION", `must be ${description.version}, as ${file} says`);
   const nameOf = (each: string) => `${service}/${version}/${each}`;
   const addressOf = (each: string) => ({ url: target.addressOf(nameOf(each)), mirrors: mirrorsOf(nameOf(each)) });
   const release = toRelease(description, format, addressOf);
-  if (release === undefined) throw new UsageError("--format", `${format} is not among what ${file} describes`);
+  if (release === undefined) throw new ArgumentError("--format", `${format} is not among what ${file} describes`);
   const next = (there: Release | null) => succeed(service, description, release, there);
 
   const files = await openAll(dirname(file), description);
   try {
-    // Before anything is sent: is the version free, or the same?
+    // Nothing is sent unless the version is free or the same.
     await requireSame(target, service, description, next);
     const total = [...files.values()].reduce((sum, local) => sum + local.sizeBytes, 0);
     let before = 0;
@@ -60,7 +60,7 @@ export async function publishPackage(
       onProgress(before, total);
     }
     let published = release;
-    const described = await describe(target, service, release, (there) => {
+    const described = await describeRelease(target, service, release, (there) => {
       published = next(there);
       return published;
     });
@@ -70,7 +70,10 @@ export async function publishPackage(
   }
 }
 
-/** What is ordered from now on. What was added to the same content before stays: signatures by other keys, and mirrors. */
+/**
+ * The release that hosts get from now on. Signatures by other keys, and mirrors, that were added to the same content
+ * stay.
+ */
 function succeed(service: string, { archives }: ReleasePackage, release: Release, there: Release | null): Release {
   if (there === null) return release;
   const { version, tree = "" } = release;
@@ -96,12 +99,12 @@ function succeed(service: string, { archives }: ReleasePackage, release: Release
 }
 
 async function requireSame(
-  target: Target,
+  target: PublishTarget,
   service: string,
   { version, archives }: ReleasePackage,
   next: (there: Release | null) => Release,
 ): Promise<void> {
-  next((await readRelease(target, service, version))?.release ?? null);
+  next((await fetchRelease(target, service, version))?.release ?? null);
   const plain = await target.digestOf(keys.archive(service, version));
   if (plain !== null && archives.every(({ sha256 }) => sha256 !== plain))
     throw new VersionTakenError(service, version, plain, (archives[0] as PackedFile).sha256);
@@ -112,12 +115,12 @@ async function readPackage(file: string): Promise<ReleasePackage> {
   try {
     text = await readFile(file, "utf8");
   } catch (cause) {
-    throw new UsageError("ARCHIVE", `can't be read: ${(cause as Error).message}`, { cause });
+    throw new ArgumentError("ARCHIVE", `can't be read: ${(cause as Error).message}`, { cause });
   }
   return parsePackage(text, file);
 }
 
-/** The files by name, each of which must be what the description says. Deltas and archives first, as hosts need no manifest. */
+/** The files by name. Each must match the description. Deltas and archives come first, since hosts need no manifest. */
 async function openAll(directory: string, description: ReleasePackage): Promise<Map<string, LocalFile>> {
   const files = new Map<string, LocalFile>();
   try {

@@ -1,20 +1,20 @@
+import type { BusSession } from "../../bus/session.ts";
 import { PackageInvalidError, ReleaseNotFoundError } from "../../protocol/errors.ts";
 import { parseObjectUrl, type Release, releaseSchema } from "../../protocol/release.ts";
 import { keys } from "../../protocol/subjects.ts";
-import type { Bus } from "../bus.ts";
 import { VersionTakenError } from "../errors.ts";
-import { LocalFile } from "./local-file.ts";
+import { LocalFile } from "./targets/local-file.ts";
 import { digestOf, NatsTarget } from "./targets/nats.ts";
-import type { Target } from "./targets/target.ts";
+import type { PublishTarget } from "./targets/target.ts";
 
 export interface Published extends Release {
-  /** Whether this very content was there already. */
+  /** Whether the same content was published before. */
   already: boolean;
 }
 
 export type OnProgress = (doneBytes: number, totalBytes: number) => void;
 
-/** The name under which a target keeps the `Release` that is ordered, where there is more to it than an archive. */
+/** The name under which a target keeps the `Release`, if it is more than an archive. */
 export function releaseName(service: string, version: string): string {
   return `${service}/${version}.json`;
 }
@@ -23,23 +23,23 @@ export interface ArchiveToPublish {
   service: string;
   version: string;
   file: string;
-  /** The address of a name, in every other place that has the same files. */
+  /** The addresses of a name in the other places that have the same files. */
   mirrorsOf?: (name: string) => string[];
 }
 
 /**
- * Publishes an archive, once: the digest is taken first, and the upload breaks off if the file has changed since.
- * @throws VersionTakenError where the version has other content; UsageError where the file can't be read.
+ * Publishes an archive. Its digest is taken first, and the upload fails if the file changes meanwhile.
+ * @throws VersionTakenError where the version has other content; ArgumentError where the file can't be read.
  */
 export async function publishArchive(
-  target: Target,
+  target: PublishTarget,
   { service, version, file, mirrorsOf = () => [] }: ArchiveToPublish,
   onProgress: OnProgress = () => {},
 ): Promise<Published> {
   const local = await LocalFile.open(file);
   try {
     const { sha256, sizeBytes } = local;
-    const described = await readRelease(target, service, version);
+    const described = await fetchRelease(target, service, version);
     if (described && described.release.sha256 !== sha256 && !described.release.digests?.includes(sha256))
       throw new VersionTakenError(service, version, described.release.sha256, sha256);
     if (described?.release.tree !== undefined) return { ...described.release, already: true };
@@ -47,8 +47,8 @@ export async function publishArchive(
     const mirrors = mirrorsOf(name);
     const release = { version, url: target.addressOf(name), ...(mirrors.length > 0 && { mirrors }), sha256, sizeBytes };
     const fresh = await putOnce(target, { service, version, name, local }, onProgress);
-    // Without mirrors, the archive alone says all.
-    const noted = mirrors.length > 0 && (await describe(target, service, release, () => release));
+    // Without mirrors, the archive alone is enough.
+    const noted = mirrors.length > 0 && (await describeRelease(target, service, release, () => release));
     return { ...release, already: !fresh && !noted };
   } finally {
     await local.close();
@@ -56,7 +56,7 @@ export async function publishArchive(
 }
 
 /** Puts an archive into the bus's object store. */
-export function publishRelease(bus: Bus, what: ArchiveToPublish, onProgress?: OnProgress): Promise<Published> {
+export function publishRelease(bus: BusSession, what: ArchiveToPublish, onProgress?: OnProgress): Promise<Published> {
   return publishArchive(new NatsTarget(bus), what, onProgress);
 }
 
@@ -67,9 +67,9 @@ interface Upload {
   local: LocalFile;
 }
 
-/** @returns whether it was not there. @throws VersionTakenError where something else has its name. */
+/** @returns false if it was already there. @throws VersionTakenError where other content has the name */
 export async function putOnce(
-  target: Target,
+  target: PublishTarget,
   { service, version, name, local }: Upload,
   onProgress: OnProgress,
 ): Promise<boolean> {
@@ -77,34 +77,34 @@ export async function putOnce(
     const published = await target.digestOf(name);
     if (published === local.sha256) return false;
     if (published !== null) throw new VersionTakenError(service, version, published, local.sha256);
-    // Another one may publish this version in the meantime: the next round says whether it is the same.
-    if (await target.create(name, local, (done) => onProgress(done, local.sizeBytes))) return true;
+    // Somebody else published this version meanwhile: the next round tells whether it is the same.
+    if (await target.createFile(name, local, (done) => onProgress(done, local.sizeBytes))) return true;
   }
 }
 
 /**
- * Puts what is ordered of a version in the place of what was.
- * @param next makes it of what is there
- * @returns whether that changed anything.
+ * Replaces the release of a version.
+ * @param next makes the new release from the present one
+ * @returns whether that changed anything
  */
-export async function describe(
-  target: Target,
+export async function describeRelease(
+  target: PublishTarget,
   service: string,
   { version }: Pick<Release, "version">,
   next: (there: Release | null) => Release,
 ): Promise<boolean> {
   const name = releaseName(service, version);
   for (;;) {
-    const there = await readRelease(target, service, version);
+    const there = await fetchRelease(target, service, version);
     const release = releaseSchema.parse(next(there?.release ?? null));
     if (there && JSON.stringify(there.release) === JSON.stringify(release)) return false;
-    if (await target.replace(name, `${JSON.stringify(release)}\n`, there?.was ?? null)) return true;
+    if (await target.replaceText(name, `${JSON.stringify(release)}\n`, there?.was ?? null)) return true;
   }
 }
 
-export async function readRelease(target: Target, service: string, version: string) {
+export async function fetchRelease(target: PublishTarget, service: string, version: string) {
   const name = releaseName(service, version);
-  const was = await target.read(name);
+  const was = await target.fetchText(name);
   if (was === null) return null;
   try {
     const release = releaseSchema.parse(JSON.parse(was.text));
@@ -115,10 +115,10 @@ export async function readRelease(target: Target, service: string, version: stri
   throw new PackageInvalidError(target.addressOf(name), `is not of version ${version}`);
 }
 
-/** What is ordered of a published version. @throws ReleaseNotFoundError where the version was not published. */
-export async function findRelease(bus: Bus, service: string, version: string): Promise<Release> {
+/** The release of a published version. @throws ReleaseNotFoundError where the version was not published */
+export async function findRelease(bus: BusSession, service: string, version: string): Promise<Release> {
   const target = new NatsTarget(bus);
-  const described = await readRelease(target, service, version);
+  const described = await fetchRelease(target, service, version);
   const name = described ? parseObjectUrl(described.release.url).name : keys.archive(service, version);
   const info = await target.info(name);
   if (info === null) throw new ReleaseNotFoundError(version, target.addressOf(name), "there is no such object");

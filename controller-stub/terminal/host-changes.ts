@@ -1,7 +1,7 @@
 import type { HostStatus, Progress, SlotStatus } from "../../protocol/host-status.ts";
 
-/** Something that a person who follows a deploy wants to see. */
-export interface Change {
+/** A change on a host, as `watch` shows it. */
+export interface HostChange {
   at: string;
   host: string;
   slot: string;
@@ -17,13 +17,13 @@ export interface Change {
   error?: { code: string; message: string };
 }
 
-/** What changed on a host since its last status; everything there is, where none came before. */
-export function changesBetween(before: HostStatus | undefined, now: HostStatus): Change[] {
+/** What changed on a host since its last status; everything, if this is the first. */
+export function changesBetween(before: HostStatus | undefined, now: HostStatus): HostChange[] {
   return Object.values(now.slots).flatMap((slot) => {
     const was = before?.slots[slot.slot];
     const about = { host: now.host, slot: slot.slot, at: now.observedAt, state: slot.state };
     const version = slot.version ?? slot.order?.version ?? null;
-    const changes: Change[] = [];
+    const changes: HostChange[] = [];
     if (was?.state !== slot.state || was.version !== slot.version) changes.push({ ...about, version, kind: "state" });
     if (slot.progress && !same(was?.progress, slot.progress)) {
       changes.push({ ...about, version: slot.progress.version ?? version, kind: "progress", progress: slot.progress });
@@ -48,7 +48,7 @@ export function changesBetween(before: HostStatus | undefined, now: HostStatus):
 }
 
 /** Remembers the last status of each host. */
-export function changeTracker(): (status: HostStatus) => Change[] {
+export function changeTracker(): (status: HostStatus) => HostChange[] {
   const last = new Map<string, HostStatus>();
   return (status) => {
     const changes = changesBetween(last.get(status.host), status);

@@ -1,15 +1,16 @@
 import picocolors from "picocolors";
-import type { Change } from "./host-changes.ts";
-import { type Colours, changeLine } from "./render.ts";
+import type { Colours } from "./colours.ts";
+import type { HostChange } from "./host-changes.ts";
+import { changeLine } from "./render.ts";
 
-export interface Stream {
+export interface OutputStream {
   write(text: string): unknown;
   isTTY?: boolean;
 }
 
 export interface OutputOptions {
-  stdout: Stream;
-  stderr: Stream;
+  stdout: OutputStream;
+  stderr: OutputStream;
   /** Only JSON on stdout. */
   json: boolean;
   /** NO_COLOR is set. */
@@ -17,11 +18,11 @@ export interface OutputOptions {
 }
 
 /** Results on stdout, for people or as JSON; everything else on stderr. */
-export class Output {
+export class CommandOutput {
   readonly json: boolean;
   readonly colours: Colours;
-  private readonly stdoutStream: Stream;
-  private readonly stderrStream: Stream;
+  private readonly stdoutStream: OutputStream;
+  private readonly stderrStream: OutputStream;
   private readonly errColours: Colours;
 
   constructor({ stdout, stderr, json, plain }: OutputOptions) {
@@ -36,27 +37,27 @@ export class Output {
     return this.stdoutStream.isTTY === true;
   }
 
-  /** For people; nothing with `--json`. */
+  /** For people: prints nothing with `--json`. */
   line(text: string): void {
     if (!this.json) this.stdoutStream.write(`${text}\n`);
   }
 
-  /** For programs; nothing without `--json`. */
+  /** For programs: prints nothing without `--json`. */
   object(value: unknown): void {
     if (this.json) this.stdoutStream.write(`${JSON.stringify(value)}\n`);
   }
 
-  change(change: Change): void {
+  change(change: HostChange): void {
     if (this.json) this.object(change);
     else this.line(changeLine(change, this.colours));
   }
 
-  /** A picture that takes the place of the last one, on a terminal. */
+  /** On a terminal, replaces what was printed before. */
   redraw(text: string): void {
     this.stdoutStream.write(`${this.isTerminal ? "\x1b[H\x1b[2J" : ""}${text}\n`);
   }
 
-  /** How far something is, on one line that is written over; only on a terminal. */
+  /** Progress, on one line that is overwritten; only on a terminal. */
   progress(text: string): void {
     if (this.stderrStream.isTTY) this.stderrStream.write(`\r\x1b[K${text}`);
   }

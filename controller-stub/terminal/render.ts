@@ -1,21 +1,19 @@
-import type picocolors from "picocolors";
 import type { HostStatus, Progress, SlotStatus } from "../../protocol/host-status.ts";
-import { ageMs, isStale } from "../hosts.ts";
-import type { Change } from "./host-changes.ts";
-import { columns } from "./table.ts";
-
-export type Colours = ReturnType<typeof picocolors.createColors>;
+import { isStale, reportAgeMs } from "../hosts.ts";
+import type { Colours } from "./colours.ts";
+import type { HostChange } from "./host-changes.ts";
+import { formatColumns } from "./table.ts";
 
 const HEAD = ["HOST", "SLOT", "STATE", "VERSION", "PORT", "READY", "CONNS", "ORDER", "AGE"];
 
 /** Hosts by slots, one row each. */
 export function statusTable(statuses: readonly HostStatus[], now: number, colours: Colours): string {
   const all = statuses.flatMap((status) => rows(status, now, colours));
-  return columns(HEAD, all, colours);
+  return formatColumns(HEAD, all, colours);
 }
 
 function rows(status: HostStatus, now: number, colours: Colours): string[][] {
-  const age = formatAge(ageMs(status, now));
+  const age = formatAge(reportAgeMs(status, now));
   const seen = isStale(status, now) ? colours.red(`${age} stale`) : age;
   const slots = Object.values(status.slots).sort((a, b) => (a.slot < b.slot ? -1 : 1));
   if (slots.length === 0) return [[status.host, "-", "-", "-", "-", "-", "-", "-", seen]];
@@ -44,7 +42,7 @@ function orderCell(slot: SlotStatus, colours: Colours): string {
 }
 
 /** One line for a change, as `watch` prints it. */
-export function changeLine(change: Change, colours: Colours): string {
+export function changeLine(change: HostChange, colours: Colours): string {
   const { at, host, slot, kind, state, version, progress, outcome, orderId, error } = change;
   const what = {
     state: () => paintState(state, colours),

@@ -1,13 +1,13 @@
 import Table from "cli-table3";
-import type { Colours } from "./render.ts";
+import type { Colours } from "./colours.ts";
 
 const NO_LINES = {
   ...{ top: "", "top-mid": "", "top-left": "", "top-right": "", bottom: "", "bottom-mid": "", "bottom-left": "" },
   ...{ "bottom-right": "", left: "", "left-mid": "", mid: "", "mid-mid": "", right: "", "right-mid": "", middle: "  " },
 };
 
-/** Columns without lines. */
-export function columns(head: readonly string[], rows: readonly string[][], colours: Colours): string {
+/** A table without lines. */
+export function formatColumns(head: readonly string[], rows: readonly string[][], colours: Colours): string {
   const table = new Table({
     head: head.map((title) => colours.dim(title)),
     chars: NO_LINES,

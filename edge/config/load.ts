@@ -1,21 +1,28 @@
 import { type ConfigKind, decodeConfig, deepFreeze, readConfigFile } from "../../daemon/read-config.ts";
-import { type Config, configSchema } from "./schema.ts";
+import { proxyKinds } from "../proxies/kinds.ts";
+import { type EdgeConfig, edgeConfigSchema } from "./schema.ts";
 
 const KIND: ConfigKind = {
   keysIn: "docs/edge.md",
-  rules: { "proxy.kind": 'must be one of "builtin", "varnish", "haproxy"' },
+  // An address may hold a login.
+  secret: /^nats\.servers/,
+  rules: {
+    "proxy.kind": `must be one of ${Object.keys(proxyKinds)
+      .map((kind) => `"${kind}"`)
+      .join(", ")}`,
+  },
 };
 
 /**
- * Reads a configuration file: defaults, then strict decoding, then the rules, then frozen.
+ * Loads a configuration file: decodes it strictly, fills in defaults, checks the rules, freezes the result.
  * @throws ConfigInvalidError naming the key, the rule and the value.
  */
-export function loadConfig(path: string): Config {
-  return parseConfig(readConfigFile(path), path);
+export function loadEdgeConfig(path: string): EdgeConfig {
+  return parseEdgeConfig(readConfigFile(path), path);
 }
 
-/** The same for a text; `path` is only named in messages. */
-export function parseConfig(text: string, path = "the configuration"): Config {
-  const config = decodeConfig(configSchema, text, path, KIND);
+/** The same for a text. `path` only appears in messages. */
+export function parseEdgeConfig(text: string, path = "the configuration"): EdgeConfig {
+  const config = decodeConfig(edgeConfigSchema, text, path, KIND);
   return deepFreeze({ ...config, state_directory: config.state_directory ?? `/var/lib/slotd-edge/${config.service}` });
 }

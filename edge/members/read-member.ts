@@ -6,8 +6,10 @@ import { keys } from "../../protocol/subjects.ts";
 
 /** What an edge needs of a member: an endpoint and what it serves. */
 export interface ReadMember {
-  /** Its key less the service: `stage.host.slot`. */
+  /** Its key without the service: `stage.host.slot`. */
   id: string;
+  /** The stage that its host belongs to, such as `prod` or `canary`. */
+  stage: string;
   address: string;
   port: number;
   /** Its ready workers; at least 1. */
@@ -41,7 +43,7 @@ export function readMember(service: string, key: string, text: string): ReadMemb
   const alive = status === "ALIVE";
   if (alive && !CAPACITY.test(capacity)) return { broken: "metadata.capacity: is not a whole number from 1 to 999999" };
   const weight = CAPACITY.test(capacity) ? Number(capacity) : 1;
-  return { id: memberId(service, key), address, port, weight, version, sha256: sha256 ?? null, alive };
+  return { id: memberId(service, key), stage, address, port, weight, version, sha256: sha256 ?? null, alive };
 }
 
 function isKeyOf(key: string, service: string, stage: string, host: string, slot: string): boolean {

@@ -1,17 +1,70 @@
 import type { Logger } from "pino";
-import type { Config } from "../config/schema.ts";
-import type { ManagedProxy as TableProxy } from "./contract.ts";
+import type { z } from "zod";
+import type { RoutesMode } from "../routes/decode-routes.ts";
+import type { VersionNaming } from "../table/table.ts";
+import { builtinConfigSchema } from "./builtin/config.ts";
+import type { ManagedProxy } from "./contract.ts";
+import { haproxyConfigSchema } from "./haproxy/config.ts";
+import { varnishConfigSchema } from "./varnish/config.ts";
 
-/** The proxy that the configuration names. Only that one's program is loaded. */
-export async function createProxy({ proxy, naming }: Config, log: Logger): Promise<TableProxy> {
-  const { header, cookie = null, query = null } = naming;
-  const names = { header, cookie, query };
-  switch (proxy.kind) {
-    case "builtin":
-      return (await import("./builtin/index.ts")).createBuiltin(proxy, names, log);
-    case "varnish":
-      return (await import("./varnish/index.ts")).createVarnish(proxy, names, log);
-    case "haproxy":
-      return (await import("./haproxy/index.ts")).createHaproxy(proxy, names, log);
-  }
+/** What a proxy that runs as a service of its own is started with. */
+export interface BaseConfiguration<Settings> {
+  /** Where the files are that the proxy reads when it starts. */
+  directory(settings: Settings): string;
+  /** The proxy's configuration as text. Creates the files that it refers to, for an empty table, where they are missing. */
+  prepare(settings: Settings, naming: VersionNaming): Promise<string>;
+}
+
+/** All that slotd-edge needs to know of a kind of proxy. Its program is loaded only when it is used. */
+interface ProxyKind<Schema extends z.ZodType> {
+  /** Its `[proxy]` table in the configuration file. */
+  schema: Schema;
+  /** The routes that it implements. An edge refuses others, so that it never acknowledges what its proxy does not do. */
+  modes: readonly RoutesMode[];
+  create(settings: z.infer<Schema>, naming: VersionNaming, log: Logger): Promise<ManagedProxy>;
+  /** Null: the proxy runs inside slotd-edge. */
+  base: BaseConfiguration<z.infer<Schema>> | null;
+}
+
+function kind<Schema extends z.ZodType>(row: ProxyKind<Schema>): ProxyKind<Schema> {
+  return row;
+}
+
+/** One row per kind of proxy, by the name that it has in the configuration and in the edge's status. */
+export const proxyKinds = {
+  builtin: kind({
+    schema: builtinConfigSchema,
+    modes: ["atomic"],
+    create: async (...given) => (await import("./builtin/index.ts")).createBuiltin(...given),
+    base: null,
+  }),
+  varnish: kind({
+    schema: varnishConfigSchema,
+    modes: ["atomic"],
+    create: async (...given) => (await import("./varnish/index.ts")).createVarnish(...given),
+    base: {
+      directory: ({ directory }) => directory,
+      prepare: async (...given) => (await import("./varnish/index.ts")).prepareVarnish(...given),
+    },
+  }),
+  haproxy: kind({
+    schema: haproxyConfigSchema,
+    modes: ["atomic"],
+    create: async (...given) => (await import("./haproxy/index.ts")).createHaproxy(...given),
+    base: {
+      directory: ({ directory }) => directory,
+      prepare: async (...given) => (await import("./haproxy/index.ts")).prepareHaproxy(...given),
+    },
+  }),
+};
+
+type Schemas = (typeof proxyKinds)[keyof typeof proxyKinds]["schema"];
+
+/** `[proxy]`: its `kind` says which of the schemas it has to fit. */
+export const proxySchemas = Object.values(proxyKinds).map(({ schema }) => schema) as [Schemas, ...Schemas[]];
+export type ProxySettings = z.infer<Schemas>;
+
+/** The row for the proxy that the settings name. */
+export function kindOf(settings: ProxySettings): ProxyKind<z.ZodType<ProxySettings>> {
+  return proxyKinds[settings.kind] as unknown as ProxyKind<z.ZodType<ProxySettings>>;
 }

@@ -31,8 +31,10 @@ export function assertRenderable(table: Table): void {
       endpoints++;
     }
   }
-  for (const key of ["default", "fallback"] as const)
-    check(key, table[key], table[key] === null || versionSchema.safeParse(table[key]).success);
+  check("unnamed", `${table.unnamed.length} rows`, table.unnamed.length <= 1);
+  for (const [i, { version }] of table.unnamed.entries())
+    check(`unnamed[${i}].version`, version, versionSchema.safeParse(version).success);
+  check("fallback", table.fallback, table.fallback === null || versionSchema.safeParse(table.fallback).success);
   check("versions", `${endpoints} endpoints`, endpoints <= MAX_ENDPOINTS);
 }
 

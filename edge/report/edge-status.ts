@@ -10,6 +10,7 @@ import type { ReadMember } from "../members/read-member.ts";
 import type { RoutesBook } from "../routes/routes-book.ts";
 import { isOfRelease } from "../table/make-table.ts";
 import type { Table } from "../table/table.ts";
+import { soleVersion } from "../table/unnamed.ts";
 
 type Problem = EdgeStatus["problems"][number];
 
@@ -71,7 +72,7 @@ export function edgeStatus(
     appliedServersets: applied?.serversetsRevision ?? 0,
     epoch: applied?.epoch ?? 0,
     serving: applied?.versions.map(({ version }) => version) ?? [],
-    default: applied?.default ?? null,
+    default: applied && soleVersion(applied),
     at: at.toISOString(),
     leaseMs: edgeLeaseMs,
     endpoints: applied?.versions.reduce((sum, { endpoints }) => sum + endpoints.length, 0) ?? 0,

@@ -1,10 +1,10 @@
 import type { Logger } from "pino";
+import type { BusConnection } from "../../bus/connection.ts";
 import { EventPublisher } from "../../bus/event-publisher.ts";
+import { KeyPublisher } from "../../bus/key-publisher.ts";
 import type { Event } from "../../protocol/event.ts";
 import type { EdgeStatus } from "../../protocol/routes.ts";
 import { buckets, keys } from "../../protocol/subjects.ts";
-import type { Bus } from "../bus/bus.ts";
-import { KeyPublisher } from "../bus/key-publisher.ts";
 import type { Table } from "../table/table.ts";
 import { edgeStatus, type Faults, problemsOf } from "./edge-status.ts";
 
@@ -29,7 +29,7 @@ export class Reporter {
   private told = "";
 
   constructor(
-    bus: Bus,
+    bus: BusConnection,
     private readonly who: { service: string; edge: string; proxy: string },
     private readonly look: () => EdgeView,
     log: Logger,
@@ -45,6 +45,7 @@ export class Reporter {
 
   stop(): void {
     this.status.stop();
+    this.events.stop();
   }
 
   /** Somebody may wait for this revision of the serverset to be acknowledged. */

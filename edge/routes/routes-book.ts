@@ -1,7 +1,7 @@
-import { RoutesMalformedError, RoutesStaleError } from "../../protocol/edge-errors.ts";
-import type { SlotdError } from "../../protocol/errors.ts";
+import { RoutesMalformedError } from "../../protocol/edge-errors.ts";
+import { type SlotdError, toSlotdError } from "../../protocol/errors.ts";
 import type { Routes } from "../../protocol/routes.ts";
-import { readRoutes } from "./read-routes.ts";
+import { decodeRoutes, type RoutesMode } from "./decode-routes.ts";
 
 /** Routes as they are written to disk. */
 export interface KeptRoutes {
@@ -21,6 +21,9 @@ export class RoutesBook {
   private text = "";
   private bucketId = "";
 
+  /** @param modes what the edge's proxy implements */
+  constructor(private readonly modes: readonly RoutesMode[]) {}
+
   /** A listing of the bucket begins. Revisions of another bucket mean nothing in it. */
   begin(bucketId: string): void {
     if (bucketId !== this.bucketId) this.revision = 0;
@@ -36,11 +39,11 @@ export class RoutesBook {
     }
     // Before there were any, none is no news.
     if (text === null) return this.routes !== null && this.refuse(new RoutesMalformedError("they were deleted"));
-    const epoch = this.routes?.epoch ?? 0;
-    const read = readRoutes(text, epoch);
-    if ("broken" in read) return this.refuse(new RoutesMalformedError(read.broken));
-    if ("stale" in read) return this.refuse(new RoutesStaleError(read.stale, epoch));
-    this.routes = read;
+    try {
+      this.routes = decodeRoutes(text, this.routes?.epoch ?? 0, this.modes);
+    } catch (error) {
+      return this.refuse(toSlotdError(error));
+    }
     this.text = text;
     this.revision = revision;
     this.problem = null;

@@ -1,6 +1,7 @@
 import type { Routes } from "../../protocol/routes.ts";
 import type { ReadMember } from "../members/read-member.ts";
 import type { Endpoint, Table, VersionEndpoints } from "./table.ts";
+import { allTo } from "./unnamed.ts";
 
 export interface TableSource {
   service: string;
@@ -28,7 +29,7 @@ export function makeTable(source: TableSource): Table {
     epoch: routes?.epoch ?? 0,
     routesRevision,
     serversetsRevision,
-    default: routes?.default ?? null,
+    unnamed: routes ? allTo(routes.default) : [],
     fallback: routes && source.fallback === "previous" ? previousVersion(versions, routes.default) : null,
     versions,
   };
@@ -69,7 +70,12 @@ function routing(table: Table): string {
   if (text === undefined) {
     const { service, versions } = table;
     const endpoints = versions.map((v) => [v.version, v.endpoints.map((e) => [e.id, e.address, e.port, e.weight])]);
-    text = JSON.stringify([service, table.default, table.fallback, endpoints]);
+    text = JSON.stringify([
+      service,
+      table.unnamed.map((u) => [u.version, u.share, u.stage]),
+      table.fallback,
+      endpoints,
+    ]);
     routings.set(table, text);
   }
   return text;

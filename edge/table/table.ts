@@ -15,9 +15,19 @@ export interface VersionEndpoints {
   endpoints: readonly Endpoint[];
 }
 
+/** How much of the requests that name no version goes to one version. */
+export interface UnnamedShare {
+  version: string;
+  /** Out of 10,000; the shares of a stage add up to that. */
+  share: number;
+  /** The stage whose users this row is for; null: all users. */
+  stage: string | null;
+}
+
 /**
- * What a proxy is to run with, whole. It is a value: made by a pure function, compared, written to disk, rendered.
- * A request gets the version that it names where that is one of `versions` and has an endpoint, else `default`, else `fallback`.
+ * Everything that a proxy routes by. It is a value: made by a pure function, compared and rendered.
+ * A request that names a version gets it if that is one of `versions` and has an endpoint. Every other request gets the version that
+ * `unnamed` gives it, or `fallback` if that version has no endpoint.
  */
 export interface Table {
   service: string;
@@ -26,9 +36,9 @@ export interface Table {
   /** KV revisions of the routes and of the serverset bucket that the table was made from. */
   routesRevision: number;
   serversetsRevision: number;
-  /** Null before there are routes: then every request is answered with 503. */
-  default: string | null;
-  /** Whom to ask where nobody serves the default; null where that is answered with 503. */
+  /** One row in atomic mode. Empty before there are routes: then every request is answered with 503. */
+  unnamed: readonly UnnamedShare[];
+  /** Used while nobody serves the version that `unnamed` gives; null: such requests are answered with 503. */
   fallback: string | null;
   /** In the order of the routes' `serving`. */
   versions: readonly VersionEndpoints[];

@@ -2,10 +2,10 @@ import type picocolors from "picocolors";
 import { BUCKET_MS } from "../../test/support/users/users.ts";
 import type { Bucket } from "./figures.ts";
 
-export type Colours = ReturnType<typeof picocolors.createColors>;
+export type TimelineColours = ReturnType<typeof picocolors.createColors>;
 
-/** Something that happened at a moment, in ms of the system's clock. */
-export interface Mark {
+/** An event; `atMs` is by the system's clock. */
+export interface TimelineMark {
   atMs: number;
   text: string;
 }
@@ -15,15 +15,15 @@ const PAINTS = ["cyan", "yellow", "green", "magenta", "blue"] as const;
 const FAILED = "failed";
 
 /**
- * Requests over time: a row for each version, a row of failures, and under them letters for what happened, which are explained below.
+ * Requests over time: a row for each version, a row of failures, and letters for events, which a legend explains.
  * @param width of the time axis, in characters
  * @returns lines
  */
 export function drawTimeline(
   buckets: readonly Bucket[],
-  marks: readonly Mark[],
+  marks: readonly TimelineMark[],
   width: number,
-  colours: Colours,
+  colours: TimelineColours,
 ): string[] {
   const [first] = buckets;
   if (first === undefined) return ["no requests"];
@@ -53,7 +53,7 @@ export function drawTimeline(
   ];
 }
 
-/** Lines with a letter at each of these columns; what would stand at the same place goes to another line. */
+/** Lines with a letter at each of these columns. Letters of the same column go to different lines. */
 function place(columns: readonly number[]): string[] {
   const lines: string[] = [];
   for (const [i, column] of columns.entries()) {
@@ -74,7 +74,7 @@ function letter(i: number): string {
   return String.fromCharCode(97 + i);
 }
 
-/** Of a column, per second. */
+/** The count of a column, per second. */
 function rate(column: readonly Bucket[], count: (bucket: Bucket) => number): number {
   return column.reduce((sum, bucket) => sum + count(bucket), 0) / ((column.length * BUCKET_MS) / 1000);
 }

@@ -10,26 +10,29 @@ export interface Figures {
   /** How often each failure was seen. */
   failures: Record<string, number>;
   reloads: number;
-  /** Of one user, in one deploy. */
+  /** The most reloads of one user in one deploy. */
   reloadsPerUserMax: number;
-  /** Reloads that brought back a version which the user had before in the same deploy. */
+  /** Reloads that took a user back to a version that they had before in the same deploy. */
   flipFlops: number;
-  /** Answers of another version than the one that was asked for, while that was served. */
+  /** Answers by another version than the requested one, while that one was served. */
   wrongVersion: number;
-  /** Pages of which an asset was not to be had. */
+  /** Pages with an asset missing. */
   brokenPages: number;
   /** Answers of each version. */
   byVersion: Record<string, number>;
 }
 
-/** What happened within `BUCKET_MS` from `atMs`, which is of the system's clock. */
+/** What happened within `BUCKET_MS` from `atMs`, by the system's clock. */
 export interface Bucket {
   atMs: number;
   byVersion: Record<string, number>;
   failed: number;
 }
 
-/** @param routes every change of them; none where nothing tells what is served: then every answer of another version counts */
+/**
+ * @param routes every change of the routes. Without any, nobody knows what was served, and every answer by another
+ * version counts
+ */
 export function figuresOf(reports: readonly UsersReport[], routes: readonly Stored<Routes>[]): Figures {
   const phases = reports.flatMap((report) => Object.values(report.phases));
   const sum = (count: (phase: PhaseReport) => number) => phases.reduce((total, phase) => total + count(phase), 0);

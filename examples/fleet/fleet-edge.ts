@@ -2,6 +2,7 @@ import type { VersionNaming } from "../../edge/table/table.ts";
 import { Edge } from "../../test/support/edge.ts";
 import { Haproxy } from "../../test/support/proxies/haproxy.ts";
 import { Varnish } from "../../test/support/proxies/varnish.ts";
+import { PATIENCE_MS } from "../../test/support/until.ts";
 
 /** How requests of the web app name their version: its calls by the header, its page's assets by the query. */
 const NAMING: VersionNaming = { header: "X-App-Version", query: "v", cookie: null };
@@ -10,19 +11,19 @@ const PROXIES = { varnish: Varnish, haproxy: Haproxy } as const;
 
 type Kind = keyof typeof PROXIES;
 
-/** An edge that is on the bus, with its proxy. */
+/** An edge with its proxy, connected to the bus. */
 export interface FleetEdge {
   name: string;
   kind: Kind | "builtin";
   url: string;
-  /** What it is, for people. */
+  /** Its kind, for people. */
   about: string;
   configFile: string;
 }
 
 /**
- * Starts an edge with a proxy of that kind or, where that can't be started here, with the router that slotd-edge brings along.
- * @param onUndo takes what ends it again, as soon as there is something to end
+ * Starts an edge with a proxy of that kind or, where that can't be started here, with the router built into slotd-edge.
+ * @param onUndo is called with a function that ends what was started, as soon as there is something to end
  */
 export async function startEdge(
   nats: string,
@@ -40,11 +41,13 @@ export async function startEdge(
   });
   onUndo(() => edge.close());
   await edge.begin();
-  await edge.untilStatus("it is there", () => true, 20_000);
+  await edge.untilStatus("it is on the bus", () => true, PATIENCE_MS);
   return {
     ...{ name, url: edge.url, configFile: edge.configFile },
     kind: isThere ? wanted : "builtin",
-    about: isThere ? TITLES[wanted] : `the builtin router, as there is no ${TITLES[wanted]} here (${lastLine(proxy)})`,
+    about: isThere
+      ? TITLES[wanted]
+      : `the builtin router, since ${TITLES[wanted]} does not start here (${lastLine(proxy)})`,
   };
 }
 

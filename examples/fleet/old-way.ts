@@ -2,20 +2,21 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { RollingFleet } from "../../scripts/benchmarks/support/deploy/rolling-fleet.ts";
 import { Crowd } from "./crowd.ts";
 import { type Figures, figuresOf } from "./figures.ts";
-import type { Stage } from "./stage.ts";
+import type { FleetStage } from "./stage.ts";
 
 const PROCESSES = 2;
 const WATCH_MS = 1_000;
-/** What is killed while it starts something may leave that behind. */
+/** A deploy that is killed while it starts a process may leave that process behind. */
 const SETTLE_MS = 1_000;
 
 /**
- * The same app on as many hosts, behind a plain HAProxy, deployed by restarting host after host with the new version; the same users.
- * @param releases directories, of the version before and the one after
+ * The same app and users, with as many hosts behind a plain HAProxy, deployed by restarting host after host with the
+ * new version.
+ * @param releases directories of the version before and the version after
  * @throws where there is no HAProxy
  */
 export async function deployTheOldWay(
-  stage: Stage,
+  stage: FleetStage,
   releases: { before: string; after: string },
   users: { number: number; requestsPerSecond: number },
 ): Promise<Figures> {

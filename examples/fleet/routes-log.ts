@@ -3,20 +3,20 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import { type Routes, routesSchema } from "../../protocol/routes.ts";
 import { buckets, keys } from "../../protocol/subjects.ts";
 import type { Stored } from "../../scripts/benchmarks/support/deploy/bus-record.ts";
-import type { Mark } from "./draw-timeline.ts";
+import type { TimelineMark } from "./draw-timeline.ts";
 
-/** What the routes of a service became, and when, by the bus' clock; followed for as long as the connection is there. */
+/** Every change of a service's routes, with its time by the bus's clock, for as long as the connection lasts. */
 export class RoutesLog {
   readonly changes: Stored<Routes>[] = [];
 
   static async follow(nc: NatsConnection, service: string): Promise<RoutesLog> {
     const log = new RoutesLog();
     const kv = await new Kvm(nc).open(buckets.routes);
-    void log.read(await kv.watch({ key: keys.routes(service) }));
+    void log.record(await kv.watch({ key: keys.routes(service) }));
     return log;
   }
 
-  private async read(watch: AsyncIterable<KvWatchEntry>): Promise<void> {
+  private async record(watch: AsyncIterable<KvWatchEntry>): Promise<void> {
     for await (const entry of watch) {
       if (entry.operation !== "PUT") continue;
       const { created, revision } = entry;
@@ -25,8 +25,8 @@ export class RoutesLog {
   }
 }
 
-/** What people see of each change: a sentence, with its time. */
-export function inWords(changes: readonly Pick<Stored<Routes>, "atMs" | "value">[]): Mark[] {
+/** Each change as a sentence, with its time. */
+export function inWords(changes: readonly Pick<Stored<Routes>, "atMs" | "value">[]): TimelineMark[] {
   return changes.flatMap(({ atMs, value: { default: first, serving } }, i) => {
     const before = changes[i - 1]?.value;
     const left = before?.serving.filter((version) => !serving.includes(version)) ?? [];

@@ -10,30 +10,30 @@ export function controllerCommand(nats: string, words: readonly string[]): strin
 }
 
 /**
- * Runs a verb of slotd-controller to its end, and hands on each line that it prints, as it comes.
- * @throws with its last lines where it fails; the signal's reason where that ended it
+ * Runs a verb of slotd-controller to its end, and calls back with each line that it prints.
+ * @throws an error with its last lines if it fails; the signal's reason if that ended it
  */
 export async function runController(
   nats: string,
   words: readonly string[],
-  hear: (line: string) => void,
+  onLine: (line: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
   signal.throwIfAborted();
   const [node = "", ...rest] = controllerCommand(nats, words);
-  // It may be killed at any moment: that is what its lock and its record are for.
+  // It may be killed at any moment: its lock and its record are made for that.
   const child = spawn(node, rest, { stdio: ["ignore", "pipe", "pipe"], signal, killSignal: "SIGKILL" });
   const last: string[] = [];
   const read = (line: string) => {
     if (last.push(line) > LAST_LINES) last.shift();
-    hear(line);
+    onLine(line);
   };
   createInterface({ input: child.stdout }).on("line", read);
   createInterface({ input: child.stderr }).on("line", read);
   const code = await new Promise<number | null>((resolve, reject) => {
     child.once("close", resolve);
     child.once("error", (error) => {
-      // One that was killed by the signal is still waited for.
+      // Wait for a process that the signal killed.
       if (child.pid === undefined) reject(error);
     });
   });

@@ -14,17 +14,20 @@ const HOSTS = 6;
 const AT_ONCE = 2;
 const EDGES = ["varnish", "haproxy"] as const;
 
-/** A real nats-server, hosts with real agents, each at an address of its own, and edges before them. Everything ends with `clear`. */
-export class Stage {
+/**
+ * A real nats-server, hosts with real agents, each at its own address, and edges in front of them. `clear` ends
+ * everything.
+ */
+export class FleetStage {
   readonly hosts: Host[] = [];
   readonly edges: FleetEdge[] = [];
   private bus: NatsServer | undefined;
   private readonly undoing: (() => Promise<unknown>)[] = [];
 
-  /** @param signal ends whatever is under way, so that the stage can be cleared */
+  /** @param signal ends what is running, so that the stage can be cleared */
   constructor(readonly signal: AbortSignal) {}
 
-  /** @throws where something does not start; what did start is ended by `clear` all the same */
+  /** @throws where something does not start; `clear` still ends what did start */
   async set(say: (line: string) => void): Promise<void> {
     this.bus = await startNats();
     this.onClear(() => this.nats.stop());
@@ -66,16 +69,16 @@ export class Stage {
     return release;
   }
 
-  /** Runs a verb, and hands on each line as it comes. @throws with the last of them where it fails */
-  controller(words: readonly string[], hear: (line: string) => void = () => {}): Promise<void> {
-    return runController(this.nats.url, words, hear, this.signal);
+  /** Runs a verb, and calls back with each line. @throws an error with the last lines if it fails */
+  controller(words: readonly string[], onLine: (line: string) => void = () => {}): Promise<void> {
+    return runController(this.nats.url, words, onLine, this.signal);
   }
 
   controllerCommand(...words: string[]): string[] {
     return controllerCommand(this.nats.url, words);
   }
 
-  /** A connection of one of the hosts, which lasts as long as the stage. */
+  /** A connection to the bus that lasts as long as the stage. */
   connection(): Promise<NatsConnection> {
     return (this.hosts[0] as Host).bus();
   }
@@ -86,12 +89,12 @@ export class Stage {
     return statuses.flatMap(({ slots }) => Object.values(slots).flatMap(({ lastDrain }) => lastDrain ?? []));
   }
 
-  /** Something to be ended with the stage; the newest first. */
+  /** Adds something to end with the stage; the newest is ended first. */
   onClear(undo: () => Promise<unknown>): void {
     this.undoing.push(undo);
   }
 
-  /** Ends everything, and leaves nothing behind. @throws the first failure, after all the rest was ended */
+  /** Ends everything, and leaves nothing behind. @throws the first failure, after the rest was ended */
   async clear(): Promise<void> {
     const failures: unknown[] = [];
     for (const undo of this.undoing.splice(0).reverse()) await undo().catch((error) => failures.push(error));
@@ -116,7 +119,7 @@ export class Stage {
   }
 }
 
-/** Waits for all of them also where one fails, so that none goes on behind the back of whoever clears up. */
+/** Waits for all even if one fails, so that none still runs while the stage is cleared. */
 async function allOf(works: Promise<void>[]): Promise<void> {
   for (const outcome of await Promise.allSettled(works)) if (outcome.status === "rejected") throw outcome.reason;
 }

@@ -4,42 +4,42 @@ import type { Routes } from "../../protocol/routes.ts";
 import type { Stored } from "../../scripts/benchmarks/support/deploy/bus-record.ts";
 import type { WebRelease } from "../../scripts/benchmarks/support/deploy/web-release.ts";
 import { Crowd } from "./crowd.ts";
-import type { Colours } from "./draw-timeline.ts";
+import type { TimelineColours } from "./draw-timeline.ts";
 import { type Bucket, bucketsOf, type Figures, figuresOf, phaseOf } from "./figures.ts";
 import { deployTheOldWay } from "./old-way.ts";
 import { RoutesLog } from "./routes-log.ts";
-import type { Stage } from "./stage.ts";
+import type { FleetStage } from "./stage.ts";
 import { type TimedVerb, timedVerb } from "./timed-verb.ts";
 
 const SERVICE = "web";
 const VERSIONS = ["1.0.0", "2.0.0", "3.0.0", "4.0.0"] as const;
-/** How many users come at a time, and what they ask for together. */
+/** How many users arrive at a time, and how much they request together. */
 const GROUP = { number: 20, requestsPerSecond: 80 };
 /** How long users are watched between two deploys. */
 const WATCH_MS = 2_000;
-/** A host that is not done with its version by then has failed. */
+/** A host that takes longer with its version has failed. */
 const WAVE_TIMEOUT_MS = 60_000;
 
-export interface Outcome extends Figures {
+export interface FleetOutcome extends Figures {
   deploys: (TimedVerb & { version: string; reloads: number; reloadsPerUserMax: number })[];
   rollback: TimedVerb;
-  /** Of the two versions that made room, on each host. */
+  /** The drains of the two versions that made room, on each host. */
   drains: DrainRecord[];
   buckets: Bucket[];
   routes: Stored<Routes>[];
-  /** The same by a plain rolling restart, or why that could not be shown. */
+  /** The same app by a plain rolling restart, or why that could not be shown. */
   oldWay: Figures | { leftOut: string };
 }
 
 export interface Telling {
   say: (line: string) => void;
-  colours: Colours;
-  /** The users are to stay at the end. */
+  colours: TimelineColours;
+  /** Whether the users stay at the end. */
   keep: boolean;
 }
 
-/** Takes a fleet through four versions and a rollback, telling what happens. */
-export async function tell(stage: Stage, telling: Telling): Promise<Outcome> {
+/** Takes a fleet through four versions and a rollback, and tells what happens. */
+export async function tellFleetStory(stage: FleetStage, telling: Telling): Promise<FleetOutcome> {
   const { say } = telling;
   const chapter = chapters(telling);
   const crowd = new Crowd();
@@ -59,7 +59,7 @@ export async function tell(stage: Stage, telling: Telling): Promise<Outcome> {
   };
 
   chapter(
-    "The stage: a bus, hosts with an agent each, and two edges, which send each request to the version that it names",
+    "The stage: a bus, hosts with an agent each, and two edges, which route each request to the version that it names",
   );
   await stage.set(say);
 
@@ -72,27 +72,27 @@ export async function tell(stage: Stage, telling: Telling): Promise<Outcome> {
   await deploy("1.0.0", "100%");
   const routes = await RoutesLog.follow(await stage.connection(), SERVICE);
 
-  chapter("Users come, and 2.0.0 takes the free slot beside 1.0.0: nobody is moved, since both are served");
-  await come("get 1.0.0; half of them keep their connections, half make a new one for each request");
+  chapter("Users arrive, and 2.0.0 takes the free slot: nobody is moved, since both versions are served");
+  await come("get 1.0.0; half of them keep their connections, half open a new one for each request");
   await deploy("2.0.0", "100%");
   await come("get 2.0.0");
 
-  chapter("3.0.0 takes the place of 1.0.0, two hosts at a time: who still had 1.0.0 open is moved to 2.0.0, once");
+  chapter("3.0.0 replaces 1.0.0, two hosts at a time: users who still had 1.0.0 open are moved to 2.0.0, once");
   await deploy("3.0.0", "2");
-  await come("get 3.0.0; who is on 2.0.0 stays there");
+  await come("get 3.0.0; users on 2.0.0 stay there");
 
-  chapter("4.0.0 takes the place of 2.0.0, in the same way");
+  chapter("4.0.0 replaces 2.0.0 in the same way");
   await deploy("4.0.0", "2");
   await come("get 4.0.0");
 
-  chapter("4.0.0 is taken back: the processes of 3.0.0 have never stopped, so that this is a switch");
+  chapter("4.0.0 is rolled back: the processes of 3.0.0 never stopped, so this is only a switch");
   const rollback = await control("rollback", "rollback", SERVICE);
   await come("get 3.0.0");
   const drains = await stage.drains();
   const reports = telling.keep ? await crowd.reports() : await crowd.leave();
 
   chapter(
-    "For comparison, the same app on as many hosts behind a plain HAProxy, restarted host after host with its next version",
+    "For comparison: the same app on as many hosts behind a plain HAProxy, restarted host after host with the next version",
   );
   const oldWay = await triedTheOldWay(stage, releases);
   say("leftOut" in oldWay ? `   left out: ${oldWay.leftOut}` : `   ${oldWay.reloads} reloads, ${oldWay.failed} failed`);
@@ -108,8 +108,8 @@ export async function tell(stage: Stage, telling: Telling): Promise<Outcome> {
   };
 }
 
-/** Whether the story went as it should. */
-export function succeeded({ failed, wrongVersion, reloadsPerUserMax }: Figures): boolean {
+/** Whether every claim held. */
+export function fleetSucceeded({ failed, wrongVersion, reloadsPerUserMax }: Figures): boolean {
   return failed === 0 && wrongVersion === 0 && reloadsPerUserMax <= 1;
 }
 
@@ -118,7 +118,7 @@ function chapters({ say, colours }: Telling): (title: string) => void {
   return (title) => say(`\n${colours.bold(`${++number}. ${title}`)}`);
 }
 
-async function controlled(stage: Stage, { say, colours }: Telling, words: readonly string[]): Promise<TimedVerb> {
+async function controlled(stage: FleetStage, { say, colours }: Telling, words: readonly string[]): Promise<TimedVerb> {
   say(`   ${colours.dim(`$ slotd-controller ${words.join(" ")}`)}`);
   const timeout = ["--timeout", String(WAVE_TIMEOUT_MS)];
   const timed = await timedVerb(stage, [...timeout, ...words], (line) => say(`   ${line}`));
@@ -126,7 +126,10 @@ async function controlled(stage: Stage, { say, colours }: Telling, words: readon
   return timed;
 }
 
-async function triedTheOldWay(stage: Stage, [first, second]: readonly WebRelease[]): Promise<Outcome["oldWay"]> {
+async function triedTheOldWay(
+  stage: FleetStage,
+  [first, second]: readonly WebRelease[],
+): Promise<FleetOutcome["oldWay"]> {
   const directories = { before: first?.directory ?? "", after: second?.directory ?? "" };
   try {
     return await deployTheOldWay(stage, directories, GROUP);

@@ -1,17 +1,17 @@
 import { deploySteps } from "../../protocol/deploy.ts";
-import type { Stage } from "./stage.ts";
+import type { FleetStage } from "./stage.ts";
 
 /** How long a verb of slotd-controller took. */
 export interface TimedVerb {
-  /** From the command to its end. */
+  /** From the start of the command to its end. */
   seconds: number;
-  /** From the line of one step to that of the next. */
+  /** From the line of one step to the line of the next. */
   steps: { step: string; seconds: number }[];
 }
 
-/** Runs a verb, and hands on what it prints, as it comes. */
+/** Runs a verb, and prints its lines as they come. */
 export async function timedVerb(
-  stage: Stage,
+  stage: FleetStage,
   words: readonly string[],
   say: (line: string) => void,
 ): Promise<TimedVerb> {

@@ -1,13 +1,13 @@
-import type { Stage } from "./stage.ts";
+import type { FleetStage } from "./stage.ts";
 
-/** What may be done with a fleet that was left running, as commands to copy. */
-export function whatToTry(stage: Stage): string {
+/** Commands to try on a fleet that was left running. */
+export function whatToTry(stage: FleetStage): string {
   const quote = (words: string[]) => words.map((word) => word.replace(`${process.cwd()}/`, "./")).join(" ");
   const controller = (...words: string[]) => quote(stage.controllerCommand(...words));
   const [url = ""] = stage.urls;
   const [host] = stage.hosts;
   return `
-All of it runs on, users too. In another terminal:
+Everything keeps running, users too. In another terminal:
   ${controller("status", "web", "--watch")}
   ${controller("hosts", "web")}
   ${controller("edges", "web")}
@@ -18,5 +18,5 @@ All of it runs on, users too. In another terminal:
   ${controller("deploy", "web", "2.0.0", "--wave", "2")}
   ${controller("rollback", "web")}
 Configurations: ${host?.configFile} and those of the other hosts, ${stage.edges.map(({ configFile }) => configFile).join(", ")}.
-Ctrl-C ends it all.`;
+Ctrl-C ends everything.`;
 }

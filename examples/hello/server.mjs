@@ -1,4 +1,4 @@
-// The smallest app for slotd: it takes the inherited socket, and ends gracefully.
+// The smallest app for slotd: it listens on the inherited socket, and stops gracefully.
 import { createServer } from "node:http";
 
 const server = createServer((_request, response) => {
@@ -6,7 +6,7 @@ const server = createServer((_request, response) => {
   response.end(`hello from ${process.env.SLOTD_VERSION}, worker ${process.env.SLOTD_WORKER}\n`);
 });
 
-// LISTEN_FDS: descriptor 3 is a listening socket already. Without slotd, on PORT.
+// With LISTEN_FDS, descriptor 3 is already a listening socket. Without slotd, listen on PORT.
 server.listen(process.env.LISTEN_FDS ? { fd: 3 } : Number(process.env.PORT ?? 3000));
 
 process.on("SIGTERM", () => {

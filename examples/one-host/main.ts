@@ -35,7 +35,7 @@ try {
 async function untilInterrupted(stage: Stage): Promise<void> {
   const quote = (words: string[]) => words.map((word) => word.replace(`${process.cwd()}/`, "./")).join(" ");
   say(`
-All of it runs on. In another terminal:
+Everything keeps running. In another terminal:
   ${quote(stage.slotctlCommand("status", "--watch"))}
   ${quote(stage.slotctlCommand("workers"))}
   ${quote(stage.slotctlCommand("logs", "-f"))}
@@ -44,7 +44,7 @@ All of it runs on. In another terminal:
   curl ${stage.host.url("a")}
   ${quote(stage.controllerCommand("install", "web", "1.0.0", "--slot", "b", "--host", stage.host.name, "--wait"))}
 The configuration is ${stage.host.configFile}, the agent's log ${stage.host.logFile}.
-Ctrl-C ends it all.`);
+Ctrl-C ends everything.`);
   await new Promise<void>((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM"] as const) {
       process.removeAllListeners(signal);

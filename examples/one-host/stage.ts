@@ -34,7 +34,7 @@ export class Stage {
     }
   }
 
-  /** Builds a version of the example app, and publishes it; returns what the controller says in a line. */
+  /** Builds a version of the example app, and publishes it. @returns the controller's answer in a line */
   async publish(version: string): Promise<string> {
     const { archives } = this.host;
     await run(process.execPath, [join(repository, "examples/web/build.mjs"), version, archives]);

@@ -2,9 +2,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Kvm } from "@nats-io/kv";
 import Table from "cli-table3";
 import pc from "picocolors";
-import type { DrainRecord } from "../../protocol/host-status.ts";
+import type { DrainRecord, SlotStatus } from "../../protocol/host-status.ts";
 import { buckets } from "../../protocol/subjects.ts";
-import { until } from "../../test/support/until.ts";
+import { PATIENCE_MS, until } from "../../test/support/until.ts";
 import type { Stage } from "./stage.ts";
 import { type Tally, Visitors } from "./visitors.ts";
 
@@ -19,7 +19,7 @@ export interface Outcome extends Tally {
   drain: DrainRecord | null;
 }
 
-/** Takes the web app through three versions under load, telling what happens. */
+/** Takes the web app through three versions under load, and tells what happens. */
 export async function tell(stage: Stage, say: (line: string) => void): Promise<Outcome> {
   const { host } = stage;
   const chapter = (title: string) => say(`\n${pc.bold(title)}`);
@@ -27,12 +27,12 @@ export async function tell(stage: Stage, say: (line: string) => void): Promise<O
   chapter("1. Three versions of a web app are built and published to the bus");
   for (const version of ["1.0.0", "2.0.0", "3.0.0"]) say(`   ${await stage.publish(version)}`);
 
-  chapter("2. A = 1.0.0 goes into slot a, B = 2.0.0 into slot b: each gets half of the workers, and a port of its own");
+  chapter("2. A = 1.0.0 goes into slot a, B = 2.0.0 into slot b: each slot has half of the workers, and its own port");
   await stage.install("1.0.0", "a");
   await stage.install("2.0.0", "b");
   say(await stage.slotctl("status"));
 
-  chapter(`3. ${VISITORS} visitors come, half of them on persistent connections; they find the app by the serverset`);
+  chapter(`3. ${VISITORS} visitors arrive, half of them on persistent connections; they find the app in the serverset`);
   const visitors = new Visitors(await new Kvm(await host.bus()).open(buckets.serversets), "web");
   await visitors.follow();
   await until("both versions are in the serverset", () => visitors.versions.length === 2);
@@ -42,7 +42,7 @@ export async function tell(stage: Stage, say: (line: string) => void): Promise<O
     say(`   after ${WATCH_MS / 1000} s: ${describe(visitors.tally)}`);
 
     const [pidsBefore, memberBefore] = [await host.pids("b"), await host.member("b")];
-    chapter("4. C = 3.0.0 takes A's place: withdrawn, drained, stopped, removed; B is not touched");
+    chapter("4. C = 3.0.0 replaces A, which is withdrawn, drained, stopped and removed; B is not touched");
     await stage.install("3.0.0", "a");
     await until("the visitors use C", () => (visitors.tally.byVersion["3.0.0"] ?? 0) > 0);
     await sleep(WATCH_MS);
@@ -53,7 +53,8 @@ export async function tell(stage: Stage, say: (line: string) => void): Promise<O
     await host.killAgent();
     await sleep(WATCH_MS / 4);
     await host.startAgent();
-    await host.untilSlot("b", "serves again", (slot) => slot.state === "serving" && slot.workers.ready === 2);
+    const serves = (slot: SlotStatus) => slot.state === "serving" && slot.workers.ready === 2;
+    await host.untilSlot("b", "serves again", serves, PATIENCE_MS);
     const pidsAtEnd = await host.pids("b");
     say(`   B's workers: ${pidsAtEnd.join(", ")}, taken over`);
     await sleep(WATCH_MS / 2);
@@ -96,7 +97,7 @@ export function outcomeTable(outcome: Outcome): string {
   return table.toString();
 }
 
-/** Whether the story went as it should. */
+/** Whether every claim held. */
 export function succeeded(outcome: Outcome): boolean {
   return outcome.failed === 0 && outcome.registrationKept && String(outcome.pidsBefore) === String(outcome.pidsAfter);
 }

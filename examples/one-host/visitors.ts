@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { KV } from "@nats-io/kv";
 import { type Member, memberSchema } from "../../protocol/member.ts";
 
-/** What came of the requests so far. */
+/** The results of the requests so far. */
 export interface Tally {
   requests: number;
   failed: number;
@@ -16,7 +16,7 @@ export interface Tally {
 
 interface Target {
   member: Member;
-  /** Persistent connections of this target's own. */
+  /** The persistent connections to this target. */
   keepAlive: Agent;
   inFlight: number;
   withdrawn: boolean;
@@ -27,8 +27,9 @@ const TIMEOUT_MS = 15_000;
 const SHOWN_FAILURES = 5;
 
 /**
- * Visitors of the web app, who find it by the serverset as an edge would: they use what is ALIVE, leave a version when its member is
- * withdrawn, and finish what they began. Each in turn loads the page, makes an XHR, and posts; half of them over persistent connections.
+ * Visitors of the web app, who find it in the serverset as an edge would: they use members that are ALIVE, leave a
+ * version when its member is withdrawn, and finish their requests. Each in turn loads the page, makes an XHR, and
+ * posts; half of them over persistent connections.
  */
 export class Visitors {
   readonly tally: Tally = { requests: 0, failed: 0, byVersion: {}, failures: [] };
@@ -41,7 +42,7 @@ export class Visitors {
     private readonly service: string,
   ) {}
 
-  /** Starts to follow the serverset, and resolves when what stands there is known. */
+  /** Starts to follow the serverset. */
   async follow(): Promise<void> {
     const watch = await this.serversets.watch({ key: `${this.service}.>` });
     this.stopped.signal.addEventListener("abort", () => watch.stop());
@@ -66,7 +67,7 @@ export class Visitors {
     for (let number = 0; number < count; number++) this.running.push(this.visit(number % 2 === 0));
   }
 
-  /** Lets every request that was begun come to its end. */
+  /** Lets the requests in flight finish. */
   async stop(): Promise<Tally> {
     this.stopped.abort();
     await Promise.all(this.running);
@@ -127,7 +128,9 @@ export class Visitors {
   }
 }
 
-/** One request; resolves with the version that answered, and rejects for anything but a whole answer below 400. */
+/**
+ * One request. Resolves with the version that answered; rejects unless the answer is complete and its status below 400.
+ */
 function send(target: Target, method: string, path: string, persistent: boolean): Promise<string> {
   const { host, port } = target.member.serviceEndpoint;
   return new Promise((resolve, reject) => {

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// node examples/web/build.mjs VERSION OUTDIR [--json]: writes OUTDIR/web-VERSION/ and packs it as OUTDIR/web-VERSION.tar.gz.
+// node examples/web/build.mjs VERSION OUTDIR [--json]: writes OUTDIR/web-VERSION/ and packs it as
+// OUTDIR/web-VERSION.tar.gz.
 import { createHash } from "node:crypto";
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
@@ -30,8 +31,8 @@ console.log(`${archive}\nsha256 ${sha256}\n${bytes.length} bytes`);
 if (json) console.log(JSON.stringify({ version, path: archive, directory, sha256, sizeBytes: bytes.length }));
 
 /**
- * Path in the release → content. The assets' path carries the version, so a cached one never meets another page; the query names it to an
- * edge, so that it is asked of the version that has it.
+ * Path in the release → content. An asset's path has the version, so that a page never gets a cached asset of another
+ * version. So has its query, by which an edge routes the request to the version that has the asset.
  */
 function release() {
   const bake = (name) =>
@@ -49,7 +50,7 @@ function release() {
   ]);
 }
 
-/** A colour of its own for each version, dark enough for white text. */
+/** A different colour for each version, dark enough for white text. */
 function colour() {
   const hue = createHash("sha256").update(version).digest().readUInt16BE(0) % 360;
   return `hsl(${hue} 65% 35%)`;
@@ -58,11 +59,11 @@ function colour() {
 function write(path, content) {
   mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
   writeFileSync(path, content);
-  // Whatever the umask is, the archive says the same.
+  // The archive must not depend on the umask.
   chmodSync(path, 0o644);
 }
 
-/** The same bytes for the same content, whoever builds it, and whenever. */
+/** Packs the same content into the same bytes, on any machine and at any time. */
 function pack() {
   const options = { file: archive, cwd: directory, portable: true, gzip: { level: 9 }, mtime: new Date(0) };
   return create({ ...options, noDirRecurse: true, strict: true }, [...files.keys()].sort());

@@ -19,7 +19,7 @@ const QUOTES = [
 
 const version = readVersion();
 const worker = Number(process.env.SLOTD_WORKER ?? process.env.NODE_APP_INSTANCE ?? 0);
-// Every file is read once, at the start: a request never sees a file of another release.
+// Every file is read once, at the start, so that a request never gets a file of another release.
 const files = readFiles(join(DIRECTORY, "public"));
 const inFlight = new Set();
 const sockets = new Set();
@@ -41,7 +41,7 @@ const server = createServer({ keepAliveTimeout: 75_000, requestTimeout: 0 }, (re
   inFlight.add(res);
   res.once("close", () => {
     inFlight.delete(res);
-    // A keep-alive connection whose response began before the stop has nothing more to wait for.
+    // Close a keep-alive connection whose response began before the stop.
     if (stopping) setImmediate(() => server.closeIdleConnections());
   });
   res.setHeader("x-app-version", version);
@@ -72,7 +72,7 @@ server.on("listening", () => {
 process.on("SIGTERM", stop);
 listen();
 
-/** The socket that a supervisor opened (systemd's protocol: fd 3, meant for this very process), or else a port. */
+/** Listens on the socket that a supervisor opened for this process (systemd's protocol: fd 3), else on PORT. */
 function listen() {
   const { LISTEN_FDS, LISTEN_PID, PORT, HOST } = process.env;
   if (Number(LISTEN_FDS) >= 1 && LISTEN_PID === String(process.pid)) return server.listen({ fd: 3 });
@@ -81,13 +81,13 @@ function listen() {
   process.exit(2);
 }
 
-/** Takes no new connection, finishes what is in flight, then has nothing left to do and exits with 0. */
+/** Accepts no new connection, finishes the requests in flight, and exits with 0 once nothing is left to do. */
 function stop() {
   if (stopping) return;
   stopping = true;
   for (const res of inFlight) if (!res.headersSent) res.setHeader("connection", "close");
   server.close();
-  // A client may open a connection ahead of need; one that never sends a byte must not hold the worker.
+  // Clients open connections ahead of need. One that never sends a byte must not keep the worker alive.
   setTimeout(() => {
     for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
   }, SILENT_GRACE_MS).unref();

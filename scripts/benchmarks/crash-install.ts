@@ -1,10 +1,10 @@
-// crash-install: kill -9 at every boundary between two steps, and at random moments, of installs and clean-ups: does each next start converge?
+// crash-install: kill -9 at every boundary and at random moments of installs and clean-ups; does each start converge?
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { type CrashReleases, converge, makeReady, makeReleases } from "./support/install/crash-store.ts";
-import { Kills, listBoundaries, type Step, timeUndisturbed } from "./support/install/kills.ts";
+import { type CrashReleases, converge, makeReady, makeReleases } from "../../test/support/crash-install/crash-store.ts";
+import { Kills, listBoundaries, type Step, timeUndisturbed } from "../../test/support/crash-install/kills.ts";
+import { seededRandom } from "../../test/support/random.ts";
 import { workDirectory } from "./support/install/tree.ts";
-import { seededRandom } from "./support/random.ts";
 import { table } from "./support/report.ts";
 import { bench, type Run } from "./support/run.ts";
 import { round } from "./support/statistics.ts";
@@ -56,8 +56,8 @@ async function atBoundaries(run: Run, directory: string): Promise<Outcomes> {
 }
 
 /**
- * A kill at any moment of a longer install, whole and delta by turns. First a step is drawn, then a moment in it: most of an install is
- * the writing of its files, and most of what can go wrong is not.
+ * A kill at any moment of a longer install, whole and delta by turns. First a step is drawn, then a moment in it: most
+ * of an install is the writing of its files, and most of what can go wrong is not.
  */
 async function atRandom(run: Run, directory: string, random: () => number): Promise<Outcomes> {
   const releases = await makeReleases(run, directory, MANY_FILES);

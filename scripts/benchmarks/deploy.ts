@@ -1,4 +1,4 @@
-// deploy: a fleet taken from version to version under load, behind Varnish and HAProxy; beside it a plain rolling restart
+// deploy: a fleet taken from version to version under load, behind Varnish and HAProxy, beside a rolling restart
 import { barriersOf } from "./support/deploy/barriers.ts";
 import { RollingFleet } from "./support/deploy/rolling-fleet.ts";
 import { type Contest, deployFleet, restartFleet, switchBackAndForth } from "./support/deploy/rounds.ts";

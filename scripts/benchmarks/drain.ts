@@ -85,7 +85,10 @@ async function cycle(run: Run, host: Host, number: number, ending: Ending, { pub
   await host.untilState(slot, "empty");
 }
 
-/** A connection with a response that goes on for a while; `closed` is when the connection had ended, as its client saw it. */
+/**
+ * A connection with a response that goes on for a while; `closed` is when the connection had ended, as its client saw
+ * it.
+ */
 async function openStream(port: number, ms: number): Promise<{ response: IncomingMessage; closed: Promise<number> }> {
   const call = request({ host: "127.0.0.1", port, path: `/stream?ms=${ms}`, agent: false });
   call.on("error", () => {});

@@ -1,8 +1,8 @@
-// install: a release onto the disk, whole and as a delta, beside sha256sum and tar; what serves meanwhile, and the agent itself
+// install: a release onto the disk, whole and as a delta, beside sha256sum and tar; and what serves meanwhile
 import { join } from "node:path";
+import { packBoth } from "../../test/support/crash-install/packages.ts";
 import { contest, type Timed } from "./support/install/contest.ts";
 import { type InAgent, installInAgent } from "./support/install/in-agent.ts";
-import { packBoth } from "./support/install/packages.ts";
 import { changedTree, realTree, versionsIn, workDirectory } from "./support/install/tree.ts";
 import { table } from "./support/report.ts";
 import { bench, type Run } from "./support/run.ts";

@@ -1,5 +1,5 @@
-// restart: kill -9 of the agent again and again, under load and in the midst of installs, beside the same of PM2's daemon
-import { seededRandom } from "./support/random.ts";
+// restart: kill -9 of the agent again and again, under load and during installs, beside the same of PM2's daemon
+import { seededRandom } from "../../test/support/random.ts";
 import { table } from "./support/report.ts";
 import { killInInstalls } from "./support/restart/in-install.ts";
 import type { AgentKills, Kills } from "./support/restart/kills.ts";
@@ -8,7 +8,10 @@ import { killWhileServing } from "./support/restart/while-serving.ts";
 import { bench, type Run } from "./support/run.ts";
 import { median, percentile, round } from "./support/statistics.ts";
 
-/** Workers of the host, half of them in each slot: many to be taken over in time; few, so that an install is not all about their start. */
+/**
+ * Workers of the host, half of them in each slot: many to be taken over in time; few, so that an install is not all
+ * about their start.
+ */
 const MANY = 64;
 const FEW = 8;
 /** As in the benchmark of replacements. */

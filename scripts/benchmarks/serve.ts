@@ -1,4 +1,4 @@
-// serve: what a slot serves, against the same workers without an agent, PM2 cluster mode, and nginx; then with 32 workers
+// serve: what a slot serves, against the same workers without an agent, PM2 cluster mode, and nginx
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { countsOf } from "./support/app.ts";
@@ -74,7 +74,10 @@ async function manyWorkers(run: Run): Promise<void> {
   await spread(run, subjects);
 }
 
-/** How connections that come one by one, and stay, are spread over the workers: without load, so that cores don't matter. */
+/**
+ * How connections that come one by one, and stay, are spread over the workers: without load, so that cores don't
+ * matter.
+ */
 async function spread(run: Run, subjects: Subject[]): Promise<void> {
   const connections = run.either(320, 64);
   run.say(`\n${MANY} workers, ${connections} keep-alive connections opened one after the other, one request on each`);

@@ -11,10 +11,10 @@ die() {
 }
 
 need_node() {
-  command -v node >/dev/null || die "Node 20 or later is needed: https://nodejs.org"
-  local major
-  major=$(node -p 'process.versions.node.split(".")[0]')
-  [ "$major" -ge 20 ] || die "Node 20 or later is needed, but this is $(node --version)"
+  local wanted=20.18.1 found
+  command -v node >/dev/null || die "Node $wanted or later is needed: https://nodejs.org"
+  found=$(node -p process.versions.node)
+  printf '%s\n' "$wanted" "$found" | sort -C -V || die "Node $wanted or later is needed, but this is $found"
 }
 
 # need_commands COMMAND=PACKAGE…: installs the Debian packages of the commands that are absent.
@@ -40,14 +40,28 @@ need_commands() {
   [ "$status" = 0 ] || die "apt-get could not install ${missing[*]}; $hint"
 }
 
-# The dependencies that the lock file names, and the compiled program.
+# Installs the npm packages in the lock file, unless they are there. They are installed beside node_modules and then
+# moved into place, so that node_modules stays as it was if the registry can't be reached.
+need_npm_packages() {
+  local why staging
+  if why=$(node scripts/lib/installed.mjs 2>&1); then return; fi
+  say "installing npm packages ($why) …"
+  mkdir -p .cache
+  staging=$(mktemp -d .cache/npm-XXXXXX)
+  cp package.json package-lock.json "$staging"
+  if ! (cd "$staging" && npm ci --no-audit --no-fund --loglevel=error) >&2; then
+    rm -rf "$staging"
+    die "npm could not install the packages; node_modules is as it was"
+  fi
+  [ ! -e node_modules ] || mv node_modules "$staging/old"
+  mv "$staging/node_modules" node_modules
+  rm -rf "$staging"
+}
+
+# The npm packages, and the compiled program.
 need_build() {
   need_node
-  if ! cmp -s package-lock.json node_modules/.slotd-lock; then
-    say "installing npm packages …"
-    npm ci --no-audit --no-fund --loglevel=error >&2
-    cp package-lock.json node_modules/.slotd-lock
-  fi
+  need_npm_packages
   say "building …"
   npm run --silent build >&2
 }

@@ -1,4 +1,4 @@
-# Sourced by scripts/package: the steps of building the package, in the order in which they are called.
+# Sourced by scripts/package: the steps that build the package, in the order in which they are called.
 
 ESBUILD=0.28.2
 NODE=24.21.0
@@ -10,14 +10,7 @@ case "$arch" in
   *) die "no package can be built for $arch: there is no Node ${NODE%%.*} for it on npm" ;;
 esac
 
-# The dependencies that the lock file names. Unlike need_build it compiles nothing: esbuild reads the sources.
-need_packages() {
-  [ -d node_modules/koffi ] && return
-  say "installing npm packages …"
-  npm ci --no-audit --no-fund --loglevel=error >&2
-}
-
-# esbuild and the runtime: from node_modules, else from .cache/package, which is filled once.
+# Finds esbuild and the runtime in node_modules, otherwise in .cache/package, which is filled once.
 need_tools() {
   local name
   for name in esbuild "node-linux-$node_arch"; do
@@ -40,27 +33,27 @@ in_modules() {
   die "$1 is in neither node_modules nor .cache/package/node_modules"
 }
 
-# The time of the last commit; outside of a repository, of the changelog.
+# The time of the last commit or, outside a repository, of the changelog.
 source_date() {
   git log -1 --format=%ct 2>/dev/null || stat -c %Y CHANGELOG.md
 }
 
-# run_script FILE ARGUMENTS…: one of this folder's, which the build of the repository need not have compiled.
+# run_script FILE ARGUMENTS…: runs a script in this folder. The repository does not have to be built first.
 run_script() {
   "$esbuild" "scripts/packaging/$1" --platform=node --format=esm --log-level=warning --outfile="$work/$1.mjs" >&2
   node "$work/$1.mjs" "${@:2}"
 }
 
-# put MODE FILE TARGET: installs one file.
+# put MODE FILE TARGET: installs a file in the package.
 put() {
   install -D -m "$1" "$2" "$stage/$3"
 }
 
-# One file for each program, and one for the thread that slotd loads from beside itself: an upgrade replaces them while slotd runs, so
-# that none may need another one later. What packages load by path, or as native code, stays a package.
+# Bundles each program into one file, and each thread that slotd starts into another one next to it. An upgrade replaces these files while
+# slotd runs, so no file may load another one later. Packages that load files by path, or native code, are not bundled.
 put_programs() {
   local lib=usr/lib/slotd
-  # CommonJS packages ask for these, and an ES module has none.
+  # CommonJS packages use these names, which an ES module does not have.
   local banner='import { createRequire as __createRequire } from "node:module";
 import { dirname as __pathOf } from "node:path";
 import { fileURLToPath as __fileOf } from "node:url";
@@ -81,8 +74,8 @@ const require = __createRequire(import.meta.url), __filename = __fileOf(import.m
   printf '{"name":"slotd","version":"%s","private":true,"type":"module"}\n' "$version" >"$stage/$lib/package.json"
   local program options
   for program in slotd slotctl slotd-controller slotd-edge; do
-    # The program's own runtime, whatever `node` the host has; `exec`, since systemd watches the process that it starts.
-    # Node's options, from the agent's first line; the others have none.
+    # Starts the packaged runtime, whatever `node` the host has, with `exec`, because systemd watches the process that it starts.
+    # Takes Node's options from the first line of agent/main.ts; the other programs have none.
     options=
     [ "$program" != slotd ] || options=$(sed -n '1s/^#!.* node \(--.*\)$/\1 /p' agent/main.ts)
     install -D -m 755 /dev/stdin "$stage/usr/bin/$program" <<END
@@ -115,7 +108,7 @@ put_documents() {
     install -d "$stage/usr/share/man/man$section"
     sed "s/@VERSION@/$version/; s/@DATE@/$(date -u -d "@$SOURCE_DATE_EPOCH" +%F)/" "$page" | gzip -9n >"$stage/usr/share/man/man$section/${page##*/}.gz"
   done
-  # What the documents say of the configurations, as man pages: one source.
+  # Man pages of the configurations, made from the documents.
   install -d "$stage/usr/share/man/man5"
   run_script config-page.ts slotd.toml "$version" docs/config.md | gzip -9n >"$stage/usr/share/man/man5/slotd.toml.5.gz"
   run_script config-page.ts slotd-edge.toml "$version" docs/edge{,-varnish,-haproxy}.md |
@@ -125,7 +118,7 @@ put_documents() {
     put 644 scripts/packaging/completions/$program.bash usr/share/bash-completion/completions/$program
     put 644 scripts/packaging/completions/_$program usr/share/zsh/vendor-completions/_$program
   done
-  # What is in a bundle has to be named; native packages are not in one.
+  # The copyright file must name what the bundles contain, and the native packages next to them.
   run_script copyright.ts "$runtime" +node_modules/{koffi,@koromix/koffi-linux-$node_arch} "$work"/*.meta.json |
     install -D -m 644 /dev/stdin "$stage/usr/share/doc/slotd/copyright"
   gzip -9nc CHANGELOG.md | install -D -m 644 /dev/stdin "$stage/usr/share/doc/slotd/NEWS.gz"
@@ -149,7 +142,7 @@ put_control() {
   (cd "$stage" && find . -type f -not -path './DEBIAN/*' -printf '%P\0' | LC_ALL=C sort -z | xargs -0 md5sum) >"$control/md5sums"
 }
 
-# Nothing of this machine gets in: neither times nor owners nor the number of processors.
+# Keeps everything that depends on this machine out of the package: times, owners, the number of processors.
 seal() {
   find "$stage" -print0 | xargs -0 touch --no-dereference --date="@$SOURCE_DATE_EPOCH"
   dpkg-deb --root-owner-group --threads-max=1 -Zzstd -z9 --build "$stage" "$1" >&2

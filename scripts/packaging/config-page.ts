@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
 
 /**
- * Prints documents as the man page of a configuration, in man(7): the reference is written once.
- * Arguments: the page, the version, the files. Understands what those use: headings, paragraphs, lists, indented code, tables. The first
- * file's sections are the page's; of each other one, the title is a section, with the file's sections below it.
+ * Prints documents as the man page of a configuration, in man(7), so that the reference is written only once.
+ * Arguments: the page, the version, the files. Understands the Markdown in these files: headings, paragraphs, lists,
+ * indented code and tables. The sections of the first file become the page's sections. The title of every other file
+ * becomes a section, and that file's sections its subsections.
  */
 const [page = "", version = "", ...files] = process.argv.slice(2);
 
@@ -17,17 +18,17 @@ const pages: Record<string, { about: string; files: [path: string, text: string]
     seeAlso: ["slotd (8)", "slotctl (1)", "slotd-controller (1)"],
   },
   "slotd-edge.toml": {
-    about: "configuration of slotd-edge, and of the proxies that it steers",
+    about: "configuration of slotd-edge, and of the proxies that it controls",
     files: [
       ["/etc/slotd-edge/SERVICE.toml", "Read by slotd-edge@SERVICE.service."],
-      ["/var/lib/slotd-edge/SERVICE", "The last good table, and what the proxy starts from."],
+      ["/var/lib/slotd-edge/SERVICE", "The last good table, and the files that the proxy starts from."],
       ["/usr/share/doc/slotd/examples/edge.toml", "A sample with comments."],
     ],
     seeAlso: ["slotd-edge (8)", "slotd-controller (1)", "slotd.toml (5)", "haproxy (1)", "varnishd (1)"],
   },
 };
 
-/** Characters that roff takes for something else; a leading dot or quote would be a request. */
+/** Escapes characters that roff treats specially; a leading dot or quote would be a request. */
 function roff(text: string): string {
   return text
     .replaceAll("\\", "\\e")
@@ -37,7 +38,7 @@ function roff(text: string): string {
     .replaceAll("×", "\\(mu");
 }
 
-/** A line of prose: `code` and **bold** become bold, *words* italic, [text](link) its text. */
+/** Formats a line of prose: `code` and **bold** become bold, *words* italic, [text](link) its text. */
 function inline(text: string): string {
   const parts = text.replace(/\[([^\]]+)\]\([^)]+\)/g, "$1").split("`");
   const marked = parts.map((part, i) => {
@@ -55,7 +56,7 @@ function cells(row: string): string[] {
     .map((cell) => cell.trim());
 }
 
-/** A row is a term with its text; a second column called `default` goes before the text. */
+/** Each row becomes a term with its text. A second column named `default` comes before the text. */
 function table(rows: string[]): string[] {
   const [, second] = cells(rows[0] ?? "");
   return rows.slice(2).flatMap((row) => {
@@ -69,7 +70,7 @@ function table(rows: string[]): string[] {
 
 const ITEM = /^(-|\d+\.) +(.*)$/;
 
-/** Items begin with `- ` or `1. `; what is indented below one belongs to it, also after code. */
+/** Items begin with `- ` or `1. `. Indented lines below an item belong to it, even after code. */
 function list(lines: string[]): string[] {
   return lines.flatMap((line, i) => {
     const [, mark, text] = ITEM.exec(line) ?? [];
@@ -83,7 +84,7 @@ function code(lines: string[]): string[] {
   return [".PP", ".RS 4", ".nf", ...lines.map((line) => roff(line.slice(indent)) || ".sp"), ".fi", ".RE"];
 }
 
-/** But for code, which names keys. */
+/** Everything but code, which names keys. */
 function upperCase(text: string): string {
   return text
     .split("`")
@@ -91,7 +92,7 @@ function upperCase(text: string): string {
     .join("`");
 }
 
-/** @param top the level of the headings that are sections of the page */
+/** @param top level of the headings that become sections of the page */
 function block(lines: string[], top: number): string[] {
   const [first = ""] = lines;
   const [, marks, heading] = /^(#+) (.*)$/.exec(first) ?? [];
@@ -105,7 +106,7 @@ function block(lines: string[], top: number): string[] {
   return [".PP", ...lines.map(inline)];
 }
 
-/** Blank lines end a block, but not code; a heading is a block of its own. */
+/** Blank lines end a block, except in code; a heading is its own block. */
 function blocks(text: string): string[][] {
   return text
     .split(/\n(?:[ \t]*\n)+(?! {4})|(?<=^#.*)\n|(?<!^ {4}.*)\n\n(?= {4})/m)

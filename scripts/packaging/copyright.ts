@@ -2,8 +2,9 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 /**
- * Prints the package's copyright file, in Debian's machine-readable form: slotd's own, and that of each package that is in a bundle.
- * Arguments: the runtime's directory, packages that are not bundled, as `+DIR`, and esbuild's metafiles.
+ * Prints the package's copyright file in Debian's machine-readable format: slotd's own license, and that of each npm
+ * package in a bundle. Arguments: the runtime's directory, packages that are not bundled, as `+DIR`, and esbuild's
+ * metafiles.
  */
 const [runtime = "", ...rest] = process.argv.slice(2);
 
@@ -37,7 +38,7 @@ function ofPackage(directory: string): string {
   return stanza("usr/lib/slotd/*", name, author ?? owner, license, license === "Apache-2.0" ? APACHE : text);
 }
 
-/** Debian has some texts once, for all packages. */
+/** Debian installs common license texts once, for all packages. */
 const APACHE = "On Debian systems the text is in /usr/share/common-licenses/Apache-2.0.";
 
 const own = stanza("*", "slotd", "the authors of slotd", "Apache-2.0", APACHE);
@@ -51,7 +52,7 @@ const stanzas = [
         stanza(
           "usr/lib/slotd/bin/node",
           "Node.js",
-          "Node.js contributors, and those whom the text names",
+          "Node.js contributors, and those named in the text",
           "Node",
           readFileSync(node, "utf8"),
         ),

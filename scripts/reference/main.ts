@@ -3,7 +3,8 @@ import { dirname } from "node:path";
 import { errorsPage } from "./errors-page.ts";
 import { asyncApi, jsonSchemas } from "./schemas.ts";
 
-// Writes what is made from the code: JSON Schemas, the AsyncAPI document, the table of errors. With --check it only compares.
+// Writes what is made from the code: JSON Schemas, the AsyncAPI document, the table of errors. With --check it only
+// compares.
 const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { version: string };
 const json = (value: object) => `${JSON.stringify(value, null, 2)}\n`;
 const files = new Map<string, string>([

@@ -15,7 +15,10 @@ const LATEST_KILL_MS = 900;
 describe("kill -9 of the agent", () => {
   const hosts = useHosts();
 
-  /** An install, another one in its place, an uninstall, and so on: each passes through fetch, start, drain, stop or removal. */
+  /**
+   * An install, another one in its place, an uninstall, and so on: each passes through fetch, start, drain, stop or
+   * removal.
+   */
   const orderFor = async (host: Host, round: number) => {
     if (round % 3 === 2) return { id: await host.uninstall("a", `v${round - 1}`), version: null };
     const release = await makeRelease(host.archives, `v${round}`, { app: "app.mjs" });

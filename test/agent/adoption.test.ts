@@ -144,7 +144,8 @@ describe("an agent that takes over what another left", () => {
     const died = Date.now();
     process.kill(first, "SIGKILL");
     const { lastEnd } = await host.untilSlot("a", "has lost one", ({ workers }) => workers.alive === 1);
-    assert(Date.parse(lastEnd?.at as string) - died < 1_500);
+    // A second, and what a busy machine adds to it.
+    assert(Date.parse(lastEnd?.at as string) - died < 5_000);
     assert.deepEqual([lastEnd?.reason, lastEnd?.pid, lastEnd?.exitCode], ["lost", first, null]);
     assert((lastEnd?.ranMs ?? 0) > 500, "it counts from the worker's start, not the agent's");
   });

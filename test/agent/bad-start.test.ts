@@ -8,6 +8,7 @@ import { type Host, leftProcesses } from "../support/agent/host.ts";
 import { useHosts } from "../support/agent/hosts.ts";
 import { appReleases } from "../support/agent/orders.ts";
 import type { Ended } from "../support/slotd.ts";
+import { PATIENCE_MS } from "../support/until.ts";
 
 const AGENT = fileURLToPath(new URL("../../agent/main.js", import.meta.url));
 /** Nobody in particular: owns nothing, and is in no group. */
@@ -17,7 +18,7 @@ const UNPRIVILEGED = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-grou
 function start(host: Host, as: string[] = []): Promise<Ended> {
   const [command = "", ...rest] = [...as, process.execPath, AGENT, "--config", host.configFile];
   return new Promise((resolve) => {
-    execFile(command, rest, { timeout: 10_000, killSignal: "SIGKILL" }, (error, stdout, stderr) =>
+    execFile(command, rest, { timeout: PATIENCE_MS, killSignal: "SIGKILL" }, (error, stdout, stderr) =>
       resolve({ code: error ? (typeof error.code === "number" ? error.code : -1) : 0, stdout, stderr }),
     );
   });

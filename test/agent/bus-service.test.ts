@@ -3,12 +3,13 @@ import { appendFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import type { ServiceInfo } from "@nats-io/services";
 import type { HostStatus, WorkerStatus } from "../../protocol/host-status.ts";
+import { memberLeaseMs } from "../../protocol/member.ts";
 import { buckets, keys, subjects } from "../../protocol/subjects.ts";
 import type { Host } from "../support/agent/host.ts";
 import { useHosts } from "../support/agent/hosts.ts";
 import { appReleases } from "../support/agent/orders.ts";
 import { logKey } from "../support/nats/key-log.ts";
-import { until } from "../support/until.ts";
+import { PATIENCE_MS, until } from "../support/until.ts";
 
 describe("an agent on the bus", () => {
   const hosts = useHosts();
@@ -25,7 +26,7 @@ describe("an agent on the bus", () => {
   async function ask<T>(host: Host, verb: string, request?: unknown): Promise<T> {
     const nc = await host.bus();
     const body = typeof request === "string" ? request : request === undefined ? "" : JSON.stringify(request);
-    const answer = await nc.request(subjects.request("web", host.name, verb), body, { timeout: 5_000 });
+    const answer = await nc.request(subjects.request("web", host.name, verb), body, { timeout: PATIENCE_MS });
     const value = answer.json<T & { error?: { code: string } }>();
     const code = answer.headers?.get("Nats-Service-Error");
     assert.equal(value.error?.code ?? "", code ?? "");
@@ -38,9 +39,9 @@ describe("an agent on the bus", () => {
   it("is found as a micro service, with its service, stage and host", async () => {
     const host = await serving();
     const nc = await host.bus();
-    const answer = await nc.request(`$SRV.INFO.slotd`, "", { timeout: 5_000 });
+    const answer = await nc.request(`$SRV.INFO.slotd`, "", { timeout: PATIENCE_MS });
     const info = answer.json<ServiceInfo>();
-    assert.equal((await nc.request("$SRV.PING.slotd", "", { timeout: 5_000 })).json<ServiceInfo>().name, "slotd");
+    assert.equal((await nc.request("$SRV.PING.slotd", "", { timeout: PATIENCE_MS })).json<ServiceInfo>().name, "slotd");
     assert.deepEqual(info.metadata, { service: "web", host: host.name, stage: "prod" });
     assert.deepEqual(info.endpoints.map(({ name }) => name).sort(), [
       "drain",
@@ -123,11 +124,11 @@ describe("an agent on the bus", () => {
     const member = await logKey(nc, buckets.serversets, keys.member("web", "prod", host.name, "a"));
     const status = await logKey(nc, buckets.hosts, keys.host("web", host.name));
     const began = performance.now();
-    await until("both were written twice", () => member.length >= 2 && status.length >= 2, { timeoutMs: 15_000 });
+    await until("both were written twice", () => member.length >= 2 && status.length >= 2);
     for (const writes of [member, status]) {
       const [first, second] = writes;
       assert(first && second);
-      assert(first.at - began < 6_000 && second.at - first.at < 6_000);
+      assert(first.at - began < memberLeaseMs && second.at - first.at < memberLeaseMs);
     }
     assert.equal(member[0]?.value, member[1]?.value);
     assert.equal(JSON.parse(status[1]?.value as string).slots.a.state, "serving");

@@ -11,6 +11,7 @@ import { SlotCgroup } from "../../agent/workers/process/cgroups.ts";
 import type { Host, Settings } from "../support/agent/host.ts";
 import { useHosts } from "../support/agent/hosts.ts";
 import { makeRelease } from "../support/release.ts";
+import { runId } from "../support/run.ts";
 import { until } from "../support/until.ts";
 
 /** These need a cgroup v2 hierarchy that is mounted, and root; controllers are not needed. */
@@ -21,7 +22,7 @@ let groups = 0;
 function delegate(): Cgroup {
   const own = Cgroup.of("self");
   assert(own, "no cgroup v2 hierarchy is mounted");
-  const group = own.child(`slotd-test-${process.pid}-${++groups}`).make();
+  const group = own.child(`slotd-test-${process.pid}-${runId}-${++groups}`).make();
   execFileSync("python3", ["-c", `import os; os.setxattr("${group.path}", "user.delegate", b"1")`]);
   return group;
 }
@@ -176,7 +177,7 @@ describe("an agent with a delegated control group", () => {
     await until("it has ended", () => !isRunning(pid));
     await host.startAgent();
     // SIGTERM does not end it, and a grace of 10 s is what it gets.
-    await until("the daemon is ended", () => !isRunning(daemon), { timeoutMs: 20_000 });
+    await until("the daemon is ended", () => !isRunning(daemon));
     const after = await trees(host, "a", 2);
     assert.equal(after.get(neighbour), itsDaemon);
     await until("only groups of workers are left", () => Object.keys(layout(group)).length === 1 + 1 + 2);

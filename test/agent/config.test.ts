@@ -35,6 +35,16 @@ const bad: Record<string, [key: string, config: object]> = {
   "a password without a user": ["nats.user", { ...good, nats: { password_file: "/p" } }],
   "a certificate without a key": ["nats.tls.key_file", { ...good, nats: { tls: { cert_file: "/c" } } }],
   "two ways to log in": ["nats.credentials_file", { ...good, nats: { credentials_file: "/c", token_file: "/t" } }],
+  "an NKey beside credentials": [
+    "nats.credentials_file",
+    { ...good, nats: { credentials_file: "/c", nkey_file: "/n" } },
+  ],
+  "a token beside a user": ["nats.user", { ...good, nats: { user: "anna", password_file: "/p", token_file: "/t" } }],
+  "a login beside one in an address": [
+    "nats.token_file",
+    { ...good, nats: { servers: ["nats://anna:pw@bus-1:4333"], token_file: "/t" } },
+  ],
+  "an address of another kind": ["nats.servers.1", { ...good, nats: { servers: ["bus-1", "http://bus-2"] } }],
   "too many copies": ["nats.replicas", { ...good, nats: { replicas: 6 } }],
   "an environment that sets PORT": ["app.environment", { ...good, app: { ...app, environment: { PORT: "1" } } }],
   "an environment that sets SLOTD_SLOT": [
@@ -173,6 +183,8 @@ describe("a configuration", () => {
       { ...good, app: [{ ...app, environment: { KEY: secret } }] },
       { ...good, slots: { app: { environment: secret } } },
       { ...good, nats: { servers: `nats://anna:${secret}@h:4222` } },
+      { ...good, nats: { servers: [`anna:${secret}@h:port`] } },
+      { ...good, nats: { servers: [`http://anna:${secret}@h:80`] } },
     ];
     for (const table of tables) assert(!refusal(table).message.includes(secret), refusal(table).message);
   });

@@ -26,8 +26,8 @@ describe("kill -9 of the agent at a write of its journal", () => {
   }
 
   /**
-   * Gives an order, with the agent to be killed at its n-th write of the journal; starts the agent again where that happened.
-   * Returns whether it did.
+   * Gives an order, with the agent to be killed at its n-th write of the journal; starts the agent again where that
+   * happened. Returns whether it did.
    */
   async function crashAt(
     host: Host,

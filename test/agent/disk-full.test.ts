@@ -63,7 +63,7 @@ describe("a state directory that is", () => {
       assert.equal((await host.get("a")).version, "1");
 
       rmSync(fillerOf(host), { recursive: true });
-      const slot = await host.untilOrder("a", id, 15_000);
+      const slot = await host.untilOrder("a", id);
       assert.equal(slot.version, "2");
       assert.equal(slot.lastError, null);
     });

@@ -148,9 +148,9 @@ describe("a drain that waits for edges", () => {
     await untilLogged(host, { msg }, 3);
     const faults = logged(host, { msg }).map(({ key, fault }) => `${key} ${fault}`);
     assert.deepEqual(faults.length, 3);
-    assert.match(faults[0] ?? "", /^web\.e1 is not JSON$/);
+    assert.match(faults[0] ?? "", /^web\.e1 must be JSON$/);
     assert.match(faults[1] ?? "", /^web\.e2 appliedServersets: /);
-    assert.match(faults[2] ?? "", /^web\.e3 is of web\.another$/);
+    assert.match(faults[2] ?? "", /^web\.e3 must be of web\.e3, not of web\.another$/);
   });
 
   it("keeps waiting while the bus is away, its bound standing still, and takes what is said on its return", async () => {

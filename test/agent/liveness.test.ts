@@ -4,9 +4,8 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { leftProcesses } from "../support/agent/host.ts";
 import { useHosts } from "../support/agent/hosts.ts";
-import { Load } from "../support/load/load.ts";
 import { until } from "../support/until.ts";
-import { lasts, OrderedHost } from "./workers/ordered-host.ts";
+import { lasts, OrderedHost, replacesHungWorker } from "./workers/ordered-host.ts";
 
 const PROBED = { path: "/alive", interval_ms: 100, timeout_ms: 300, rise: 2, fall: 3 };
 
@@ -33,25 +32,7 @@ describe("workers whose liveness is probed", () => {
 
   it("are found when they hang while the others serve, and replaced; no request fails", async () => {
     const ordered = await serving(PROBED, { app: { workers: 6, stop_grace_ms: 1_000 } });
-    const { host } = ordered;
-    const [hung, ...others] = await ordered.pids();
-    const target = () => ({ host: host.address, port: host.ports.a as number });
-    const load = new Load({ target, clients: 3 });
-    hosts.onEnd(() => load.stop());
-    await until("the load is on", () => load.requests > 50);
-    ordered.order("hang-0");
-    const { lastEnd } = await host.untilSlot("a", "has ended it", (slot) => slot.lastEnd !== null);
-    ordered.takeBack("hang-0");
-    assert.deepEqual([lastEnd?.pid, lastEnd?.reason, lastEnd?.signal], [hung, "unhealthy", "SIGABRT"]);
-    await ordered.untilReady("a", 3);
-    await load.stop();
-    assert.deepEqual(load.failures, []);
-    assert.deepEqual((await ordered.pids()).slice(1), others);
-    const ends = (await host.events()).filter(({ facts }) => facts?.reason === "unhealthy");
-    assert.deepEqual(
-      ends.map(({ facts }) => facts?.worker),
-      [0],
-    );
+    await replacesHungWorker(hosts, ordered, "unhealthy", "SIGABRT");
   });
 
   it("are not ended by fewer bad answers in a row than fall says", async () => {

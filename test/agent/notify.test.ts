@@ -79,9 +79,7 @@ describe("workers that have to say that they are ready", () => {
     await ordered.installed("b", "1");
     const pids = await ordered.pids("b");
     ordered.takeBack("ready");
-    const began = performance.now();
     const { state, order, lastError } = await host.untilOrder("a", await host.install("a", await ordered.release("2")));
-    assert(performance.now() - began < 8_000);
     assert.deepEqual([state, order?.outcome, lastError?.code], ["failed", "failed", "NOT_READY"]);
     assert.match(lastError?.message ?? "", /0 of 2 workers were ready after 1500 ms/);
     assert.deepEqual(await ordered.pids("b"), pids);

@@ -11,7 +11,7 @@ import type { Host } from "../support/agent/host.ts";
 import { useHosts } from "../support/agent/hosts.ts";
 import { appReleases, logged, putOrder, standing, untilLogged } from "../support/agent/orders.ts";
 import { installs, mutated } from "../support/arbitrary.ts";
-import { until } from "../support/until.ts";
+import { PATIENCE_MS, until } from "../support/until.ts";
 
 describe("an order that is not to be acted on", () => {
   const hosts = useHosts();
@@ -101,7 +101,7 @@ describe("an order that is not to be acted on", () => {
     const text = JSON.stringify(order({ action: "install", release: { ...release, version: "2" } }));
     const expecting = headers();
     expecting.set("Nats-Expected-Last-Subject-Sequence", "1");
-    const answer = await nc.request(subject, text, { headers: expecting, timeout: 5_000 });
+    const answer = await nc.request(subject, text, { headers: expecting, timeout: PATIENCE_MS });
     assert.match(answer.string(), /wrong last sequence/);
     // What came after it is seen, so that it was as well.
     const revision = await putOrder(host, "b", "{");

@@ -60,7 +60,7 @@ describe("ending the processes of a slot", () => {
     const pids = await host.pids("a");
     for (const pid of pids) process.kill(pid, "SIGKILL");
     // Far sooner than the grace would be over: it was told to end.
-    const status = await host.untilOrder("a", await host.uninstall("a", "1"), 20_000);
+    const status = await host.untilOrder("a", await host.uninstall("a", "1"));
     assert.equal(status.order?.outcome, "done");
     assert.deepEqual(leftProcesses(host.state), []);
   });
@@ -82,7 +82,6 @@ describe("ending the processes of a slot", () => {
   it("names a process in disguise that keeps the port, starts nothing beside it, and goes on when it has gone", async () => {
     const host = await serving("child-in-disguise", { workers: 2 });
     const { child } = await host.get<Family>("a");
-    hosts.onEnd(() => runs(child) && process.kill(child, "SIGKILL"));
     const next = await makeRelease(host.archives, "2", { app: "awkward.mjs" });
     const status = await host.untilOrder("a", await host.install("a", next));
     assert.equal(status.order?.outcome, "failed");
@@ -98,7 +97,5 @@ describe("ending the processes of a slot", () => {
       ({ state, workers }) => state === "serving" && workers.ready === 1,
     );
     assert.equal(again.version, "1", "the order has failed, so the slot holds what it held");
-    const { child: second } = await host.get<Family>("a");
-    hosts.onEnd(() => runs(second) && process.kill(second, "SIGKILL"));
   });
 });

@@ -17,7 +17,10 @@ describe("workers that are due to be replaced", () => {
 
   const held = (settings?: object) => heldWorkers(hosts, settings);
   const recycling = (worker?: number) => recyclingWorkers(hosts, worker);
-  /** Looks at the slot again and again until told to stop; returns the fewest that were ready and the most processes that ran. */
+  /**
+   * Looks at the slot again and again until told to stop; returns the fewest that were ready and the most processes
+   * that ran.
+   */
   const watching = ({ host }: OrderedHost) => {
     const seen = { fewest: Number.POSITIVE_INFINITY, most: 0, looks: 0 };
     let over = false;
@@ -60,7 +63,7 @@ describe("workers that are due to be replaced", () => {
     const loads = [new Load({ target, keepAlive: true, clients: 3 }), new Load({ target, clients: 1 })];
     hosts.onEnd(() => Promise.all(loads.map((load) => load.stop())));
     const stopWatching = watching(ordered);
-    await until("several were recycled", async () => (await recycled(ordered)).length >= 5, { timeoutMs: 20_000 });
+    await until("several were recycled", async () => (await recycled(ordered)).length >= 5);
     await Promise.all(loads.map((load) => load.stop()));
     assert.deepEqual(await stopWatching(), [3, 4], "never fewer ready than wanted, never more than one over");
     for (const load of loads) assert.deepEqual(load.failures, []);

@@ -71,13 +71,19 @@ describe("traffic while versions are replaced", () => {
     );
   });
 
-  it("waits for a request that is queued but not accepted yet", async () => {
+  /** A host whose only worker was stopped, with a request that waits for it. */
+  const withQueuedRequest = async () => {
     const host = await hosts.start({ app: { workers: 2 } });
     await host.installed("a", await release(host, 1));
     const [pid] = (await host.pids("a")) as [number];
     process.kill(pid, "SIGSTOP");
-    const queued = host.get("a");
+    const answer = host.get("a");
     await host.untilSlot("a", "has it in the queue", ({ connections }) => (connections?.inFlight ?? 0) > 0);
+    return { host, pid, answer };
+  };
+
+  it("waits for a request that is queued but not accepted yet", async () => {
+    const { host, pid, answer: queued } = await withQueuedRequest();
     const id = await host.uninstall("a", "1");
     await host.untilSlot("a", "waits for it", ({ progress }) => progress?.step === "waiting for requests");
     process.kill(pid, "SIGCONT");
@@ -87,12 +93,7 @@ describe("traffic while versions are replaced", () => {
   });
 
   it("keeps a queued request for the next worker when the only one crashes", async () => {
-    const host = await hosts.start({ app: { workers: 2 } });
-    await host.installed("a", await release(host, 1));
-    const [pid] = (await host.pids("a")) as [number];
-    process.kill(pid, "SIGSTOP");
-    const queued = host.get("a");
-    await host.untilSlot("a", "has it in the queue", ({ connections }) => (connections?.inFlight ?? 0) > 0);
+    const { pid, answer: queued } = await withQueuedRequest();
     process.kill(pid, "SIGKILL");
     const answer = await queued;
     assert.equal(answer.version, "1");

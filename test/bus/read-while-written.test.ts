@@ -2,28 +2,32 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { Kvm } from "@nats-io/kv";
 import { connect } from "@nats-io/transport-node";
-import { openBucket, readValues } from "../../controller-stub/buckets.ts";
-import { type Bus, connectBus } from "../../controller-stub/bus.ts";
+import { openBucket } from "../../bus/buckets.ts";
+import { readValues } from "../../bus/list-bucket.ts";
+import { type BusSession, connectBus } from "../../bus/session.ts";
 import { buckets } from "../../protocol/subjects.ts";
 import { type NatsServer, startNats } from "../support/nats/server.ts";
+import { PATIENCE_MS } from "../support/until.ts";
 
 const HOSTS = 6;
 const READS = 40;
 
 describe("reading a bucket", () => {
   let nats: NatsServer;
-  let bus: Bus;
+  let bus: BusSession;
   before(async () => {
     nats = await startNats();
     const { signal } = new AbortController();
-    bus = await connectBus({ servers: [nats.url], timeoutMs: 5_000, replicas: 1, signal });
+    bus = await connectBus({ login: { servers: [nats.url] }, timeoutMs: PATIENCE_MS, replicas: 1, signal });
   });
   after(async () => {
     await bus?.close();
     await nats?.stop();
   });
 
-  it("comes to an end, with every key, while its keys are written over all the time", { timeout: 60_000 }, async () => {
+  it("comes to an end, with every key, while its keys are written over all the time", {
+    timeout: 3 * PATIENCE_MS,
+  }, async () => {
     const kv = await openBucket(bus, buckets.hosts);
     const nc = await connect({ servers: nats.url });
     let written = 0;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { openBucket } from "../../controller-stub/buckets.ts";
-import type { Bus } from "../../controller-stub/bus.ts";
+import { after, before, describe, it } from "node:test";
+import { openBucket } from "../../bus/buckets.ts";
+import type { BusSession } from "../../bus/session.ts";
 import { highestEpoch, nextEpoch, noteEpoch } from "../../controller-stub/orders/epochs.ts";
 import { deploySchema } from "../../protocol/deploy.ts";
 import type { Order } from "../../protocol/order.ts";
@@ -10,72 +10,77 @@ import { type NatsServer, startNats } from "../support/nats/server.ts";
 import { connectTo, hostStatus, slotStatus } from "./fake-host.ts";
 
 let nats: NatsServer;
-let one: Bus;
-let two: Bus;
+let one: BusSession;
+let two: BusSession;
 
-before(async () => {
-  nats = await startNats();
-  [one, two] = await Promise.all([connectTo(nats.url), connectTo(nats.url)]);
-});
-after(async () => {
-  await one?.close();
-  await two?.close();
-  await nats?.stop();
-});
+describe("epochs", () => {
+  before(async () => {
+    nats = await startNats();
+    [one, two] = await Promise.all([connectTo(nats.url), connectTo(nats.url)]);
+  });
+  after(async () => {
+    await one?.close();
+    await two?.close();
+    await nats?.stop();
+  });
 
-test("two controllers at once never get the same epoch, and each sees its own grow", async () => {
-  const take = async (bus: Bus) => {
-    const epochs: number[] = [];
-    for (let i = 0; i < 20; i++) epochs.push(await nextEpoch(bus, "web", 0));
-    return epochs;
-  };
-  const [first, second] = await Promise.all([take(one), take(two)]);
-  for (const epochs of [first, second])
+  it("two controllers at once never get the same epoch, and each sees its own grow", async () => {
+    const take = async (bus: BusSession) => {
+      const epochs: number[] = [];
+      for (let i = 0; i < 20; i++) epochs.push(await nextEpoch(bus, "web", 0));
+      return epochs;
+    };
+    const [first, second] = await Promise.all([take(one), take(two)]);
+    for (const epochs of [first, second])
+      assert.deepEqual(
+        epochs,
+        epochs.toSorted((a, b) => a - b),
+      );
+    const all = [...first, ...second].sort((a, b) => a - b);
     assert.deepEqual(
-      epochs,
-      epochs.toSorted((a, b) => a - b),
+      all,
+      Array.from({ length: 40 }, (_, i) => i + 1),
     );
-  const all = [...first, ...second].sort((a, b) => a - b);
-  assert.deepEqual(
-    all,
-    Array.from({ length: 40 }, (_, i) => i + 1),
-  );
-});
+  });
 
-test("an epoch is higher than any that orders and hosts know of", async () => {
-  const orders = [order(3), order(9)];
-  const statuses = [hostStatus("api", "h1", { slots: { a: slotStatus("a", { epoch: 41 }) } }), hostStatus("api", "h2")];
-  assert.equal(highestEpoch(orders, statuses), 41);
-  assert.equal(highestEpoch(orders, []), 9);
-  assert.equal(highestEpoch([], []), 0);
-  assert.equal(await nextEpoch(one, "api", 41), 42);
-  assert.equal(await nextEpoch(one, "api", 3), 43);
-});
+  it("an epoch is higher than any that orders and hosts know of", async () => {
+    const orders = [order(3), order(9)];
+    const statuses = [
+      hostStatus("api", "h1", { slots: { a: slotStatus("a", { epoch: 41 }) } }),
+      hostStatus("api", "h2"),
+    ];
+    assert.equal(highestEpoch(orders, statuses), 41);
+    assert.equal(highestEpoch(orders, []), 9);
+    assert.equal(highestEpoch([], []), 0);
+    assert.equal(await nextEpoch(one, "api", 41), 42);
+    assert.equal(await nextEpoch(one, "api", 3), 43);
+  });
 
-test("an epoch that was chosen by hand moves the next one up, and never down", async () => {
-  await noteEpoch(one, "pinned", 100);
-  await noteEpoch(one, "pinned", 7);
-  assert.equal(await nextEpoch(two, "pinned", 0), 101);
-});
+  it("an epoch that was chosen by hand moves the next one up, and never down", async () => {
+    await noteEpoch(one, "pinned", 100);
+    await noteEpoch(one, "pinned", 7);
+    assert.equal(await nextEpoch(two, "pinned", 0), 101);
+  });
 
-test("taking an epoch leaves the rest of the deploy's record as it is, and a deleted record starts anew", async () => {
-  const kv = await openBucket(one, buckets.deploys);
-  const since = "2026-01-01T00:00:00.000Z";
-  const lock = { holder: "someone", token: "t", epoch: 5, since, leaseMs: 1000, renewals: 7 };
-  const revision = { version: "1.0", sha256: "a".repeat(64), by: "ci", message: "", at: since };
-  const deploy = { service: "locked", epoch: 5, lock, deploy: null, revisions: [revision] };
-  await kv.put(keys.deploy("locked"), JSON.stringify(deploy));
-  assert.equal(await nextEpoch(one, "locked", 0), 6);
-  assert.deepEqual(deploySchema.parse((await kv.get("locked"))?.json()), { ...deploy, epoch: 6 });
-  await kv.delete("locked");
-  assert.equal(await nextEpoch(one, "locked", 8), 9);
-});
+  it("taking an epoch leaves the rest of the deploy's record as it is, and a deleted record starts over", async () => {
+    const kv = await openBucket(one, buckets.deploys);
+    const since = "2026-01-01T00:00:00.000Z";
+    const lock = { holder: "someone", token: "t", epoch: 5, since, leaseMs: 1000, renewals: 7 };
+    const revision = { version: "1.0", sha256: "a".repeat(64), by: "ci", message: "", at: since };
+    const deploy = { service: "locked", epoch: 5, lock, deploy: null, revisions: [revision] };
+    await kv.put(keys.deploy("locked"), JSON.stringify(deploy));
+    assert.equal(await nextEpoch(one, "locked", 0), 6);
+    assert.deepEqual(deploySchema.parse((await kv.get("locked"))?.json()), { ...deploy, epoch: 6 });
+    await kv.delete("locked");
+    assert.equal(await nextEpoch(one, "locked", 8), 9);
+  });
 
-test("a record that can't be read is left alone, and named", async () => {
-  const kv = await openBucket(one, buckets.deploys);
-  await kv.put("broken", "{}");
-  await assert.rejects(nextEpoch(one, "broken", 0), /the record of broken in slotd-deploys can't be read/);
-  assert.equal((await kv.get("broken"))?.string(), "{}");
+  it("a record that can't be read is named, and left as it is", async () => {
+    const kv = await openBucket(one, buckets.deploys);
+    await kv.put("broken", "{}");
+    await assert.rejects(nextEpoch(one, "broken", 0), /the record of broken in slotd-deploys can't be read/);
+    assert.equal((await kv.get("broken"))?.string(), "{}");
+  });
 });
 
 function order(epoch: number): Order {

@@ -1,12 +1,12 @@
-import { openBucket } from "../../controller-stub/buckets.ts";
-import { type Bus, type BusOptions, connectBus } from "../../controller-stub/bus.ts";
+import { openBucket } from "../../bus/buckets.ts";
+import { type BusSession, connectBus, type SessionOptions } from "../../bus/session.ts";
 import type { HostStatus, SlotStatus } from "../../protocol/host-status.ts";
 import { type Order, orderVersion, parseOrder } from "../../protocol/order.ts";
 import { buckets, keys } from "../../protocol/subjects.ts";
 
-export function connectTo(url: string, options: Partial<BusOptions> = {}): Promise<Bus> {
+export function connectTo(url: string, options: Partial<SessionOptions> = {}): Promise<BusSession> {
   const signal = new AbortController().signal;
-  return connectBus({ servers: [url], timeoutMs: 5000, replicas: 1, signal, ...options });
+  return connectBus({ login: { servers: [url] }, timeoutMs: 5000, replicas: 1, signal, ...options });
 }
 
 /** A slot that nothing was ordered into. */
@@ -54,13 +54,13 @@ export function hostStatus(service: string, host: string, over: Partial<HostStat
   };
 }
 
-export async function report(bus: Bus, status: HostStatus): Promise<void> {
+export async function report(bus: BusSession, status: HostStatus): Promise<void> {
   const kv = await openBucket(bus, buckets.hosts);
   await kv.put(keys.host(status.service, status.host), JSON.stringify(status));
 }
 
 /** The order under a key, which must be a valid one. */
-export async function orderFor(bus: Bus, service: string, host: string, slot: string): Promise<Order> {
+export async function orderFor(bus: BusSession, service: string, host: string, slot: string): Promise<Order> {
   const kv = await openBucket(bus, buckets.orders);
   const entry = await kv.get(keys.order(service, host, slot));
   if (entry === null) throw new Error(`no order for ${host} ${slot}`);
@@ -68,7 +68,7 @@ export async function orderFor(bus: Bus, service: string, host: string, slot: st
 }
 
 /** The next order that is put for a host's slot. */
-export function nextOrder(bus: Bus, service: string, host: string, slot: string): Promise<Order> {
+export function nextOrder(bus: BusSession, service: string, host: string, slot: string): Promise<Order> {
   return new Promise((resolve, reject) => {
     bus.nc.subscribe(`$KV.${buckets.orders}.${keys.order(service, host, slot)}`, {
       max: 1,

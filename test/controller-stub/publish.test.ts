@@ -4,10 +4,10 @@ import { closeSync, openSync, writeSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, afterEach, before, test } from "node:test";
-import { openReleases } from "../../controller-stub/buckets.ts";
-import type { Bus } from "../../controller-stub/bus.ts";
-import { InterruptedError } from "../../controller-stub/errors.ts";
+import { after, afterEach, before, describe, it } from "node:test";
+import { openReleases } from "../../bus/buckets.ts";
+import type { BusSession } from "../../bus/session.ts";
+import { EndedBySignalError } from "../../controller-stub/errors.ts";
 import { findRelease, publishRelease } from "../../controller-stub/publish/releases.ts";
 import { parseObjectUrl, releaseSchema } from "../../protocol/release.ts";
 import { type NatsServer, startNats } from "../support/nats/server.ts";
@@ -15,112 +15,114 @@ import { endAll, run } from "./cli.ts";
 import { connectTo } from "./fake-host.ts";
 
 let nats: NatsServer;
-let bus: Bus;
+let bus: BusSession;
 let directory: string;
 
-before(async () => {
-  nats = await startNats();
-  bus = await connectTo(nats.url);
-  directory = await mkdtemp(join(tmpdir(), "slotd-publish-"));
-});
-afterEach(endAll);
-after(async () => {
-  await bus?.close();
-  await nats?.stop();
-  await rm(directory, { recursive: true, force: true });
-});
-
-test("publish stores the archive with its digest, says where it is, and does so only once", async () => {
-  const { file, bytes, sha256 } = await archive("once", 300_000);
-  const first = await run(nats.url, "publish", "web", "1.0+b", file, "--json");
-  assert.equal(first.code, 0, first.stderr);
-  const { already, service, ...release } = first.json();
-  assert.deepEqual([already, service, release.sha256, release.sizeBytes], [false, "web", sha256, bytes.length]);
-  releaseSchema.parse(release);
-
-  const store = await openReleases(bus);
-  const { name } = parseObjectUrl(release.url);
-  assert.deepEqual(Buffer.from((await store.getBlob(name)) ?? []), bytes);
-  const info = await store.info(name);
-  assert.equal(info?.metadata?.sha256, sha256);
-
-  const again = await run(nats.url, "publish", "web", "1.0+b", file);
-  assert.equal(again.code, 0);
-  assert.match(again.stdout, /already published/);
-  assert.equal((await store.info(name))?.revision, info?.revision);
-  assert.deepEqual(await findRelease(bus, "web", "1.0+b"), release);
-});
-
-test("publish refuses other content under a version that is there, and leaves that as it is", async () => {
-  const one = await archive("one", 1000);
-  const other = await archive("other", 1000);
-  assert.equal((await run(nats.url, "publish", "web", "2.0", one.file)).code, 0);
-  const refused = await run(nats.url, "publish", "web", "2.0", other.file, "--json");
-  assert.equal(refused.code, 1);
-  assert.equal(refused.json().error.code, "DIGEST_MISMATCH");
-  assert.match(refused.stderr, /^error DIGEST_MISMATCH: .*new version/);
-  assert.equal((await findRelease(bus, "web", "2.0")).sha256, one.sha256);
-});
-
-test("two publishers of one version at the same time: one content wins, and the other is told", async () => {
-  const archives = await Promise.all(["x", "y"].map((name) => archive(name, 400_000)));
-  const published = await Promise.allSettled(
-    archives.map(({ file }) => publishRelease(bus, { service: "web", version: "3.0", file })),
-  );
-  assert.deepEqual(published.map((result) => result.status).sort(), ["fulfilled", "rejected"]);
-  const winner = archives[published.findIndex((result) => result.status === "fulfilled")];
-  const loser = published.find((result) => result.status === "rejected");
-  assert.equal(loser?.reason.code, "DIGEST_MISMATCH");
-  assert.equal((await findRelease(bus, "web", "3.0")).sha256, winner?.sha256);
-  const store = await openReleases(bus);
-  assert.equal((await store.getBlob("web/3.0.tar.gz"))?.length, 400_000);
-});
-
-test("an archive that is deleted from the store can be published again", async () => {
-  const { file, sha256 } = await archive("deleted", 1000);
-  const what = { service: "web", version: "4.0", file };
-  await publishRelease(bus, what);
-  await (await openReleases(bus)).delete("web/4.0.tar.gz");
-  await assert.rejects(findRelease(bus, "web", "4.0"), { code: "RELEASE_NOT_FOUND" });
-  assert.equal((await publishRelease(bus, what)).already, false);
-  assert.equal((await findRelease(bus, "web", "4.0")).sha256, sha256);
-});
-
-test("an archive that changes while it is published is not stored, nor is an empty one", async () => {
-  const { file } = await archive("changing", 900_000);
-  let changed = false;
-  const changeItsEnd = () => {
-    if (changed) return;
-    changed = true;
-    const fd = openSync(file, "r+");
-    writeSync(fd, randomBytes(100), 0, 100, 890_000);
-    closeSync(fd);
-  };
-  const what = { service: "web", version: "5.0", file };
-  await assert.rejects(publishRelease(bus, what, changeItsEnd), { code: "USAGE", message: /was changed/ });
-  await assert.rejects(findRelease(bus, "web", "5.0"), { code: "RELEASE_NOT_FOUND" });
-  const { file: empty } = await archive("empty", 0);
-  await assert.rejects(publishRelease(bus, { ...what, file: empty }), { message: /must not be empty/ });
-});
-
-test("an interrupted publish leaves no part of the archive in the store", async () => {
-  const { file } = await archive("interrupted", 900_000);
-  const interruption = new AbortController();
-  const own = await connectTo(nats.url, { signal: interruption.signal });
-  const store = await openReleases(bus);
-  const { size } = await store.status();
-  const publishing = publishRelease(own, { service: "web", version: "7.0", file }, (done) => {
-    if (done > 500_000) interruption.abort(new InterruptedError("SIGINT", 130));
+describe("slotd-controller publish", () => {
+  before(async () => {
+    nats = await startNats();
+    bus = await connectTo(nats.url);
+    directory = await mkdtemp(join(tmpdir(), "slotd-publish-"));
   });
-  await assert.rejects(publishing, { code: "INTERRUPTED" });
-  await own.close();
-  assert.equal((await store.status()).size, size);
-});
+  afterEach(endAll);
+  after(async () => {
+    await bus?.close();
+    await nats?.stop();
+    await rm(directory, { recursive: true, force: true });
+  });
 
-test("a file that is not there is wrong usage", async () => {
-  const missing = await run(nats.url, "publish", "web", "6.0", join(directory, "nowhere"));
-  assert.equal(missing.code, 2);
-  assert.match(missing.stderr, /^error USAGE: ARCHIVE can't be read: ENOENT/);
+  it("publish stores the archive with its digest, says where it is, and does so only once", async () => {
+    const { file, bytes, sha256 } = await archive("once", 300_000);
+    const first = await run(nats.url, "publish", "web", "1.0+b", file, "--json");
+    assert.equal(first.code, 0, first.stderr);
+    const { already, service, ...release } = first.json();
+    assert.deepEqual([already, service, release.sha256, release.sizeBytes], [false, "web", sha256, bytes.length]);
+    releaseSchema.parse(release);
+
+    const store = await openReleases(bus);
+    const { name } = parseObjectUrl(release.url);
+    assert.deepEqual(Buffer.from((await store.getBlob(name)) ?? []), bytes);
+    const info = await store.info(name);
+    assert.equal(info?.metadata?.sha256, sha256);
+
+    const again = await run(nats.url, "publish", "web", "1.0+b", file);
+    assert.equal(again.code, 0);
+    assert.match(again.stdout, /already published/);
+    assert.equal((await store.info(name))?.revision, info?.revision);
+    assert.deepEqual(await findRelease(bus, "web", "1.0+b"), release);
+  });
+
+  it("publish refuses other content under a version that is there, and leaves that as it is", async () => {
+    const one = await archive("one", 1000);
+    const other = await archive("other", 1000);
+    assert.equal((await run(nats.url, "publish", "web", "2.0", one.file)).code, 0);
+    const refused = await run(nats.url, "publish", "web", "2.0", other.file, "--json");
+    assert.equal(refused.code, 1);
+    assert.equal(refused.json().error.code, "DIGEST_MISMATCH");
+    assert.match(refused.stderr, /^error DIGEST_MISMATCH: .*new version/);
+    assert.equal((await findRelease(bus, "web", "2.0")).sha256, one.sha256);
+  });
+
+  it("two publishers of one version at the same time: one content wins, and the other publisher gets an error", async () => {
+    const archives = await Promise.all(["x", "y"].map((name) => archive(name, 400_000)));
+    const published = await Promise.allSettled(
+      archives.map(({ file }) => publishRelease(bus, { service: "web", version: "3.0", file })),
+    );
+    assert.deepEqual(published.map((result) => result.status).sort(), ["fulfilled", "rejected"]);
+    const winner = archives[published.findIndex((result) => result.status === "fulfilled")];
+    const loser = published.find((result) => result.status === "rejected");
+    assert.equal(loser?.reason.code, "DIGEST_MISMATCH");
+    assert.equal((await findRelease(bus, "web", "3.0")).sha256, winner?.sha256);
+    const store = await openReleases(bus);
+    assert.equal((await store.getBlob("web/3.0.tar.gz"))?.length, 400_000);
+  });
+
+  it("an archive that is deleted from the store can be published again", async () => {
+    const { file, sha256 } = await archive("deleted", 1000);
+    const what = { service: "web", version: "4.0", file };
+    await publishRelease(bus, what);
+    await (await openReleases(bus)).delete("web/4.0.tar.gz");
+    await assert.rejects(findRelease(bus, "web", "4.0"), { code: "RELEASE_NOT_FOUND" });
+    assert.equal((await publishRelease(bus, what)).already, false);
+    assert.equal((await findRelease(bus, "web", "4.0")).sha256, sha256);
+  });
+
+  it("an archive that changes while it is published is not stored, nor is an empty one", async () => {
+    const { file } = await archive("changing", 900_000);
+    let changed = false;
+    const changeItsEnd = () => {
+      if (changed) return;
+      changed = true;
+      const fd = openSync(file, "r+");
+      writeSync(fd, randomBytes(100), 0, 100, 890_000);
+      closeSync(fd);
+    };
+    const what = { service: "web", version: "5.0", file };
+    await assert.rejects(publishRelease(bus, what, changeItsEnd), { code: "USAGE", message: /was changed/ });
+    await assert.rejects(findRelease(bus, "web", "5.0"), { code: "RELEASE_NOT_FOUND" });
+    const { file: empty } = await archive("empty", 0);
+    await assert.rejects(publishRelease(bus, { ...what, file: empty }), { message: /must not be empty/ });
+  });
+
+  it("an interrupted publish leaves no part of the archive in the store", async () => {
+    const { file } = await archive("interrupted", 900_000);
+    const interruption = new AbortController();
+    const own = await connectTo(nats.url, { signal: interruption.signal });
+    const store = await openReleases(bus);
+    const { size } = await store.status();
+    const publishing = publishRelease(own, { service: "web", version: "7.0", file }, (done) => {
+      if (done > 500_000) interruption.abort(new EndedBySignalError("SIGINT", 130));
+    });
+    await assert.rejects(publishing, { code: "INTERRUPTED" });
+    await own.close();
+    assert.equal((await store.status()).size, size);
+  });
+
+  it("a file that is not there is wrong usage", async () => {
+    const missing = await run(nats.url, "publish", "web", "6.0", join(directory, "nowhere"));
+    assert.equal(missing.code, 2);
+    assert.match(missing.stderr, /^error USAGE: ARCHIVE can't be read: ENOENT/);
+  });
 });
 
 async function archive(name: string, size: number) {

@@ -4,11 +4,12 @@ import { pino } from "pino";
 import { Applier } from "../../edge/applier.ts";
 import { ProxyDownError, ProxyRejectedError, type ManagedProxy as TableProxy } from "../../edge/proxies/contract.ts";
 import type { Table } from "../../edge/table/table.ts";
+import { allTo } from "../../edge/table/unnamed.ts";
 import { until } from "../support/until.ts";
 
 function table(version: string, revision: number): Table {
   const endpoints = [{ id: "prod.h1.a", address: "127.0.0.1", port: 8000, weight: 1 }];
-  const routing = { default: version, fallback: null, versions: [{ version, endpoints }] };
+  const routing = { unnamed: allTo(version), fallback: null, versions: [{ version, endpoints }] };
   return { service: "web", epoch: 1, routesRevision: revision, serversetsRevision: revision, ...routing };
 }
 
@@ -114,7 +115,7 @@ describe("bringing tables to a proxy", () => {
     proxy.keeps = async () => {};
     applier.want(table("A", 3));
     await acknowledged(3);
-    assert.deepEqual([proxy.applied.length > 2, proxy.applied.at(-1)?.default], [true, "A"]);
+    assert.deepEqual([proxy.applied.length > 2, proxy.applied.at(-1)?.unnamed], [true, allTo("A")]);
   });
 
   it("keeps to the old table where a new one is rejected, and tries again with the next", async () => {
@@ -123,7 +124,7 @@ describe("bringing tables to a proxy", () => {
     await acknowledged(1);
     proxy.fails = new ProxyRejectedError("no such syntax");
     applier.want(table("B", 2));
-    await until("it was tried three times", () => proxy.refused === 3, { timeoutMs: 30_000 });
+    await until("it was tried three times", () => proxy.refused === 3);
     assert.deepEqual([applier.problem?.code, applier.applied?.routesRevision], ["PROXY_REJECTED", 1]);
     proxy.fails = null;
     const began = performance.now();

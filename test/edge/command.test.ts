@@ -7,14 +7,18 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { freePorts } from "../support/ports.ts";
+import { PATIENCE_MS } from "../support/until.ts";
 import { useEdgeFleet } from "./fleet.ts";
 
 const EDGE = fileURLToPath(new URL("../../edge/main.js", import.meta.url));
 
 function slotdEdge(...args: string[]): Promise<{ code: unknown; stdout: string; stderr: string }> {
   return new Promise((resolve) => {
-    execFile(process.execPath, [EDGE, ...args], { timeout: 20_000, killSignal: "SIGKILL" }, (error, stdout, stderr) =>
-      resolve({ code: error ? error.code : 0, stdout, stderr }),
+    execFile(
+      process.execPath,
+      [EDGE, ...args],
+      { timeout: PATIENCE_MS, killSignal: "SIGKILL" },
+      (error, stdout, stderr) => resolve({ code: error ? error.code : 0, stdout, stderr }),
     );
   });
 }

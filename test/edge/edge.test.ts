@@ -140,6 +140,35 @@ describe("slotd-edge", () => {
     assert.deepEqual((await edge.untilAcknowledged({ routes: next })).problems, []);
   });
 
+  it("refuses routes that it does not implement: it never acknowledges them, and keeps routing by the last good ones", async () => {
+    const nats = await fleet.nats();
+    const members = await fleet.members(nats.url);
+    await members.member(await fleet.backend("A", "h1"));
+    await members.member(await fleet.backend("B", "h2"));
+    const edge = await fleet.edge({ nats: nats.url });
+    const good = await members.routes({ epoch: 7, default: "A", serving: ["A"] });
+    await edge.untilAcknowledged({ routes: good });
+
+    for (const [field, asked] of [
+      ["mode", { mode: "rolling" }],
+      ["stages", { stages: { prod: 99.5, canary: 0.5 } }],
+    ] as const) {
+      await members.routes({ epoch: 8, default: "B", serving: ["A", "B"], ...asked });
+      const status = await edge.untilStatus(
+        `a problem with ${field}`,
+        ({ problems }) => problems[0]?.code === "ROUTES_UNSUPPORTED" && problems[0].field === field,
+      );
+      assert.deepEqual([status.appliedRoutes, status.epoch, status.default], [good, 7, "A"]);
+      assert.equal((await ask(edge.url, "B")).version, "A");
+    }
+    await edge.stop();
+    await edge.begin();
+    const again = await edge.untilStatus("the same after a restart", ({ problems }) => problems.length === 1);
+    assert.deepEqual([again.appliedRoutes, again.problems[0]?.code], [good, "ROUTES_UNSUPPORTED"]);
+    const next = await members.routes({ epoch: 8, default: "B", serving: ["A", "B"] });
+    assert.deepEqual((await edge.untilAcknowledged({ routes: next })).problems, []);
+  });
+
   it("names a version that nobody serves, and goes on with the default", async () => {
     const nats = await fleet.nats();
     const members = await fleet.members(nats.url);

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
-import { readdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import type { EdgeStatus } from "../../protocol/routes.ts";
+import { Edge } from "../support/edge.ts";
+import { repository } from "../support/release.ts";
 import { until } from "../support/until.ts";
 import { ask, useEdgeFleet } from "./fleet.ts";
 
@@ -33,9 +36,25 @@ describe("an edge without its bus", () => {
     }
     await nats.restart();
     const routes = await members.routes({ epoch: 3, default: "A", serving: ["A"] });
-    const status = await edge.untilAcknowledged({ routes }, 20_000);
+    const status = await edge.untilAcknowledged({ routes });
     assert.deepEqual([status.serving, status.problems], [["A"], []]);
     assert.deepEqual(await routed(), ["A", "A"]);
+  });
+
+  it("starts from the file that version 0.1.0 wrote", async () => {
+    const nats = await fleet.nats();
+    await nats.kill();
+    const [a, b] = [await fleet.backend("A", "h1"), await fleet.backend("B", "h2")];
+    const written = JSON.parse(readFileSync(join(repository, "test/fixtures/0.1.0/last-good.json"), "utf8"));
+    for (const [i, { port }] of [a, b].entries())
+      written.members[i].text = written.members[i].text.replace(/"port":\d+/, `"port":${port}`);
+    const edge = await Edge.create({ nats: nats.url });
+    fleet.onEnd(() => edge.close());
+    mkdirSync(edge.state);
+    writeFileSync(edge.stateFile, JSON.stringify(written));
+    await edge.begin();
+    await until("it routes", async () => (await ask(edge.url)).version === "B");
+    assert.equal((await ask(edge.url, "A")).version, "A");
   });
 
   it("is killed and started again in the middle of changes, and never acknowledges what it does not route by", async () => {
@@ -79,7 +98,7 @@ describe("an edge without its bus", () => {
     const members = await fleet.members(nats.url);
     await members.member(await fleet.backend("A", "h1"));
     const routes = await members.routes({ default: "A", serving: ["A"] });
-    await edge.untilAcknowledged({ routes }, 20_000);
+    await edge.untilAcknowledged({ routes });
     await until("it routes", async () => (await ask(edge.url)).version === "A");
   });
 });

@@ -37,7 +37,7 @@ describe("simulated users", () => {
         if (holds(phase)) return phase;
         throw new Error(JSON.stringify(phase));
       },
-      { timeoutMs: 40_000, everyMs: 50 },
+      { everyMs: 50 },
     );
 
   it("load the page and its assets, and make calls over both kinds of connections, which all come from that version", async () => {

@@ -6,7 +6,7 @@ import { Agent, request as httpRequest, type IncomingMessage, type RequestOption
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { after, afterEach, before, test } from "node:test";
+import { after, afterEach, before, describe, it } from "node:test";
 import { promisify } from "node:util";
 
 const BUILD = resolve("examples/web/build.mjs");
@@ -16,125 +16,127 @@ let out: string;
 let release: string;
 const undo: (() => unknown)[] = [];
 
-before(async () => {
-  out = await mkdtemp(join(tmpdir(), "slotd-web-"));
-  release = (await build("1.0", out)).directory;
-});
-after(() => rm(out, { recursive: true, force: true }));
-afterEach(async () => {
-  for (const step of undo.splice(0).reverse()) await step();
-});
-
-test("two builds of the same version are byte-identical, whatever the umask", async () => {
-  const a = await build("2.0+x", join(out, "a"));
-  const b = await build("2.0+x", join(out, "b"), "077");
-  assert.equal(a.sha256, b.sha256);
-  assert.deepEqual(await readFile(a.path), await readFile(b.path));
-  assert.equal((await readFile(a.path)).length, a.sizeBytes);
-});
-
-test("two versions differ, and a version that could leave its directory is refused", async () => {
-  assert.notEqual((await build("3.0", out)).sha256, (await build("3.1", out)).sha256);
-  await assert.rejects(build("../3.0", out), { code: 2 });
-});
-
-test("workers started by the LISTEN_FDS protocol share an inherited socket", async () => {
-  const listener = await listen();
-  const first = await worker(listener, { SLOTD_WORKER: "0" });
-  const second = await worker(listener, { SLOTD_WORKER: "1" });
-  closeHere(listener);
-  const pids = new Set<number>();
-  while (pids.size < 2) pids.add((await get(listener.port, "/api/quote")).json().pid);
-  assert.deepEqual(pids, new Set([first.pid, second.pid]));
-
-  await stop(first);
-  assert.equal((await get(listener.port, "/api/quote")).json().worker, 1);
-});
-
-test("a socket that is meant for another process is not taken", async () => {
-  const listener = await listen();
-  const child = spawn(process.execPath, ["server.mjs"], {
-    cwd: release,
-    stdio: ["ignore", "pipe", "pipe", listener.fd],
-    env: { ...process.env, LISTEN_FDS: "1", LISTEN_PID: "1", PORT: undefined },
+describe("examples/web", () => {
+  before(async () => {
+    out = await mkdtemp(join(tmpdir(), "slotd-web-"));
+    release = (await build("1.0", out)).directory;
   });
-  owned(child);
-  const [code] = await once(child, "exit");
-  assert.equal(code, 2);
-});
+  after(() => rm(out, { recursive: true, force: true }));
+  afterEach(async () => {
+    for (const step of undo.splice(0).reverse()) await step();
+  });
 
-test("every answer names its version", async () => {
-  const { port } = await served();
-  for (const path of ["/", "/healthz", "/api/quote", "/nowhere", "/slow?ms=x", "/assets/0.9/app.js"]) {
-    assert.equal((await get(port, path)).headers["x-app-version"], "1.0", path);
-  }
-  assert.equal((await get(port, "/slow?ms=60001")).statusCode, 400);
-  assert.equal((await get(port, "/upload")).statusCode, 405);
-});
+  it("two builds of the same version are byte-identical, whatever the umask", async () => {
+    const a = await build("2.0+x", join(out, "a"));
+    const b = await build("2.0+x", join(out, "b"), "077");
+    assert.equal(a.sha256, b.sha256);
+    assert.deepEqual(await readFile(a.path), await readFile(b.path));
+    assert.equal((await readFile(a.path)).length, a.sizeBytes);
+  });
 
-test("the page names assets of its own version, which are there", async () => {
-  const { port } = await served();
-  const page = (await get(port, "/")).body.toString();
-  const assets = [...page.matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)].map((match) => match[1] ?? "");
-  assert.deepEqual(assets.sort(), ["/assets/1.0/app.js?v=1.0", "/assets/1.0/style.css?v=1.0"]);
-  for (const asset of assets) assert.equal((await get(port, asset)).statusCode, 200);
-  const app = (await get(port, "/assets/1.0/app.js?v=1.0")).body.toString();
-  const client = /from "\.\/(version-client\.js\?v=1\.0)"/.exec(app)?.[1];
-  assert.equal((await get(port, `/assets/1.0/${client}`)).statusCode, 200);
-  assert.doesNotMatch(app, /\{\{/);
-  assert.doesNotMatch(page, /\{\{/);
-});
+  it("two versions differ, and a version that could leave its directory is refused", async () => {
+    assert.notEqual((await build("3.0", out)).sha256, (await build("3.1", out)).sha256);
+    await assert.rejects(build("../3.0", out), { code: 2 });
+  });
 
-test("bodies are counted, downloads have their length, and events come one by one", async () => {
-  const { port } = await served();
-  const body = Buffer.alloc(300_000);
-  for (const path of ["/api/echo", "/upload"]) {
-    const answer = await get(port, path, { method: "POST" }, body);
-    assert.deepEqual([answer.json().sizeBytes, answer.json().version], [body.length, "1.0"]);
-  }
-  assert.equal((await get(port, "/download?bytes=200001")).body.length, 200_001);
-  assert.equal((await get(port, "/stream?n=3&ms=1")).body.toString().match(/^data:/gm)?.length, 3);
-});
+  it("workers started by the LISTEN_FDS protocol share an inherited socket", async () => {
+    const listener = await listen();
+    const first = await worker(listener, { SLOTD_WORKER: "0" });
+    const second = await worker(listener, { SLOTD_WORKER: "1" });
+    closeHere(listener);
+    const pids = new Set<number>();
+    while (pids.size < 2) pids.add((await get(listener.port, "/api/quote")).json().pid);
+    assert.deepEqual(pids, new Set([first.pid, second.pid]));
 
-test("SIGTERM closes idle keep-alive connections, finishes a slow request, and exits with 0", async () => {
-  const { port, child } = await served();
-  const idle = await rawKeepAlive(port);
-  const idleClosed = once(idle, "close");
-  const slow = get(port, "/slow?ms=400", { agent: keepAlive() });
-  await untilInFlight(port);
-  const exited = once(child, "exit");
-  child.kill("SIGTERM");
-  await idleClosed;
-  child.kill("SIGTERM");
-  const answer = await slow;
-  assert.equal(answer.statusCode, 200);
-  assert.equal(answer.json().ms, 400);
-  assert.equal(answer.headers.connection, "close");
-  assert.deepEqual(await exited, [0, null]);
-});
+    await stop(first);
+    assert.equal((await get(listener.port, "/api/quote")).json().worker, 1);
+  });
 
-test("SIGTERM lets a stream that has begun come to its end, and then closes its connection", async () => {
-  const { port, child } = await served();
-  const agent = keepAlive();
-  const request = httpRequest({ host: "127.0.0.1", port, path: "/stream?n=20&ms=10", agent });
-  request.end();
-  const [response] = (await once(request, "response")) as [IncomingMessage];
-  const exited = once(child, "exit");
-  child.kill("SIGTERM");
-  let text = "";
-  for await (const chunk of response) text += chunk;
-  assert.equal(text.match(/^data:/gm)?.length, 20);
-  assert.deepEqual(await exited, [0, null]);
-});
+  it("a socket that is meant for another process is not used", async () => {
+    const listener = await listen();
+    const child = spawn(process.execPath, ["server.mjs"], {
+      cwd: release,
+      stdio: ["ignore", "pipe", "pipe", listener.fd],
+      env: { ...process.env, LISTEN_FDS: "1", LISTEN_PID: "1", PORT: undefined },
+    });
+    owned(child);
+    const [code] = await once(child, "exit");
+    assert.equal(code, 2);
+  });
 
-test("a connection that never sends a byte does not hold a stopping worker", async () => {
-  const { port, child } = await served();
-  const silent = connect(port, "127.0.0.1");
-  undo.push(() => silent.destroy());
-  await once(silent, "connect");
-  // Answered on a later connection, so the silent one is accepted by now.
-  await get(port, "/healthz");
-  assert.deepEqual(await stop(child), [0, null]);
+  it("every answer names its version", async () => {
+    const { port } = await served();
+    for (const path of ["/", "/healthz", "/api/quote", "/nowhere", "/slow?ms=x", "/assets/0.9/app.js"]) {
+      assert.equal((await get(port, path)).headers["x-app-version"], "1.0", path);
+    }
+    assert.equal((await get(port, "/slow?ms=60001")).statusCode, 400);
+    assert.equal((await get(port, "/upload")).statusCode, 405);
+  });
+
+  it("the page names assets of its own version, which are there", async () => {
+    const { port } = await served();
+    const page = (await get(port, "/")).body.toString();
+    const assets = [...page.matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)].map((match) => match[1] ?? "");
+    assert.deepEqual(assets.sort(), ["/assets/1.0/app.js?v=1.0", "/assets/1.0/style.css?v=1.0"]);
+    for (const asset of assets) assert.equal((await get(port, asset)).statusCode, 200);
+    const app = (await get(port, "/assets/1.0/app.js?v=1.0")).body.toString();
+    const client = /from "\.\/(version-client\.js\?v=1\.0)"/.exec(app)?.[1];
+    assert.equal((await get(port, `/assets/1.0/${client}`)).statusCode, 200);
+    assert.doesNotMatch(app, /\{\{/);
+    assert.doesNotMatch(page, /\{\{/);
+  });
+
+  it("bodies are counted, downloads have their length, and events come one by one", async () => {
+    const { port } = await served();
+    const body = Buffer.alloc(300_000);
+    for (const path of ["/api/echo", "/upload"]) {
+      const answer = await get(port, path, { method: "POST" }, body);
+      assert.deepEqual([answer.json().sizeBytes, answer.json().version], [body.length, "1.0"]);
+    }
+    assert.equal((await get(port, "/download?bytes=200001")).body.length, 200_001);
+    assert.equal((await get(port, "/stream?n=3&ms=1")).body.toString().match(/^data:/gm)?.length, 3);
+  });
+
+  it("SIGTERM closes idle keep-alive connections, finishes a slow request, and exits with 0", async () => {
+    const { port, child } = await served();
+    const idle = await rawKeepAlive(port);
+    const idleClosed = once(idle, "close");
+    const slow = get(port, "/slow?ms=400", { agent: keepAlive() });
+    await untilInFlight(port);
+    const exited = once(child, "exit");
+    child.kill("SIGTERM");
+    await idleClosed;
+    child.kill("SIGTERM");
+    const answer = await slow;
+    assert.equal(answer.statusCode, 200);
+    assert.equal(answer.json().ms, 400);
+    assert.equal(answer.headers.connection, "close");
+    assert.deepEqual(await exited, [0, null]);
+  });
+
+  it("SIGTERM lets a stream that has begun finish, then closes its connection", async () => {
+    const { port, child } = await served();
+    const agent = keepAlive();
+    const request = httpRequest({ host: "127.0.0.1", port, path: "/stream?n=20&ms=10", agent });
+    request.end();
+    const [response] = (await once(request, "response")) as [IncomingMessage];
+    const exited = once(child, "exit");
+    child.kill("SIGTERM");
+    let text = "";
+    for await (const chunk of response) text += chunk;
+    assert.equal(text.match(/^data:/gm)?.length, 20);
+    assert.deepEqual(await exited, [0, null]);
+  });
+
+  it("a connection that never sends a byte does not keep a stopping worker alive", async () => {
+    const { port, child } = await served();
+    const silent = connect(port, "127.0.0.1");
+    undo.push(() => silent.destroy());
+    await once(silent, "connect");
+    // Answered on a later connection, so the silent one is accepted by now.
+    await get(port, "/healthz");
+    assert.deepEqual(await stop(child), [0, null]);
+  });
 });
 
 interface Built {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { hostSchema, hostToken, nameSchema, versionSchema } from "../../protocol/names.ts";
-import { keys, subjects } from "../../protocol/subjects.ts";
+import { buckets, keys, subjects } from "../../protocol/subjects.ts";
 
 const accepts = (schema: typeof nameSchema, text: string) => schema.safeParse(text).success;
 
@@ -45,7 +45,7 @@ describe("names and versions", () => {
   });
 
   it("keeps web and web-api apart in every key and subject", () => {
-    assert.equal(subjects.orderPuts("web", "h1"), "$KV.slotd-orders.web.h1.*");
+    assert.equal(subjects.puts(buckets.orders, keys.order("web", "h1", "*")), "$KV.slotd-orders.web.h1.*");
     assert.notEqual(keys.order("web", "h1", "a"), keys.order("web-api", "h1", "a"));
     assert(!keys.order("web-api", "h1", "a").startsWith(`${keys.host("web", "h1")}.`));
   });

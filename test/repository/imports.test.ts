@@ -7,10 +7,14 @@ import { sources } from "./sources.ts";
 const allowed: Record<string, string[]> = {
   protocol: [],
   daemon: ["protocol"],
-  agent: ["protocol", "daemon"],
-  "controller-stub": ["protocol"],
-  edge: ["protocol", "daemon"],
+  bus: ["protocol", "daemon"],
+  agent: ["protocol", "daemon", "bus"],
+  "controller-stub": ["protocol", "bus"],
+  edge: ["protocol", "daemon", "bus"],
 };
+
+/** Who may speak NATS beside `bus/`: two object stores, whose chunks and metadata nobody else touches. */
+const nats = ["agent/releases/fetch/object-source.ts", "controller-stub/publish/targets/nats.ts"];
 
 const IMPORT = /(?:\bfrom|\bimport)\s*\(?\s*"([^"]+)"/g;
 
@@ -31,12 +35,25 @@ describe("imports between the parts", () => {
     });
   }
 
+  it("leave NATS to bus/, and to the object stores", () => {
+    const importers = sources("protocol", "daemon", "agent", "controller-stub", "edge")
+      .filter(({ text }) => importsOf(text).some((name) => name.startsWith("@nats-io/")))
+      .map(({ path }) => path);
+    assert.deepEqual(importers.toSorted(), nats);
+  });
+
+  it("leave the subjects behind buckets to the protocol", () => {
+    for (const { path, text } of sources("bus", "daemon", "agent", "controller-stub", "edge"))
+      assert(!text.includes("$KV."), `${path} spells a subject; protocol/subjects.ts has them`);
+  });
+
   it("name the file with its ending, and Node's own modules with node:", () => {
     const bare =
       /^(assert|buffer|child_process|crypto|events|fs|http|https|net|os|path|stream|timers|url|util|worker_threads)(\/|$)/;
     for (const { path, text } of sources(
       "protocol",
       "daemon",
+      "bus",
       "agent",
       "controller-stub",
       "edge",

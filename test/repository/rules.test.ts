@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
@@ -50,6 +51,14 @@ describe("the rules of the house", () => {
     assert.deepEqual(found(/\b(it|describe|test)\.(only|skip|todo)\b|\bonly: true|\bskip: true/, "test"), []);
   });
 
+  it("every test stands in a describe, and is called it", () => {
+    for (const { path, text } of sources("test").filter((source) => source.path.endsWith(".test.ts"))) {
+      const [, names = ""] = /^import \{([^}]*)\} from "node:test";$/m.exec(text) ?? [];
+      assert.doesNotMatch(names, /\btest\b/, path);
+      assert.doesNotMatch(text, /^it\(/m, path);
+    }
+  });
+
   it("no test waits for a time instead of for an event, unless it says why", () => {
     const sleeps = /await (sleep|delay|setTimeout)\(/;
     for (const { path, text } of sources("test").filter((source) => source.path.endsWith(".test.ts"))) {
@@ -58,6 +67,27 @@ describe("the rules of the house", () => {
         if (sleeps.test(line)) assert.match(lines[i - 1]?.trim() ?? "", /^\/\/ /, `${path}:${i + 1}`);
       }
     }
+  });
+});
+
+/** What stands at the repository's top. */
+const TOP = [
+  ...[".ci", ".gitignore", "ARCHITECTURE.md", "CHANGELOG.md", "LICENSE", "README.md", "agent", "biome.json", "bus"],
+  ...["controller-stub", "daemon", "docs", "edge", "examples", "package-lock.json", "package.json", "protocol"],
+  ...["scripts", "systemd", "test", "tsconfig.json"],
+];
+
+describe("the repository's top", () => {
+  it("has nothing but what belongs there", () => {
+    const listed = execFileSync("git", ["ls-files", "-co", "--exclude-standard"], {
+      cwd: repository,
+      encoding: "utf8",
+    });
+    const found = new Set(listed.split("\n").map((path) => path.split("/")[0] ?? ""));
+    assert.deepEqual(
+      [...found].filter((name) => name !== "" && !TOP.includes(name)),
+      [],
+    );
   });
 });
 

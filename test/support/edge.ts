@@ -10,7 +10,7 @@ import { stringify } from "smol-toml";
 import { type EdgeStatus, edgeStatusSchema } from "../../protocol/routes.ts";
 import { buckets, keys } from "../../protocol/subjects.ts";
 import { freePorts } from "./ports.ts";
-import { until } from "./until.ts";
+import { PATIENCE_MS, until } from "./until.ts";
 
 const EDGE = fileURLToPath(new URL("../../edge/main.js", import.meta.url));
 
@@ -25,9 +25,6 @@ export interface EdgeOptions {
   /** More of the configuration, at its top. */
   settings?: Record<string, unknown>;
 }
-
-/** On a busy machine everything takes a while. */
-const WITHIN_MS = 30_000;
 
 let edges = 0;
 
@@ -109,7 +106,7 @@ export class Edge {
       if (child.exitCode !== null) throw new Error(`slotd-edge ended with ${child.exitCode}:\n${this.log()}`);
       return this.log().slice(from).includes('"edge started"');
     };
-    await until("slotd-edge started", started, { timeoutMs: WITHIN_MS });
+    await until("slotd-edge started", started);
   }
 
   log(): string {
@@ -151,7 +148,7 @@ export class Edge {
     return entry?.operation === "PUT" ? edgeStatusSchema.parse(entry.json()) : null;
   }
 
-  untilStatus(what: string, holds: (status: EdgeStatus) => boolean, timeoutMs = WITHIN_MS): Promise<EdgeStatus> {
+  untilStatus(what: string, holds: (status: EdgeStatus) => boolean, timeoutMs = PATIENCE_MS): Promise<EdgeStatus> {
     let last: EdgeStatus | null = null;
     const look = async () => {
       last = await this.status();
@@ -162,7 +159,7 @@ export class Edge {
   }
 
   /** Waits until it says that its proxy runs with these revisions, or later ones. */
-  untilAcknowledged(revisions: { routes?: number; serversets?: number }, timeoutMs = WITHIN_MS): Promise<EdgeStatus> {
+  untilAcknowledged(revisions: { routes?: number; serversets?: number }, timeoutMs = PATIENCE_MS): Promise<EdgeStatus> {
     const { routes = 0, serversets = 0 } = revisions;
     return this.untilStatus(
       JSON.stringify(revisions),

@@ -1,6 +1,8 @@
 import { createServer } from "node:net";
 
-/** Below what the kernel gives to outgoing connections, so that none of those takes a port between the look and its use. */
+/**
+ * Below what the kernel gives to outgoing connections, so that none of those takes a port between the look and its use.
+ */
 const LOWEST = 10_000;
 const HIGHEST = 32_000;
 

@@ -2,154 +2,135 @@ import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
 import { basename } from "node:path";
 import { createInterface } from "node:readline";
-import { after, before, test } from "node:test";
+import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import type { HostStatus, WorkerStatus } from "../../protocol/host-status.ts";
+import type { HostStatus } from "../../protocol/host-status.ts";
 import { memberLeaseMs } from "../../protocol/member.ts";
 import { makeRelease, repository } from "../support/release.ts";
 import { bootSystemd, type SystemdHost } from "../support/systemd/host.ts";
 import type { LoadReport } from "../support/systemd/load.ts";
 import { buildPackage, packageVersion } from "../support/systemd/package.ts";
+import { PACKAGED_NODE, packagedAgent, webConfiguration } from "../support/systemd/slotd.ts";
 import { until } from "../support/until.ts";
 
-/** Agents that are replaced while two versions serve under load: by the package's upgrades, and by `systemctl restart`. */
+/**
+ * Agents that are replaced while two versions serve under load: by the package's upgrades, and by `systemctl restart`.
+ */
 
 const UNIT = "slotd@web";
-const NODE = "/usr/lib/slotd/bin/node";
 const NEWER = `${packageVersion}+newer`;
 const NEWEST = `${packageVersion}+newest`;
 const VERSIONS = [packageVersion, NEWER, NEWEST];
-const DPKG_MS = 60_000;
-const CONFIGURATION = `service = "web"
-host = "h1"
-bind = "127.0.0.1"
-app = { command = ["${NODE}", "app.mjs"], workers = 4 }
-health = { path = "/", interval_ms = 100 }
-readiness = { hold_ms = 50 }
-drain = { pause_ms = 50, timeout_ms = 2000, quiet_ms = 200 }
-`;
+const CONFIGURATION = webConfiguration({ command: "app.mjs", workers: 4 });
 
 let host: SystemdHost;
+const { json, agent, pids, ...packaged } = packagedAgent(() => host, UNIT);
 let nats: string;
 
-before(async () => {
-  const debs: string[] = [];
-  for (const version of VERSIONS) debs.push(await buildPackage(version));
-  // The load is this repository's, and is run where it lies.
-  host = await bootSystemd({ nspawn: [`--bind-ro=${repository}`] });
-  for (const [i, deb] of debs.entries()) host.copyIn(deb, `/srv/slotd-${i}.deb`);
-  await install(packageVersion);
-  nats = await host.startNats();
-  host.write("/etc/slotd/web.toml", CONFIGURATION);
-  await host.run(`systemctl enable --now ${UNIT}`);
-  for (const [version, slot] of [
-    ["1", "a"],
-    ["2", "b"],
-  ] as const) {
-    const { url } = await makeRelease(host.share, version, { app: "app.mjs" });
-    await host.run(["slotd-controller", "publish", "web", version, `/srv/share/${basename(url)}`]);
-    await host.run(`slotd-controller install web ${version} --slot ${slot} --host h1 --wait --timeout 20000`);
-  }
-});
-
-after(() => host?.close());
-
-const install = (version: string) =>
-  host.run(["dpkg", "-i", `/srv/slotd-${VERSIONS.indexOf(version)}.deb`], { timeoutMs: DPKG_MS });
-
-async function json<T>(command: string): Promise<T> {
-  const { stdout } = await host.run(`${command} --json`);
-  return JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "") as T;
-}
-
-const agent = () => host.show(UNIT, "MainPID");
-const pids = async () => (await json<WorkerStatus[]>("slotctl workers")).map(({ pid }) => pid).sort((x, y) => x - y);
-
-/** Another agent runs, has the bus, and both slots serve. */
-const untilServing = (before: string) =>
-  until(
-    "another agent has both slots serving",
-    async () => {
-      const pid = await agent();
-      if (pid === before || pid === "0") return null;
-      const status = await json<HostStatus>("slotctl status");
-      const ready = Object.values(status.slots).every(
-        ({ state, workers }) => state === "serving" && workers.ready === 2,
-      );
-      return ready && status.bus.connected ? status : null;
-    },
-    { timeoutMs: 30_000, everyMs: 200 },
-  );
-
-/** Runs the load while something is done. @returns what the load saw */
-async function underLoad(work: () => Promise<void>): Promise<LoadReport> {
-  const script = fileURLToPath(new URL("../support/systemd/load.js", import.meta.url));
-  const load: ChildProcess = host.spawn([NODE, script, "web", "h1", nats, "8000", "8001"]);
-  const said: string[] = [];
-  let wrong = "";
-  load.stderr?.setEncoding("utf8").on("data", (text: string) => {
-    wrong += text;
+describe("upgrades under load", () => {
+  before(async () => {
+    const debs: string[] = [];
+    for (const version of VERSIONS) debs.push(await buildPackage(version));
+    // The load is this repository's, and is run where it lies.
+    host = await bootSystemd({ nspawn: [`--bind-ro=${repository}`] });
+    for (const [i, deb] of debs.entries()) host.copyIn(deb, `/srv/slotd-${i}.deb`);
+    await install(packageVersion);
+    nats = await host.startNats();
+    host.write("/etc/slotd/web.toml", CONFIGURATION);
+    await host.run(`systemctl enable --now ${UNIT}`);
+    for (const [version, slot] of [
+      ["1", "a"],
+      ["2", "b"],
+    ] as const) {
+      const { url } = await makeRelease(host.share, version, { app: "app.mjs" });
+      await host.run(["slotd-controller", "publish", "web", version, `/srv/share/${basename(url)}`]);
+      await packaged.install(version, slot);
+    }
   });
-  if (load.stdout) createInterface({ input: load.stdout }).on("line", (line) => said.push(line));
-  const line = async (at: number) => {
-    const ended = () => load.exitCode !== null;
-    await until(`the load says line ${at}`, () => said.length > at || ended(), { timeoutMs: 20_000 });
-    const text = said[at];
-    if (text === undefined) throw new Error(`the load ended with ${load.exitCode}: ${wrong}`);
-    return text;
+
+  after(() => host?.close());
+
+  const install = (version: string) => host.run(["dpkg", "-i", `/srv/slotd-${VERSIONS.indexOf(version)}.deb`]);
+
+  /** Another agent runs, has the bus, and both slots serve. */
+  const untilServing = async (before: string) => {
+    await packaged.untilServing(before, 2);
+    return until("it has the bus", async () => {
+      const status = await packaged.status();
+      return status.bus.connected ? status : null;
+    });
   };
-  try {
-    assert.equal(await line(0), "ready");
-    await work();
-    assert.equal(load.exitCode, null, "the load has lasted as long as the work");
-    load.stdin?.end();
-    return JSON.parse(await line(1)) as LoadReport;
-  } finally {
-    load.kill("SIGKILL");
+
+  /** Runs the load while something is done. @returns what the load saw */
+  async function underLoad(work: () => Promise<void>): Promise<LoadReport> {
+    const script = fileURLToPath(new URL("../support/systemd/load.js", import.meta.url));
+    const load: ChildProcess = host.spawn([PACKAGED_NODE, script, "web", "h1", nats, "8000", "8001"]);
+    const said: string[] = [];
+    let wrong = "";
+    load.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      wrong += text;
+    });
+    if (load.stdout) createInterface({ input: load.stdout }).on("line", (line) => said.push(line));
+    const line = async (at: number) => {
+      const ended = () => load.exitCode !== null;
+      await until(`the load says line ${at}`, () => said.length > at || ended());
+      const text = said[at];
+      if (text === undefined) throw new Error(`the load ended with ${load.exitCode}: ${wrong}`);
+      return text;
+    };
+    try {
+      assert.equal(await line(0), "ready");
+      await work();
+      assert.equal(load.exitCode, null, "the load has lasted as long as the work");
+      load.stdin?.end();
+      return JSON.parse(await line(1)) as LoadReport;
+    } finally {
+      load.kill("SIGKILL");
+    }
   }
-}
 
-/** Nothing was noticed by those who use the app: neither a request that failed nor a version that was withdrawn. */
-async function unnoticed(report: LoadReport): Promise<void> {
-  assert.deepEqual(report.failures, [], await host.journal(UNIT));
-  assert.deepEqual(report.withdrawn, []);
-  assert.equal(Object.keys(report.requests).length, 8);
-  for (const [kind, count] of Object.entries(report.requests)) assert(count > 20, `${kind}: ${count} requests`);
-  for (const [key, count] of Object.entries(report.written)) assert(count > 1, `${key} was written ${count} times`);
-  assert(report.longestGapMs < memberLeaseMs, `no member was written for ${report.longestGapMs} ms`);
-}
+  /** Nothing was noticed by those who use the app: neither a request that failed nor a version that was withdrawn. */
+  async function unnoticed(report: LoadReport): Promise<void> {
+    assert.deepEqual(report.failures, [], await host.journal(UNIT));
+    assert.deepEqual(report.withdrawn, []);
+    assert.equal(Object.keys(report.requests).length, 8);
+    for (const [kind, count] of Object.entries(report.requests)) assert(count > 20, `${kind}: ${count} requests`);
+    for (const [key, count] of Object.entries(report.written)) assert(count > 1, `${key} was written ${count} times`);
+    assert(report.longestGapMs < memberLeaseMs, `no member was written for ${report.longestGapMs} ms`);
+  }
 
-test("upgrades of the package, and a step back, go unnoticed under load", async () => {
-  const workers = await pids();
-  assert.equal(workers.length, 4);
-  const report = await underLoad(async () => {
-    for (const version of [NEWER, NEWEST, packageVersion, NEWEST]) {
-      const before = await agent();
-      await install(version);
-      const { agentVersion } = await untilServing(before);
-      assert.equal(agentVersion, version);
-      assert.deepEqual(await pids(), workers, await host.journal(UNIT));
-    }
+  it("upgrades of the package, and a step back, go unnoticed under load", async () => {
+    const workers = await pids();
+    assert.equal(workers.length, 4);
+    const report = await underLoad(async () => {
+      for (const version of [NEWER, NEWEST, packageVersion, NEWEST]) {
+        const before = await agent();
+        await install(version);
+        const { agentVersion } = await untilServing(before);
+        assert.equal(agentVersion, version);
+        assert.deepEqual(await pids(), workers, await host.journal(UNIT));
+      }
+    });
+    await unnoticed(report);
+    assert.equal((await host.run("slotctl --version")).stdout.trim(), NEWEST);
+    const { slots } = await json<HostStatus>("slotctl status");
+    for (const { socket, lastError } of Object.values(slots)) assert.deepEqual([socket, lastError], ["stored", null]);
   });
-  await unnoticed(report);
-  assert.equal((await host.run("slotctl --version")).stdout.trim(), NEWEST);
-  const { slots } = await json<HostStatus>("slotctl status");
-  for (const { socket, lastError } of Object.values(slots)) assert.deepEqual([socket, lastError], ["stored", null]);
-});
 
-test("five restarts in a row go unnoticed under load", async () => {
-  const workers = await pids();
-  const report = await underLoad(async () => {
-    for (let i = 0; i < 5; i++) {
-      const before = await agent();
-      await host.restartUnit(UNIT);
-      assert.notEqual(await agent(), before);
-    }
-    await untilServing("0");
+  it("five restarts in a row go unnoticed under load", async () => {
+    const workers = await pids();
+    const report = await underLoad(async () => {
+      for (let i = 0; i < 5; i++) {
+        const before = await agent();
+        await host.restartUnit(UNIT);
+        assert.notEqual(await agent(), before);
+      }
+      await untilServing("0");
+    });
+    assert.deepEqual(await pids(), workers, await host.journal(UNIT));
+    await unnoticed(report);
+    assert.equal(await host.show(UNIT, "NRestarts"), "0");
+    const { slots } = await json<HostStatus>("slotctl status");
+    for (const { socket, lastError } of Object.values(slots)) assert.deepEqual([socket, lastError], ["stored", null]);
   });
-  assert.deepEqual(await pids(), workers, await host.journal(UNIT));
-  await unnoticed(report);
-  assert.equal(await host.show(UNIT, "NRestarts"), "0");
-  const { slots } = await json<HostStatus>("slotctl status");
-  for (const { socket, lastError } of Object.values(slots)) assert.deepEqual([socket, lastError], ["stored", null]);
 });

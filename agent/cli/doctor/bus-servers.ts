@@ -1,8 +1,6 @@
 import { connect } from "node:net";
-import { redact } from "../../../protocol/errors.ts";
+import { defaultPort, hostOf, parseAddress, redactAddress } from "../../../bus/address.ts";
 import { type Check, fail, ok, reason, warn } from "./check.ts";
-
-const DEFAULT_PORT = 4222;
 
 export interface ServerReach {
   /** As configured, without credentials. */
@@ -13,7 +11,9 @@ export interface ServerReach {
 
 /** Which of the configured NATS servers take a TCP connection. */
 export function reachServers(servers: readonly string[], timeoutMs = 2_000): Promise<ServerReach[]> {
-  return Promise.all(servers.map(async (server) => ({ server: redact(server), why: await reach(server, timeoutMs) })));
+  return Promise.all(
+    servers.map(async (server) => ({ server: redactAddress(server), why: await reach(server, timeoutMs) })),
+  );
 }
 
 /** One check per server. One that is down is a failure only where no other is there. */
@@ -31,8 +31,9 @@ export function checkServers(reaches: readonly ServerReach[]): Check[] {
 }
 
 async function reach(server: string, timeoutMs: number): Promise<string | null> {
-  const address = parseServer(server);
-  if (!address) return "not an address";
+  const url = parseAddress(server);
+  if (!url) return "not an address";
+  const address = { host: hostOf(url), port: url.port === "" ? defaultPort : Number(url.port) };
   return new Promise((resolve) => {
     const socket = connect({ ...address, signal: AbortSignal.timeout(timeoutMs) });
     const end = (why: string | null) => {
@@ -44,14 +45,4 @@ async function reach(server: string, timeoutMs: number): Promise<string | null> 
       end(error.name === "AbortError" ? `no answer within ${timeoutMs} ms` : reason(error)),
     );
   });
-}
-
-/** NATS servers may be written with or without a scheme, credentials and a port. */
-export function parseServer(server: string): { host: string; port: number } | null {
-  const text = server.includes("://") ? server : `nats://${server}`;
-  if (!URL.canParse(text)) return null;
-  const { hostname, port } = new URL(text);
-  return hostname === ""
-    ? null
-    : { host: hostname.replace(/^\[|\]$/g, ""), port: port === "" ? DEFAULT_PORT : Number(port) };
 }

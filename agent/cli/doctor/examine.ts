@@ -36,7 +36,7 @@ export async function* examine({ configPath, socket, path, signal }: Patient): A
   yield* checkServers(reaches);
   if (reaches.some(({ why }) => why === null)) {
     const servers = config.nats.servers.filter((_, i) => reaches[i]?.why === null);
-    yield await checkLogin({ ...config.nats, servers });
+    yield await checkLogin(config.nats, servers);
   }
   const { service, bind: address } = config;
   for (const [slot, { port }] of Object.entries(config.slots)) yield checkPort({ service, slot, address, port }, agent);

@@ -1,6 +1,6 @@
 import type { Consumer, ConsumerMessages, JetStreamClient } from "@nats-io/jetstream";
 import type { ObjectInfo } from "@nats-io/obj";
-import type { Bus } from "../../../bus/connection.ts";
+import type { BusConnection } from "../../../bus/connection.ts";
 import type { ObjectSource } from "./source.ts";
 
 /** Chunks that are asked for at a time, each 128 KiB unless the publisher chose otherwise. That many may lie in memory. */
@@ -12,7 +12,7 @@ const FORGOTTEN_AFTER_MS = 30 * 60_000;
  * The bus's object store, as a source of releases. Its chunks are pulled: the client's own `get` has the server push them, and keeps
  * in memory whatever is not written yet, which may be all of it. The digest that the store keeps is not checked, as the order has one.
  */
-export function objectSource(bus: Pick<Bus, "whenUp" | "jetstream">): ObjectSource {
+export function objectSource(bus: Pick<BusConnection, "whenUp" | "jetstream">): ObjectSource {
   return {
     async read(bucket, name, signal) {
       // A bus that is away for a moment must not fail an install; the caller bounds the wait.

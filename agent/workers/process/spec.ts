@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import type { RunConfig } from "../../config/release-config.ts";
 import type { Account, AccountLookup } from "../../os/account.ts";
-import type { Output, Writer } from "../../output/output.ts";
+import type { WorkerOutput, Writer } from "../../output/worker-output.ts";
 import type { SlotCgroup } from "./cgroups.ts";
 import type { Secrets } from "./secrets.ts";
 import { TOKEN_VARIABLE } from "./token.ts";
@@ -21,7 +21,7 @@ export interface WorkerSpec {
   /** Who the workers run as. */
   account: AccountLookup;
   /** Where the workers' output goes. */
-  output: Output;
+  output: WorkerOutput;
   /** Null where systemd has delegated none. */
   cgroup: SlotCgroup | null;
   /** For the sockets of single workers. */

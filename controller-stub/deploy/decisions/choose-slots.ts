@@ -1,11 +1,11 @@
-/** A slot as far as a plan has to know it. */
+/** What a plan needs to know of a slot. */
 export interface SlotOnHost {
   slot: string;
   version: string | null;
 }
 
-export interface Choice {
-  /** The slot for the new version, and what it holds. */
+export interface SlotChoice {
+  /** The slot for the new version, and the version that it holds. */
   slot: string;
   was: string | null;
   /** The slot that gets the default version first, on a host that lacks it, and what that one holds. */
@@ -13,15 +13,16 @@ export interface Choice {
 }
 
 /**
- * Where a version goes on a host: never into the slot that holds the default one. A slot that holds the version already is taken
- * first, then an empty one, then one whose version is not served, then by name.
+ * Chooses the slot for a version on a host: never one that holds the default version. A slot that already holds the
+ * version comes first, then an empty one, then one whose version is not served, then by name.
  * @param current the default version; null in a fleet that has none yet
- * @returns undefined where the host has too few slots, or all of them hold the default version: an agent refuses to remove that
+ * @returns undefined where the host has too few slots, or all of them hold the default version: an agent refuses to
+ * remove that
  */
 export function chooseSlots(
   slots: readonly SlotOnHost[],
   { version, current, serving }: { version: string; current: string | null; serving: readonly string[] },
-): Choice | undefined {
+): SlotChoice | undefined {
   const rank = ({ version: held }: SlotOnHost) =>
     held === null ? 0 : held === current ? 3 : serving.includes(held) ? 2 : 1;
   const byRank = slots.toSorted((x, y) => rank(x) - rank(y) || (x.slot < y.slot ? -1 : 1));

@@ -15,8 +15,8 @@ export type HostVerdict = { kind: "waiting" } | { kind: "done" } | { kind: "fail
 const WAITING: HostVerdict = { kind: "waiting" };
 
 /**
- * What became of an order on a host. The outcome alone is not believed: the slot has to hold what was ordered, with its digest. A slot
- * that failed after the order was done has failed.
+ * What became of an order on a host. The outcome that a host reports is not enough: the slot must hold what was
+ * ordered, with its digest. A slot that failed after the order was done counts as failed.
  */
 export function hostVerdict({ slot, order, before }: Ordered, status: HostStatus | undefined): HostVerdict {
   const verdict = status && outcomeOf({ id: order.id, epoch: order.epoch, slot }, status, before);
@@ -29,11 +29,11 @@ export function hostVerdict({ slot, order, before }: Ordered, status: HostStatus
   if (held?.state === "failed") {
     const { code, message } = held.lastError ?? {
       code: "SLOT_FAILED",
-      message: "the slot failed, and does not say why",
+      message: "the slot failed without a reason",
     };
     return { kind: "failed", code, message };
   }
-  // Its workers are being replaced, or come back after a start of the agent: that is no verdict.
+  // In other states its workers are being replaced, or start again after the agent did: that is no failure.
   if (held === undefined || order.action === "uninstall") return { kind: "done" };
   if (held.version !== orderVersion(order)) {
     const message = `says that ${orderVersion(order)} is installed, but slot ${slot} holds ${held.version ?? "nothing"}`;

@@ -1,6 +1,6 @@
 import type { RunningDeploy } from "../../../protocol/deploy.ts";
-import { DeployStateError, unfinished } from "../deploy-errors.ts";
-import { isEnded } from "./next-step.ts";
+import { DeployStateError } from "../deploy-errors.ts";
+import { isEnded, ruleOf } from "./steps.ts";
 
 export type DeployVerb = "deploy" | "prepare" | "promote" | "rollback" | "abort" | "resume" | "converge" | "shutdown";
 
@@ -9,24 +9,18 @@ export type DeployVerb = "deploy" | "prepare" | "promote" | "rollback" | "abort"
  * @returns the error that says why not, or null
  */
 export function judgeVerb(verb: DeployVerb, service: string, deploy: RunningDeploy | null): DeployStateError | null {
-  const none = (what: string) => new DeployStateError("NO_DEPLOY", `there is no deploy of ${service} to ${what}`);
+  const running = deploy !== null && !isEnded(deploy) ? deploy : null;
   switch (verb) {
     case "deploy":
     case "prepare":
     case "converge":
     case "shutdown":
-      return deploy !== null && !isEnded(deploy) ? unfinished(service, deploy) : null;
+      return running && unfinished(service, running);
     case "promote":
-      if (deploy?.step === "prepared") return null;
-      if (deploy !== null && !isEnded(deploy)) return unfinished(service, deploy);
-      return new DeployStateError(
-        "NOT_PREPARED",
-        `no version of ${service} is prepared; use \`prepare\` or \`deploy\``,
-      );
+      return judgePromote(service, running);
     case "abort":
-      return deploy === null || isEnded(deploy) ? none("abort") : null;
     case "resume":
-      return deploy === null || isEnded(deploy) ? none("resume") : null;
+      return running ? null : new DeployStateError("NO_DEPLOY", `there is no deploy of ${service} to ${verb}`);
     case "rollback":
       return judgeRollback(service, deploy);
     default:
@@ -34,14 +28,28 @@ export function judgeVerb(verb: DeployVerb, service: string, deploy: RunningDepl
   }
 }
 
+function judgePromote(service: string, running: RunningDeploy | null): DeployStateError | null {
+  if (running !== null) return ruleOf(running).pauses ? null : unfinished(service, running);
+  return new DeployStateError("NOT_PREPARED", `no version of ${service} is prepared; use \`prepare\` or \`deploy\``);
+}
+
 function judgeRollback(service: string, deploy: RunningDeploy | null): DeployStateError | null {
   const refused = (why: string) => new DeployStateError("NOTHING_TO_ROLL_BACK", why);
   if (deploy === null) return refused(`there is no deploy of ${service} to roll back`);
-  const { version, step, from } = deploy;
-  if (step === "rolledBack") return refused(`the deploy of ${service} ${version} was rolled back already`);
-  if (step === "aborted")
-    return refused(`the deploy of ${service} ${version} was aborted; deploy the version that you want back`);
-  if ((step === "done" || step === "promoting") && from.default === null)
+  const { version, from } = deploy;
+  const { rollback } = ruleOf(deploy);
+  if (typeof rollback !== "string") return refused(`the deploy of ${service} ${version} ${rollback.refused}`);
+  if (rollback === "switch" && from.default === null)
     return refused(`${version} is the first version of ${service}: there is none before it`);
   return null;
+}
+
+function unfinished(service: string, deploy: RunningDeploy): DeployStateError {
+  const { version, step, halted, by } = deploy;
+  const why = halted === null ? "" : `, halted: ${halted.message}`;
+  return new DeployStateError(
+    "DEPLOY_UNFINISHED",
+    `the deploy of ${service} ${version} by ${by} is in step ${step}${why}; use ` +
+      (ruleOf(deploy).pauses ? "`promote`, `rollback` or `abort`" : "`resume`, `rollback` or `abort`"),
+  );
 }

@@ -3,34 +3,34 @@ import type { HostStatus } from "../../../protocol/host-status.ts";
 import type { Routes } from "../../../protocol/routes.ts";
 import { isStale } from "../../hosts.ts";
 import { PlanError } from "../deploy-errors.ts";
-import { type Choice, chooseSlots, type SlotOnHost } from "./choose-slots.ts";
+import { chooseSlots, type SlotChoice, type SlotOnHost } from "./choose-slots.ts";
 import { planWaves } from "./waves.ts";
 
-export interface PlannedHost extends Choice {
+export interface PlannedHost extends SlotChoice {
   host: string;
   wave: number;
   /** It does not report. */
   absent: boolean;
 }
 
-export interface Draft {
+export interface DeployDraft {
   hosts: PlannedHost[];
   waves: string[][];
   /** The versions that leave the routes before anything is replaced. */
   withdrawn: string[];
 }
 
-/** Slots of a host that has never said which it has. */
+/** The slots of a host that has never reported any. */
 const USUAL_SLOTS = ["a", "b"];
 
-/** What each slot of a host holds, as it last said. */
+/** What each slot of a host held when it last reported. */
 export function slotViews(status: HostStatus): SlotOnHost[] {
   const slots = Object.values(status.slots).map(({ slot, version }) => ({ slot, version }));
   return slots.length > 0 ? slots : USUAL_SLOTS.map((slot) => ({ slot, version: null }));
 }
 
 /**
- * Which slot of which host gets the version, in which wave, and which versions have to leave the routes for that.
+ * Plans which slot of which host gets the version, in which wave, and which versions leave the routes first.
  * @param fleet all hosts of the service; `statuses` are those that take part
  * @throws PlanError where a host has no slot to give
  */
@@ -41,7 +41,7 @@ export function draftDeploy(input: {
   fleet: readonly HostStatus[];
   plan: Pick<DeployPlan, "wave" | "canaryStage">;
   now: number;
-}): Draft {
+}): DeployDraft {
   const { version, routes, statuses, fleet, plan, now } = input;
   const current = routes?.default ?? null;
   const serving = routes?.serving ?? [];
@@ -59,15 +59,19 @@ export function draftDeploy(input: {
 function noSlot(status: HostStatus, current: string | null): PlanError {
   const { host, service } = status;
   const slots = slotViews(status).map(({ slot }) => slot);
-  if (slots.length < 2) return new PlanError(`${host} has no slot beside the one for ${current}: a deploy needs two`);
+  if (slots.length < 2)
+    return new PlanError(`${host} has only one slot, and that holds ${current}: a deploy needs two`);
   return new PlanError(
-    `${host} holds ${current}, the default, in all of its slots (${slots.join(", ")}), and no agent gives that away: there, ` +
+    `${host} holds ${current}, the default, in all of its slots (${slots.join(", ")}), and no agent removes the default: on that host, ` +
       `\`slotctl drain ${slots[0]}\`, then \`uninstall ${service} ${current} --slot ${slots[0]} --host ${host} --force --reason TEXT\`; ` +
       `or leave it out with \`--exclude ${host}\``,
   );
 }
 
-/** What is replaced somewhere, or held by nobody, is no longer served; the default and the new version always are. */
+/**
+ * Versions that are replaced on some host, or that no host holds, are withdrawn; the default and the new version never
+ * are.
+ */
 function withdrawnBy(
   hosts: readonly PlannedHost[],
   {
@@ -82,9 +86,9 @@ function withdrawnBy(
   return serving.filter((each) => each !== current && each !== version && (replaced.has(each) || !held.has(each)));
 }
 
-/** The progress that a deploy begins with. */
+/** The hosts' progress as a deploy begins. */
 export function initialProgress(
-  { hosts }: Draft,
+  { hosts }: DeployDraft,
   { excludeAbsent }: Pick<DeployPlan, "excludeAbsent">,
 ): Record<string, HostProgress> {
   return Object.fromEntries(

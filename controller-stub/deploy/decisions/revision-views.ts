@@ -2,11 +2,11 @@ import type { Revision } from "../../../protocol/deploy.ts";
 import type { HostStatus } from "../../../protocol/host-status.ts";
 import type { Routes } from "../../../protocol/routes.ts";
 
-/** A version in the fleet: who uses it, and where it came from. */
+/** A version in the fleet: how much it is used, and who deployed it. */
 export interface RevisionView {
   version: string;
   sha256: string | null;
-  /** What the routes say of it. */
+  /** Its place in the routes. */
   routed: "default" | "serving" | null;
   hosts: number;
   workers: number;
@@ -19,7 +19,7 @@ export interface RevisionView {
   at: string | null;
 }
 
-/** What was deployed, newest first, then what hosts hold beside that. */
+/** The versions that were deployed, newest first, then other versions that hosts hold. */
 export function revisionViews(
   revisions: readonly Revision[],
   statuses: readonly HostStatus[],

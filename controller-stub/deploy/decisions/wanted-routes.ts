@@ -1,16 +1,28 @@
 import type { RunningDeploy } from "../../../protocol/deploy.ts";
-import type { WantedRoutes } from "../run/routes.ts";
+
+/** What a step wants the routes to be. */
+export interface WantedRoutes {
+  default: string;
+  serving: readonly string[];
+  /** Digests to note, by version. Those already noted stay for the versions in `serving` and `keep`. */
+  digests?: Readonly<Record<string, string>>;
+  keep?: readonly string[];
+  /** Write them even if they are the same: every edge acknowledges a write, and so says which members it knows. */
+  anew?: boolean;
+}
 
 type Facts = Pick<RunningDeploy, "from" | "withdrawn" | "version" | "release">;
 
-/** What is served while hosts are changed: what was served, less what makes room. Null in a fleet that served nothing. */
+/**
+ * While hosts are changed: what was served, without the versions that make room. Null in a fleet that served nothing.
+ */
 export function routesDuring({ from, withdrawn, ...rest }: Facts): WantedRoutes | null {
   if (from.default === null) return null;
   const serving = from.serving.filter((each) => !withdrawn.includes(each));
   return { default: from.default, serving, ...digests({ from, withdrawn, ...rest }) };
 }
 
-/** The new version joins. Null in a fleet that served nothing: the switch is the first that edges hear. */
+/** The new version joins. Null in a fleet that served nothing: the switch writes its first routes. */
 export function routesOffered(deploy: Facts): WantedRoutes | null {
   const during = routesDuring(deploy);
   return during && { ...during, serving: withVersion(during.serving, deploy.version) };
@@ -22,7 +34,7 @@ export function routesSwitched(deploy: Facts): WantedRoutes {
   return { default: deploy.version, serving, ...digests(deploy) };
 }
 
-/** As it was before the deploy. Null in a fleet that served nothing. */
+/** As they were before the deploy. Null in a fleet that served nothing. */
 export function routesBefore(deploy: Facts): WantedRoutes | null {
   const { from } = deploy;
   return from.default === null ? null : { default: from.default, serving: from.serving, ...digests(deploy) };

@@ -7,19 +7,19 @@ export interface WaveHost {
   absent: boolean;
 }
 
-/** How many hosts are changed at once: never more than the share, and at least one. */
+/** How many hosts are changed at once: at most the share, and at least one. */
 export function waveSize(wave: DeployPlan["wave"], hosts: number): number {
   return "hosts" in wave ? wave.hosts : Math.max(1, Math.floor((hosts * wave.percent) / 100));
 }
 
-/** Things in groups of so many, in their order. */
+/** Splits a list into groups of a size, in order. */
 export function inGroups<T>(things: readonly T[], size: number): T[][] {
   return Array.from({ length: Math.ceil(things.length / size) }, (_, at) => things.slice(at * size, (at + 1) * size));
 }
 
 /**
- * The hosts in waves: those of the canary stage first, as a wave of their own. Hosts that do not report come last, so that the others
- * need not wait for them.
+ * Splits hosts into waves. Those of the canary stage come first, in a wave of their own. Hosts that do not report come
+ * last, so that the others need not wait for them.
  */
 export function planWaves(
   hosts: readonly WaveHost[],

@@ -4,14 +4,17 @@ import { link, lstat, mkdir, open, readFile, rename, rm } from "node:fs/promises
 import { dirname, join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { PublishFailedError } from "../../../protocol/errors.ts";
-import type { LocalFile } from "../local-file.ts";
-import type { Target, Text } from "./target.ts";
+import type { LocalFile } from "./local-file.ts";
+import type { PublishTarget, StoredText } from "./target.ts";
 
-/** File systems that have no hard links say one of these. */
+/** Errors of file systems that have no hard links. */
 const NO_LINKS = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"];
 
-/** A directory of this machine, or one that is mounted here and on the hosts alike. Whatever has its name there is whole and durable. */
-export class DirectoryTarget implements Target {
+/**
+ * A directory of this machine, or one mounted both here and on the hosts. A file there has its final name only once it
+ * is whole and durable.
+ */
+export class DirectoryTarget implements PublishTarget {
   constructor(
     readonly where: string,
     readonly signal: AbortSignal,
@@ -34,11 +37,11 @@ export class DirectoryTarget implements Target {
     });
   }
 
-  create(name: string, file: LocalFile, onBytes: (doneBytes: number) => void): Promise<boolean> {
-    return this.put(name, file.read(this.signal, onBytes), (beside, path) => nameNew(beside, path));
+  createFile(name: string, file: LocalFile, onBytes: (doneBytes: number) => void): Promise<boolean> {
+    return this.put(name, file.readChunks(this.signal, onBytes), (beside, path) => nameNew(beside, path));
   }
 
-  read(name: string): Promise<Text | null> {
+  fetchText(name: string): Promise<StoredText | null> {
     return this.coded(async () => {
       try {
         return { text: await readFile(join(this.where, name), "utf8"), revision: null };
@@ -49,7 +52,7 @@ export class DirectoryTarget implements Target {
     });
   }
 
-  replace(name: string, text: string, was: Text | null): Promise<boolean> {
+  replaceText(name: string, text: string, was: StoredText | null): Promise<boolean> {
     return this.put(name, [Buffer.from(text)], async (beside, path) => {
       if (was === null) return nameNew(beside, path);
       if ((await readFile(path, "utf8").catch(() => null)) !== was.text) return false;
@@ -58,7 +61,7 @@ export class DirectoryTarget implements Target {
     });
   }
 
-  /** Writes beside, durably, and then gives it its name. */
+  /** Writes a partial file, makes it durable, then gives it its name. */
   private put(
     name: string,
     chunks: AsyncIterable<Buffer> | Iterable<Buffer>,
@@ -88,7 +91,7 @@ export class DirectoryTarget implements Target {
   private async makeDirectory(path: string): Promise<void> {
     const first = await mkdir(path, { recursive: true });
     if (first === undefined) return;
-    // Each new directory's name stands in the one above.
+    // The name of each new directory is an entry of the one above.
     const levels = relative(dirname(first), path).split("/").length;
     for (let i = 0, at = path; i < levels; i++) {
       at = dirname(at);
@@ -96,7 +99,7 @@ export class DirectoryTarget implements Target {
     }
   }
 
-  /** What the file system says, as an error with a code. */
+  /** Turns errors of the file system into errors with a code. */
   private async coded<T>(step: () => Promise<T>): Promise<T> {
     try {
       return await step();
@@ -108,7 +111,7 @@ export class DirectoryTarget implements Target {
   }
 }
 
-/** Gives a file a name that nothing has: a rename would take it from what has it. */
+/** Gives a file a name that is not taken: a rename would replace the file that has it. */
 async function nameNew(beside: string, path: string): Promise<boolean> {
   try {
     await link(beside, path);

@@ -2,27 +2,27 @@ import { type IncomingMessage, request as plainRequest } from "node:http";
 import { request as tlsRequest } from "node:https";
 import { pipeline } from "node:stream/promises";
 
-/** How long nothing may move. */
+/** How long a request may make no progress. */
 const STALL_MS = 60_000;
-/** Servers that don't know `Expect` say nothing; then the body goes all the same. */
+/** Servers that don't know `Expect` stay silent; after this time the body is sent all the same. */
 const CONTINUE_WITHIN_MS = 1000;
 
-export interface Body {
+export interface RequestBody {
   sizeBytes: number;
   chunks: AsyncIterable<Buffer> | Iterable<Buffer>;
 }
 
 /**
- * One request. The answer's body is for the caller to read, or to destroy. A request's body is sent when the server has agreed to it, so
- * that a refusal comes before 100 MB have gone out, and is not lost with the connection.
- * @throws what the network says.
+ * One request. The caller must read the answer's body, or destroy it. A request's body is sent once the server has
+ * agreed to it, so that a refusal comes before 100 MB were sent, and is not lost with the connection.
+ * @throws the network's errors
  */
 export function sendRequest(
   method: "GET" | "PUT",
   url: URL,
   headers: Record<string, string>,
   signal: AbortSignal,
-  body?: Body,
+  body?: RequestBody,
 ): Promise<IncomingMessage> {
   const request = url.protocol === "https:" ? tlsRequest : plainRequest;
   return new Promise((resolve, reject) => {
@@ -39,7 +39,7 @@ export function sendRequest(
       if (begun) return;
       begun = true;
       clearTimeout(timer);
-      // Why a body broke off is told by the file, or by the answer; only then by the network.
+      // The reason why a body broke off comes from the file or the answer, else from the network.
       pipeline(body.chunks, sent).catch(reject);
     };
     const timer = setTimeout(begin, CONTINUE_WITHIN_MS);
@@ -50,14 +50,14 @@ export function sendRequest(
       if (begun) return;
       begun = true;
       clearTimeout(timer);
-      // It was refused before it was sent; the connection can't be used on.
+      // It was refused before it was sent; the connection can't be used again.
       answer.once("close", () => sent.destroy());
     });
     sent.flushHeaders();
   });
 }
 
-/** What servers answer that say why. */
+/** The beginning of an answer's body, as text. */
 export async function textOf(answer: IncomingMessage, maxBytes: number): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;

@@ -1,17 +1,17 @@
 import type { ObjectInfo } from "@nats-io/obj";
+import { openReleases } from "../../../bus/buckets.ts";
 import { isConflict } from "../../../bus/retry.ts";
+import type { BusSession } from "../../../bus/session.ts";
 import { sha256Schema } from "../../../protocol/names.ts";
 import { objectUrl } from "../../../protocol/release.ts";
-import { openReleases } from "../../buckets.ts";
-import type { Bus } from "../../bus.ts";
-import type { LocalFile } from "../local-file.ts";
-import type { Target, Text } from "./target.ts";
+import type { LocalFile } from "./local-file.ts";
+import type { PublishTarget, StoredText } from "./target.ts";
 
 /** The bus's object store. */
-export class NatsTarget implements Target {
+export class NatsTarget implements PublishTarget {
   readonly where = "the bus's object store";
 
-  constructor(readonly bus: Bus) {}
+  constructor(readonly bus: BusSession) {}
 
   addressOf(name: string): string {
     return objectUrl(name);
@@ -22,26 +22,26 @@ export class NatsTarget implements Target {
     return info && digestOf(info);
   }
 
-  /** What is known of an object; null where there is none. */
+  /** An object's metadata; null where there is none. */
   async info(name: string): Promise<ObjectInfo | null> {
     const store = await openReleases(this.bus);
     const info = await this.bus.persist(() => store.info(name));
     return info === null || info.deleted ? null : info;
   }
 
-  create(name: string, file: LocalFile, onBytes: (doneBytes: number) => void): Promise<boolean> {
+  createFile(name: string, file: LocalFile, onBytes: (doneBytes: number) => void): Promise<boolean> {
     const metadata = { sha256: file.sha256 };
-    return this.put(name, metadata, () => streamOf(file.read(this.bus.signal, onBytes)), null);
+    return this.put(name, metadata, () => streamOf(file.readChunks(this.bus.signal, onBytes)), null);
   }
 
-  async read(name: string): Promise<Text | null> {
+  async fetchText(name: string): Promise<StoredText | null> {
     const store = await openReleases(this.bus);
     const info = await this.info(name);
     const bytes = info && (await this.bus.persist(() => store.getBlob(name)));
     return info && bytes ? { text: Buffer.from(bytes).toString("utf8"), revision: info.revision } : null;
   }
 
-  replace(name: string, text: string, was: Text | null): Promise<boolean> {
+  replaceText(name: string, text: string, was: StoredText | null): Promise<boolean> {
     return this.put(name, {}, () => new Blob([text]).stream() as ReadableStream<Uint8Array>, was);
   }
 
@@ -49,12 +49,12 @@ export class NatsTarget implements Target {
     name: string,
     metadata: Record<string, string>,
     content: () => ReadableStream<Uint8Array>,
-    was: Text | null,
+    was: StoredText | null,
   ): Promise<boolean> {
     const { bus } = this;
     const store = await openReleases(bus);
     const there = await bus.persist(() => store.info(name));
-    // What was deleted leaves a mark, whose revision is the one to follow.
+    // A deleted object leaves a marker, and the next write follows its revision.
     const free = there === null || there.deleted;
     if (!free && there.revision !== was?.revision) return false;
     try {

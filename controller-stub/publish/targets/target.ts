@@ -1,23 +1,26 @@
-import type { LocalFile } from "../local-file.ts";
+import type { LocalFile } from "./local-file.ts";
 
-/** A small text that may be put in the place of another, and what it was when it was read. */
-export interface Text {
+/** A small text that may be replaced, as it was when it was read. */
+export interface StoredText {
   text: string;
-  /** As the target tells one writing from another; null where it can't. */
+  /** Tells one write from another; null where the target can't. */
   revision: string | number | null;
 }
 
-/** Where releases are published to. Names have `/` between their parts. Content under a name never changes, but for texts. */
-export interface Target {
+/**
+ * Where releases are published. The parts of a name are separated by `/`. Files never change under their name; texts
+ * may.
+ */
+export interface PublishTarget {
   /** For messages. */
   readonly where: string;
-  /** Where a host fetches what has this name. */
+  /** Where a host fetches this name. */
   addressOf(name: string): string;
-  /** The SHA-256 of what has this name; null: nothing has. */
+  /** The SHA-256 of the file with this name; null where there is none. */
   digestOf(name: string): Promise<string | null>;
-  /** Puts a file under a name that nothing has. @returns false where something has it, or got it in the meantime. */
-  create(name: string, file: LocalFile, onBytes: (doneBytes: number) => void): Promise<boolean>;
-  read(name: string): Promise<Text | null>;
-  /** Puts a text in the place of what was read. @returns false where another one was put there in the meantime. */
-  replace(name: string, text: string, was: Text | null): Promise<boolean>;
+  /** Stores a file under a name that is free. @returns false where the name is taken */
+  createFile(name: string, file: LocalFile, onBytes: (doneBytes: number) => void): Promise<boolean>;
+  fetchText(name: string): Promise<StoredText | null>;
+  /** Replaces the text that was read. @returns false where somebody else has replaced it since */
+  replaceText(name: string, text: string, was: StoredText | null): Promise<boolean>;
 }

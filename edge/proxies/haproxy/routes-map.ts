@@ -1,4 +1,5 @@
 import type { Table } from "../../table/table.ts";
+import { soleVersion } from "../../table/unnamed.ts";
 
 /** Keys that no version can have. */
 export const defaultKey = ":default";
@@ -13,9 +14,9 @@ const ROUTE = /^(v\d+)\/(.+)$/;
  */
 export function makeRoutes(table: Table, places: ReadonlyMap<string, string>): Map<string, string> {
   const routes = new Map([...places].map(([version, place]) => [version, `${place}/${version}`]));
-  const byDefault = [table.default, table.fallback].find((version) => version !== null && places.has(version));
+  const byDefault = [soleVersion(table), table.fallback].find((version) => version !== null && places.has(version));
   if (byDefault) routes.set(defaultKey, `${places.get(byDefault)}/${byDefault}`);
-  if (table.default !== null) routes.set(routedKey, "yes");
+  if (table.unnamed.length > 0) routes.set(routedKey, "yes");
   return routes;
 }
 

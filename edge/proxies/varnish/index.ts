@@ -20,7 +20,7 @@ const nothing: Table = {
   epoch: 0,
   routesRevision: 0,
   serversetsRevision: 0,
-  default: null,
+  unnamed: [],
   fallback: null,
   versions: [],
 };

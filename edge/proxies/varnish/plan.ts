@@ -1,4 +1,5 @@
 import type { Endpoint, Table } from "../../table/table.ts";
+import { soleVersion } from "../../table/unnamed.ts";
 import { backendName, compiledFlag, defaultFlag, fallbackFlag, offeredFlag, served } from "./vcl.ts";
 
 /** A backend whose health is to be set by hand. */
@@ -23,7 +24,7 @@ export function nearest(compiled: Table, before: Table, wanted: Table): { table:
     return { version, all: of(had), endpoints: of(goals) };
   });
   const has = (version: string | null) => kept.some((entry) => entry.version === version && entry.endpoints.length > 0);
-  const goal = [wanted.default, wanted.fallback].find((version) => version !== null && goals.has(version)) ?? null;
+  const goal = [soleVersion(wanted), wanted.fallback].find((version) => version !== null && goals.has(version)) ?? null;
   const covered = [...goals].every(
     ([version, keys]) => kept.find((entry) => entry.version === version)?.endpoints.length === keys.size,
   );
@@ -34,7 +35,7 @@ export function nearest(compiled: Table, before: Table, wanted: Table): { table:
     return { version, endpoints: mayGo ? endpoints : all };
   });
   const to = reachable ? wanted : before;
-  return { exact, table: { ...wanted, default: to.default, fallback: to.fallback, versions } };
+  return { exact, table: { ...wanted, unnamed: to.unnamed, fallback: to.fallback, versions } };
 }
 
 /**
@@ -73,10 +74,10 @@ export function planHealth(compiled: Table, sick: ReadonlySet<string>, target: T
 
 function planDefault(compiled: Table, sick: ReadonlySet<string>, target: Table): Health[] {
   const change = (entries: [string, boolean][]) => entries.filter(([name, healthy]) => healthy === sick.has(name));
-  if (target.default === compiled.default && target.fallback === compiled.fallback)
+  if (soleVersion(target) === soleVersion(compiled) && target.fallback === compiled.fallback)
     return change([[compiledFlag, true]]).map(named);
   const flags = served(compiled).flatMap(({ version }, v): [string, boolean][] => [
-    [defaultFlag(v), version === target.default],
+    [defaultFlag(v), version === soleVersion(target)],
     [fallbackFlag(v), version === target.fallback],
   ]);
   const changed = change(flags);
@@ -88,7 +89,7 @@ function planDefault(compiled: Table, sick: ReadonlySet<string>, target: Table):
 /** Whether a VCL says the table by itself, with every backend healthy and every weight as it should be. */
 export function isSettled(compiled: Table, table: Table): boolean {
   const told = (t: Table) => [
-    t.default,
+    soleVersion(t),
     t.fallback,
     served(t).map((v) => [v.version, v.endpoints.map(weighed).sort()]),
   ];

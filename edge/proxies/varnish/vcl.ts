@@ -1,4 +1,5 @@
 import type { Endpoint, Table, VersionNaming } from "../../table/table.ts";
+import { soleVersion } from "../../table/unnamed.ts";
 import { assertNaming, assertRenderable } from "../renderable.ts";
 import type { VarnishConfig } from "./config.ts";
 
@@ -53,8 +54,8 @@ export function renderVcl(table: Table, naming: VersionNaming, settings: VclSett
     asked(naming),
     route(
       versions.map(({ version }) => version),
-      [index(table.default), index(table.fallback)],
-      table.default === null,
+      [index(soleVersion(table)), index(table.fallback)],
+      table.unnamed.length === 0,
     ),
     rest(naming.header, settings),
     "",

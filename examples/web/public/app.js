@@ -23,7 +23,7 @@ function show(texts) {
   for (const [id, text] of Object.entries(texts)) document.getElementById(id).textContent = text;
 }
 
-/** The page could not be brought to that version by itself. */
+/** The page did not reload by itself. */
 function notify(answered) {
   show({ newer: answered });
   document.getElementById("notice").hidden = false;

@@ -1,7 +1,7 @@
 /**
- * Keeps a page together with its version: each call names the version that the page was built for, and when the answer comes from another
- * one, the page is loaded anew: once for each version that it sees, and never twice within a minute. Where that did not help, or must not
- * be (a form half filled in), a notice is shown instead. See README.md.
+ * Keeps a page on its version. Each call names the version that the page was built for. When a response comes from
+ * another version, the page reloads, once for each version and never twice within a minute. Where that did not help, or
+ * must not happen (a form is half filled in), it shows a notice instead. See README.md.
  */
 const HEADER = "x-app-version";
 const KEY = "version-client.reloads";
@@ -37,7 +37,10 @@ export function versionClient({
     else notify(answered);
   }
 
-  /** Whether a reload for that version is due; it is written down before it is done. Without a memory there could be a loop. */
+  /**
+   * Whether to reload for that version. The reload is recorded before it happens, since without a record there could be
+   * a loop.
+   */
   function remember(answered) {
     try {
       const reloads = new Map(JSON.parse(storage().getItem(KEY) ?? "[]"));

@@ -23,7 +23,5 @@ export async function countsOf(pids: readonly number[], directory: string): Prom
 
 /** Waits until something answers with 200 on a port of this host. */
 export async function untilAnswers(port: number): Promise<void> {
-  await until(`port ${port} answers`, async () => (await fetch(`http://127.0.0.1:${port}/healthz`)).ok, {
-    timeoutMs: 30_000,
-  });
+  await until(`port ${port} answers`, async () => (await fetch(`http://127.0.0.1:${port}/healthz`)).ok);
 }

@@ -21,7 +21,8 @@ const LAUNCHER = 'export LISTEN_PID=$$; exec "$@"';
 
 /**
  * Starts workers on one port.
- * @param sockets `shared`: one socket for all, as in a slot. `one-each`: one SO_REUSEPORT socket per worker. All are held here.
+ * @param sockets `shared`: one socket for all, as in a slot. `one-each`: one SO_REUSEPORT socket per worker. All are
+ * held here.
  */
 export async function startBareWorkers(
   run: Run,

@@ -19,7 +19,10 @@ const NAME = "bench";
 
 export interface Pm2Options {
   instances: number;
-  /** `cluster`: all on one port, through the daemon. `fork`: a single one on one port, several each on whichever is free. */
+  /**
+   * `cluster`: all on one port, through the daemon. `fork`: a single one on one port, several each on whichever is
+   * free.
+   */
   mode: "cluster" | "fork";
 }
 
@@ -27,7 +30,9 @@ export function pm2Version(): string {
   return (JSON.parse(readFileSync(join(PACKAGE, "package.json"), "utf8")) as { version: string }).version;
 }
 
-/** A PM2 daemon of our own with the benchmarks' app in it. It lives in a directory of its own, and ends with the run. */
+/**
+ * A PM2 daemon of our own with the benchmarks' app in it. It lives in a directory of its own, and ends with the run.
+ */
 export class Pm2 {
   private constructor(
     private readonly home: string,
@@ -52,7 +57,7 @@ export class Pm2 {
     writeFileSync(file, `module.exports = { apps: [${JSON.stringify(app)}] };\n`);
     await pm2.command("start", file);
     if (onePort) await untilAnswers(port);
-    await until("all PM2 workers run", () => pm2.pids().length === instances, { timeoutMs: 60_000 });
+    await until("all PM2 workers run", () => pm2.pids().length === instances);
     return pm2;
   }
 

@@ -17,7 +17,10 @@ export function memoryOf(pid: number): Memory {
 
 const ticksPerSecond = Number(execFileSync("getconf", ["CLK_TCK"], { encoding: "utf8" }));
 
-/** Seconds of CPU that a process has used, in itself and the kernel: utime and stime of /proc/PID/stat, in steps of a tick (10 ms). */
+/**
+ * Seconds of CPU that a process has used, in itself and the kernel: utime and stime of /proc/PID/stat, in steps of a
+ * tick (10 ms).
+ */
 export function cpuSecondsOf(pid: number): number {
   const text = readFileSync(`/proc/${pid}/stat`, "latin1");
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");

@@ -11,7 +11,10 @@ interface Expected {
   atMs: number;
 }
 
-/** Members of the serverset that must stay as they are, watched as an edge does: nothing of them may change, and none may go. */
+/**
+ * Members of the serverset that must stay as they are, watched as an edge does: nothing of them may change, and none
+ * may go.
+ */
 export class Registrations {
   /** All that readers were told which differs. */
   readonly lost: Said[] = [];

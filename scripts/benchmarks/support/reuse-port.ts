@@ -4,7 +4,10 @@ import * as libc from "../../../agent/os/libc.ts";
 const SO_REUSEPORT = 15;
 const BACKLOG = 4096;
 
-/** One of several listening sockets on the same IPv4 address and port, over which the kernel spreads connections: socket(7). */
+/**
+ * One of several listening sockets on the same IPv4 address and port, over which the kernel spreads connections:
+ * socket(7).
+ */
 export function openReusePort(address: string, port: number): { fd: number; close(): void } {
   const fd = libc.socket(libc.AF_INET, libc.SOCK_STREAM);
   const on = Buffer.alloc(4);

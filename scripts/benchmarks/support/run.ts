@@ -79,7 +79,9 @@ export class Run {
   }
 }
 
-/** Runs a benchmark as the program: options, progress and tables, the line for programs, and clean-up also on Ctrl-C. */
+/**
+ * Runs a benchmark as the program: options, progress and tables, the line for programs, and clean-up also on Ctrl-C.
+ */
 export async function bench(name: string, body: (run: Run) => Promise<void>): Promise<void> {
   const words = process.argv.slice(2);
   const unknown = words.find((word) => word !== "--json" && word !== "--quick");

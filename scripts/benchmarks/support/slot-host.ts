@@ -11,7 +11,8 @@ import { releaseOfApp } from "./app.ts";
 import type { Run } from "./run.ts";
 
 /**
- * A host with a real agent and a real bus, set as an operator gets it: only what `settings` says differs from the defaults.
+ * A host with a real agent and a real bus, set as an operator gets it: only what `settings` says differs from the
+ * defaults.
  * @param program another agent than the one that was built here, or other options of its Node
  */
 export async function startHost(
@@ -40,8 +41,8 @@ export async function packagedAgent(run: Run): Promise<Required<Pick<HostOptions
 }
 
 /**
- * This Node, started in a control group that is delegated as systemd does it, so that each worker gets one of its own. Null where this
- * machine has no cgroup v2 hierarchy that can be used.
+ * This Node, started in a control group that is delegated as systemd does it, so that each worker gets one of its own.
+ * Null where this machine has no cgroup v2 hierarchy that can be used.
  */
 export function delegatedNode(run: Run): string | null {
   const group = Cgroup.of("self")?.child(`slotd-bench-${process.pid}`);

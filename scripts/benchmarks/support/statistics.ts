@@ -1,4 +1,6 @@
-/** The smallest value that at least that share of the values (0 to 1) does not exceed: the nearest rank. NaN of none. */
+/**
+ * The smallest value that at least that share of the values (0 to 1) does not exceed: the nearest rank. NaN of none.
+ */
 export function percentile(values: readonly number[], share: number): number {
   if (values.length === 0) return Number.NaN;
   const sorted = Float64Array.from(values).sort();

@@ -34,7 +34,7 @@ _slotctl() {
   if [[ $word != -* ]]; then
     case "$verb" in
       "" | help) words=$verbs ;;
-      # Asked of the agent; nothing where it does not answer.
+      # Asks the agent; no completions if it does not answer.
       workers | logs | drain | undrain | restart)
         words=$(timeout 2 slotctl slots --no-header 2>/dev/null | cut -d ' ' -f 1)
         ;;

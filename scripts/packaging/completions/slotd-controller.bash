@@ -3,10 +3,12 @@ _slotd_controller() {
   local word=${COMP_WORDS[COMP_CWORD]} verb= i
   local verbs="publish deploy prepare promote rollback resume abort status hosts edges revisions watch converge"
   verbs+=" shutdown force-shutdown install uninstall setup help"
-  local options="--nats --creds --json --timeout --replicas --help"
+  local options="--nats --context --creds --nkey --user --password-file --token-file --tlsca --tlscert --tlskey"
+  options+=" --json --timeout --replicas --help"
   for ((i = 1; i < COMP_CWORD; i++)); do
     case "${COMP_WORDS[i]}" in
-      --nats | --creds | --timeout | --replicas) ((i++)) ;;
+      --nats | --context | --creds | --nkey | --user | --password-file | --token-file) ((i++)) ;;
+      --tlsca | --tlscert | --tlskey | --timeout | --replicas) ((i++)) ;;
       -*) ;;
       *) verb=${COMP_WORDS[i]} && break ;;
     esac
@@ -28,7 +30,7 @@ _slotd_controller() {
     uninstall) options+=" $orders --drain-timeout --force --reason" ;;
     status) options+=" --watch" ;;
   esac
-  if [[ ${COMP_WORDS[COMP_CWORD - 1]} == --@(creds|headers-file|release|to) ]] || [[ $verb == publish && $word != -* ]]; then
+  if [[ ${COMP_WORDS[COMP_CWORD - 1]} == --@(creds|nkey|password-file|token-file|tlsca|tlscert|tlskey|headers-file|release|to) ]] || [[ $verb == publish && $word != -* ]]; then
     mapfile -t COMPREPLY < <(compgen -f -- "$word")
   elif [[ $word == -* ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")

@@ -4,18 +4,19 @@ import { once } from "node:events";
 import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { type AddressInfo, createServer, type Server } from "node:net";
 import { join } from "node:path";
-import { type TestContext, test } from "node:test";
+import { describe, it, type TestContext } from "node:test";
 import { chooseConfig } from "../../../agent/cli/doctor/config-file.ts";
 import { checkInodes, checkSpace } from "../../../agent/cli/doctor/disk.ts";
 import { checkOpenFiles, openFilesLimit } from "../../../agent/cli/doctor/limits.ts";
 import { startNats } from "../../support/nats/server.ts";
+import { PATIENCE_MS } from "../../support/until.ts";
 import { startFakeAgent } from "./support/fake-agent.ts";
 import { startPlainNats } from "./support/plain-nats.ts";
 import { scratch } from "./support/scratch.ts";
 import { slotctl } from "./support/slotctl.ts";
 import { host, slot, worker } from "./support/values.ts";
 
-const timeout = 60_000;
+const timeout = 3 * PATIENCE_MS;
 const MiB = 1024 ** 2;
 
 interface Found {
@@ -79,202 +80,208 @@ function named(found: Found, name: string): Found["checks"][number] {
   return check;
 }
 
-test("doctor finds a good set-up good, and ends with 0", { timeout }, async (t) => {
-  const nats = await startNats();
-  t.after(() => nats.stop());
-  const agent = await startFakeAgent(t);
-  const { port } = await listener(t);
-  agent.status = host([slot({ port })], { pid: process.pid });
-  agent.workers = [worker({ pid: process.pid })];
-  const directory = await scratch(t);
-  await mkdir(join(directory, "state"));
-  const config = await configure({ directory, nats: nats.url, socket: agent.socketPath, port });
-  const { exitCode, stdout, stderr } = await slotctl(t, ["doctor", "--config", config]);
-  assert.equal(stderr, "");
-  assert.equal(exitCode, 0, stdout);
-  assert.match(stdout, /^✓ configuration +\S+web\.toml: web; slots a on \d+ with 4 workers$/m);
-  assert.match(stdout, /^✓ agent +slotd 9\.8\.7 answers on /m);
-  assert.match(stdout, /^✓ bus server +nats:\/\/127\.0\.0\.1:\d+ takes connections$/m);
-  assert.match(stdout, /^✓ bus login +nats-server \S+ accepts our credentials and has JetStream/m);
-  assert.match(stdout, new RegExp(`^✓ port of a +${port} is held by the agent \\(pid ${process.pid}\\)$`, "m"));
-  assert.match(stdout, /^[✓!] disk space +\S+ \S+ free on \S+state \(\d+%\)$/m);
-  assert.match(stdout, /^✓ state directory +\S+state is writable$/m);
-  assert.match(stdout, /^[✓!] open files +\d+ allowed in the agent/m);
-  assert.match(stdout, /^✓ app command +node is \/\S+\/node$/m);
-  assert.match(stdout, /^\d+ checks: 0 failed, \d+ warnings?$/m);
-});
-
-test("doctor finds what is broken, says how to mend it, and ends with 1", { timeout }, async (t) => {
-  const directory = await scratch(t);
-  const { port } = await listener(t);
-  const config = await configure({
-    directory,
-    nats: `nats://user:secret@127.0.0.1:${await freePort(t)}`,
-    port,
-    command: "no-such-program",
+describe("slotctl doctor", () => {
+  it("doctor finds a good set-up good, and ends with 0", { timeout }, async (t) => {
+    const nats = await startNats();
+    t.after(() => nats.stop());
+    const agent = await startFakeAgent(t);
+    const { port } = await listener(t);
+    agent.status = host([slot({ port })], { pid: process.pid });
+    agent.workers = [worker({ pid: process.pid })];
+    const directory = await scratch(t);
+    await mkdir(join(directory, "state"));
+    const config = await configure({ directory, nats: nats.url, socket: agent.socketPath, port });
+    const { exitCode, stdout, stderr } = await slotctl(t, ["doctor", "--config", config]);
+    assert.equal(stderr, "");
+    assert.equal(exitCode, 0, stdout);
+    assert.match(stdout, /^✓ configuration +\S+web\.toml: web; slots a on \d+ with 4 workers$/m);
+    assert.match(stdout, /^✓ agent +slotd 9\.8\.7 answers on /m);
+    assert.match(stdout, /^✓ bus server +nats:\/\/127\.0\.0\.1:\d+ takes connections$/m);
+    assert.match(stdout, /^✓ bus login +nats-server \S+ accepts our credentials and has JetStream/m);
+    assert.match(stdout, new RegExp(`^✓ port of a +${port} is held by the agent \\(pid ${process.pid}\\)$`, "m"));
+    assert.match(stdout, /^[✓!] disk space +\S+ \S+ free on \S+state \(\d+%\)$/m);
+    assert.match(stdout, /^✓ state directory +\S+state is writable$/m);
+    assert.match(stdout, /^[✓!] open files +\d+ allowed in the agent/m);
+    assert.match(stdout, /^✓ app command +node is \/\S+\/node$/m);
+    assert.match(stdout, /^\d+ checks: 0 failed, \d+ warnings?$/m);
   });
-  const { exitCode, stdout } = await slotctl(t, ["doctor", "--config", config]);
-  assert.equal(exitCode, 1);
-  assert.match(
-    stdout,
-    /^✗ agent +no agent answers on \S+none\.sock .*\n +→ systemctl status slotd@web; journalctl -u slotd@web$/m,
-  );
-  assert.match(
-    stdout,
-    /^✗ bus server +nats:\/\/\*\*\*@127\.0\.0\.1:\d+ can't be reached \(ECONNREFUSED\)\n +→ start nats-server there/m,
-  );
-  assert.match(
-    stdout,
-    new RegExp(`^✗ port of a +${port} is taken by process ${process.pid} \\(.*node.*\\n +→ end that process`, "m"),
-  );
-  assert.match(stdout, /^✓ state directory +\S+state is not there yet, and can be made$/m);
-  assert.match(stdout, /^✗ app command +no-such-program is not on the PATH/m);
-  assert.match(stdout, /checks: 4 failed, /);
-  assert.ok(!stdout.includes("bus login"), "no server, no login");
-  assert.ok(!stdout.includes("secret"));
-});
 
-test("a configuration that breaks a rule is a failed check that names the key", { timeout }, async (t) => {
-  const config = await configure({ directory: await scratch(t), nats: "127.0.0.1", port: 8000, more: "typo = 1\n" });
-  const { exitCode, found } = await examine(t, config);
-  assert.equal(exitCode, 1);
-  assert.equal(found.ok, false);
-  assert.deepEqual(
-    found.checks.map((check) => check.name),
-    ["configuration"],
-  );
-  assert.match(found.checks[0]?.found ?? "", /nats\.typo is not a known key/);
-});
-
-test("the agent of another service on our socket is a failure", { timeout }, async (t) => {
-  const agent = await startFakeAgent(t);
-  agent.status = host([slot()], { service: "api" });
-  const config = await configure({
-    directory: await scratch(t),
-    nats: `127.0.0.1:${await freePort(t)}`,
-    socket: agent.socketPath,
-    port: await freePort(t),
+  it("doctor finds what is broken, says how to mend it, and ends with 1", { timeout }, async (t) => {
+    const directory = await scratch(t);
+    const { port } = await listener(t);
+    const config = await configure({
+      directory,
+      nats: `nats://user:secret@127.0.0.1:${await freePort(t)}`,
+      port,
+      command: "no-such-program",
+    });
+    const { exitCode, stdout } = await slotctl(t, ["doctor", "--config", config]);
+    assert.equal(exitCode, 1);
+    assert.match(
+      stdout,
+      /^✗ agent +no agent answers on \S+none\.sock .*\n +→ systemctl status slotd@web; journalctl -u slotd@web$/m,
+    );
+    assert.match(
+      stdout,
+      /^✗ bus server +nats:\/\/\*\*\*@127\.0\.0\.1:\d+ can't be reached \(ECONNREFUSED\)\n +→ start nats-server there/m,
+    );
+    assert.match(
+      stdout,
+      new RegExp(`^✗ port of a +${port} is taken by process ${process.pid} \\(.*node.*\\n +→ end that process`, "m"),
+    );
+    assert.match(stdout, /^✓ state directory +\S+state is not there yet, and can be made$/m);
+    assert.match(stdout, /^✗ app command +no-such-program is not on the PATH/m);
+    assert.match(stdout, /checks: 4 failed, /);
+    assert.ok(!stdout.includes("bus login"), "no server, no login");
+    assert.ok(!stdout.includes("secret"));
   });
-  const { exitCode, found } = await examine(t, config);
-  assert.equal(exitCode, 1);
-  assert.match(named(found, "agent").found, /is that of api, not of web$/);
-  assert.match(named(found, "port of a").found, /is free$/);
-});
 
-test("a worker that outlived its agent is no stranger on its slot's port", { timeout }, async (t) => {
-  const script = 'const s = require("net").createServer().listen(0, "127.0.0.1", () => console.log(s.address().port))';
-  const survivor = spawn(process.execPath, ["-e", script], {
-    env: { SLOTD_SERVICE: "web", SLOTD_SLOT: "a" },
-    stdio: ["ignore", "pipe", "inherit"],
+  it("a configuration that breaks a rule is a failed check that names the key", { timeout }, async (t) => {
+    const config = await configure({ directory: await scratch(t), nats: "127.0.0.1", port: 8000, more: "typo = 1\n" });
+    const { exitCode, found } = await examine(t, config);
+    assert.equal(exitCode, 1);
+    assert.equal(found.ok, false);
+    assert.deepEqual(
+      found.checks.map((check) => check.name),
+      ["configuration"],
+    );
+    assert.match(found.checks[0]?.found ?? "", /nats\.typo is not a known key/);
   });
-  const ended = once(survivor, "close");
-  t.after(async () => {
-    survivor.kill("SIGKILL");
-    await ended;
+
+  it("the agent of another service on our socket is a failure", { timeout }, async (t) => {
+    const agent = await startFakeAgent(t);
+    agent.status = host([slot()], { service: "api" });
+    const config = await configure({
+      directory: await scratch(t),
+      nats: `127.0.0.1:${await freePort(t)}`,
+      socket: agent.socketPath,
+      port: await freePort(t),
+    });
+    const { exitCode, found } = await examine(t, config);
+    assert.equal(exitCode, 1);
+    assert.match(named(found, "agent").found, /is that of api, not of web$/);
+    assert.match(named(found, "port of a").found, /is free$/);
   });
-  const [line] = await once(survivor.stdout, "data");
-  const port = Number(String(line));
-  const config = await configure({ directory: await scratch(t), nats: `127.0.0.1:${await freePort(t)}`, port });
-  const { found } = await examine(t, config);
-  assert.equal(named(found, "port of a").ok, "ok");
-  assert.equal(named(found, "port of a").found, `${port} is held by slot a's worker (pid ${survivor.pid})`);
-});
 
-test("a bus that refuses our credentials is told apart from one without JetStream", { timeout }, async (t) => {
-  const directory = await scratch(t);
-  const password = join(directory, "password");
-  await writeFile(password, "wrong\n");
-  const port = await freePort(t);
-  const login = `user = "agent"\npassword_file = "${password}"\n`;
-  const guarded = await startPlainNats(t, "--user", "agent", "--pass", "right");
-  const config = await configure({ directory, nats: `127.0.0.1:${guarded}`, port, more: login });
-  const refused = named((await examine(t, config)).found, "bus login");
-  assert.equal(refused.ok, "fail");
-  assert.match(refused.found, /^the bus refused us \(.*Authorization/i);
-  assert.match(refused.mend ?? "", /credentials/);
-
-  await writeFile(password, "right\n");
-  const bare = named((await examine(t, config)).found, "bus login");
-  assert.equal(bare.ok, "fail");
-  assert.match(bare.found, /accepts our credentials, but JetStream does not answer/);
-
-  await configure({ directory, nats: `127.0.0.1:${guarded}`, port, more: login.replace('password"', 'gone"') });
-  assert.match(named((await examine(t, config)).found, "bus login").found, /gone can't be read \(ENOENT\)$/);
-});
-
-test("a server that takes connections and says nothing holds doctor for two seconds only", { timeout }, async (t) => {
-  const silent = await listener(t);
-  const config = await configure({
-    directory: await scratch(t),
-    nats: `127.0.0.1:${silent.port}`,
-    port: await freePort(t),
+  it("a worker that outlived its agent is no stranger on its slot's port", { timeout }, async (t) => {
+    const script =
+      'const s = require("net").createServer().listen(0, "127.0.0.1", () => console.log(s.address().port))';
+    const survivor = spawn(process.execPath, ["-e", script], {
+      env: { SLOTD_SERVICE: "web", SLOTD_SLOT: "a" },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const ended = once(survivor, "close");
+    t.after(async () => {
+      survivor.kill("SIGKILL");
+      await ended;
+    });
+    const [line] = await once(survivor.stdout, "data");
+    const port = Number(String(line));
+    const config = await configure({ directory: await scratch(t), nats: `127.0.0.1:${await freePort(t)}`, port });
+    const { found } = await examine(t, config);
+    assert.equal(named(found, "port of a").ok, "ok");
+    assert.equal(named(found, "port of a").found, `${port} is held by slot a's worker (pid ${survivor.pid})`);
   });
-  const { exitCode, found } = await examine(t, config);
-  assert.equal(exitCode, 1);
-  assert.equal(named(found, "bus server").ok, "ok");
-  const login = named(found, "bus login");
-  assert.equal(login.ok, "fail");
-  assert.match(login.found, /2000 ms|timeout/i);
-});
 
-test("a command with a slash is looked up in the newest release", { timeout }, async (t) => {
-  const directory = await scratch(t);
-  const config = await configure({
-    directory,
-    nats: `127.0.0.1:${await freePort(t)}`,
-    port: await freePort(t),
-    command: "bin/serve",
+  it("a bus that refuses our credentials is told apart from one without JetStream", { timeout }, async (t) => {
+    const directory = await scratch(t);
+    const password = join(directory, "password");
+    await writeFile(password, "wrong\n");
+    const port = await freePort(t);
+    const login = `user = "agent"\npassword_file = "${password}"\n`;
+    const guarded = await startPlainNats(t, "--user", "agent", "--pass", "right");
+    const config = await configure({ directory, nats: `127.0.0.1:${guarded}`, port, more: login });
+    const refused = named((await examine(t, config)).found, "bus login");
+    assert.equal(refused.ok, "fail");
+    assert.match(refused.found, /^the bus refused us \(.*Authorization/i);
+    assert.match(refused.mend ?? "", /credentials/);
+
+    await writeFile(password, "right\n");
+    const bare = named((await examine(t, config)).found, "bus login");
+    assert.equal(bare.ok, "fail");
+    assert.match(bare.found, /accepts our credentials, but JetStream does not answer/);
+
+    await configure({ directory, nats: `127.0.0.1:${guarded}`, port, more: login.replace('password"', 'gone"') });
+    assert.match(named((await examine(t, config)).found, "bus login").found, /gone can't be read \(ENOENT\)$/);
   });
-  const before = named((await examine(t, config)).found, "app command");
-  assert.equal(before.ok, "warn");
-  assert.match(before.found, /no release yet/);
 
-  const bin = join(directory, "state", "releases", "1.0.0", "tree", "bin");
-  await mkdir(bin, { recursive: true });
-  await writeFile(join(bin, "serve"), "#!/bin/sh\n");
-  const unrunnable = named((await examine(t, config)).found, "app command");
-  assert.equal(unrunnable.ok, "fail");
-  assert.match(unrunnable.found, /1\.0\.0\/tree\/bin\/serve can't be run \(EACCES\)$/);
-  await chmod(join(bin, "serve"), 0o755);
-  assert.equal(named((await examine(t, config)).found, "app command").ok, "ok");
-});
+  it("a server that takes connections and says nothing holds doctor for two seconds only", { timeout }, async (t) => {
+    const silent = await listener(t);
+    const config = await configure({
+      directory: await scratch(t),
+      nats: `127.0.0.1:${silent.port}`,
+      port: await freePort(t),
+    });
+    const { exitCode, found } = await examine(t, config);
+    assert.equal(exitCode, 1);
+    assert.equal(named(found, "bus server").ok, "ok");
+    const login = named(found, "bus login");
+    assert.equal(login.ok, "fail");
+    assert.match(login.found, /2000 ms|timeout/i);
+  });
 
-test("the configuration is the one named, else the service's, else the only one", { timeout }, async (t) => {
-  const configDirectory = await scratch(t);
-  assert.throws(() => chooseConfig({ configDirectory }), /there is no configuration in .*--config FILE/);
-  await writeFile(join(configDirectory, "web.toml"), "");
-  assert.equal(chooseConfig({ configDirectory }), join(configDirectory, "web.toml"));
-  await writeFile(join(configDirectory, "api.toml"), "");
-  assert.throws(() => chooseConfig({ configDirectory }), /several services are configured here \(api, web\)/);
-  assert.equal(chooseConfig({ configDirectory, service: "api" }), join(configDirectory, "api.toml"));
-  assert.equal(chooseConfig({ configDirectory, service: "api", config: "./x.toml" }), "./x.toml");
-});
+  it("a command with a slash is looked up in the newest release", { timeout }, async (t) => {
+    const directory = await scratch(t);
+    const config = await configure({
+      directory,
+      nats: `127.0.0.1:${await freePort(t)}`,
+      port: await freePort(t),
+      command: "bin/serve",
+    });
+    const before = named((await examine(t, config)).found, "app command");
+    assert.equal(before.ok, "warn");
+    assert.match(before.found, /no release yet/);
 
-test("disk space warns below 15 %, and fails below 5 % or 100 MiB", () => {
-  const space = (bavail: number, blocks: number) => checkSpace("/x", { bsize: MiB, blocks, bavail }).ok;
-  assert.deepEqual([space(1500, 10_000), space(1499, 10_000)], ["ok", "warn"]);
-  assert.deepEqual([space(500, 10_000), space(499, 10_000)], ["warn", "fail"]);
-  assert.deepEqual([space(100, 200), space(99, 200)], ["ok", "fail"]);
-});
+    const bin = join(directory, "state", "releases", "1.0.0", "tree", "bin");
+    await mkdir(bin, { recursive: true });
+    await writeFile(join(bin, "serve"), "#!/bin/sh\n");
+    const unrunnable = named((await examine(t, config)).found, "app command");
+    assert.equal(unrunnable.ok, "fail");
+    assert.match(unrunnable.found, /1\.0\.0\/tree\/bin\/serve can't be run \(EACCES\)$/);
+    await chmod(join(bin, "serve"), 0o755);
+    assert.equal(named((await examine(t, config)).found, "app command").ok, "ok");
+  });
 
-test("inodes warn below 15 %, fail below 5 %, and are not counted where there is no fixed number", () => {
-  const inodes = (ffree: number, files: number) => checkInodes("/x", { files, ffree }).ok;
-  assert.deepEqual([inodes(15, 100), inodes(14, 100), inodes(5, 100), inodes(4, 100)], ["ok", "warn", "warn", "fail"]);
-  assert.equal(inodes(0, 0), "ok");
-});
+  it("the configuration is the one named, else the service's, else the only one", { timeout }, async (t) => {
+    const configDirectory = await scratch(t);
+    assert.throws(() => chooseConfig({ configDirectory }), /there is no configuration in .*--config FILE/);
+    await writeFile(join(configDirectory, "web.toml"), "");
+    assert.equal(chooseConfig({ configDirectory }), join(configDirectory, "web.toml"));
+    await writeFile(join(configDirectory, "api.toml"), "");
+    assert.throws(() => chooseConfig({ configDirectory }), /several services are configured here \(api, web\)/);
+    assert.equal(chooseConfig({ configDirectory, service: "api" }), join(configDirectory, "api.toml"));
+    assert.equal(chooseConfig({ configDirectory, service: "api", config: "./x.toml" }), "./x.toml");
+  });
 
-test("open files warn below 4096, and below 64 a worker", async (t) => {
-  const file = join(await scratch(t), "limits");
-  await writeFile(
-    file,
-    "Limit                     Soft Limit           Hard Limit           Units     \nMax open files            1024                 524288               files     \n",
-  );
-  assert.equal(openFilesLimit(file), 1024);
-  await writeFile(file, "Max open files            unlimited            unlimited            files     \n");
-  assert.equal(openFilesLimit(file), Number.POSITIVE_INFINITY);
-  assert.equal(openFilesLimit(join(file, "none")), null);
-  const limit = openFilesLimit("/proc/self/limits") ?? 0;
-  const tooMany = Math.floor(limit / 64) + 1;
-  assert.equal(checkOpenFiles(tooMany, null).ok, "warn");
-  assert.match(checkOpenFiles(tooMany, process.pid).found, /in the agent, fewer than/);
+  it("disk space warns below 15 %, and fails below 5 % or 100 MiB", () => {
+    const space = (bavail: number, blocks: number) => checkSpace("/x", { bsize: MiB, blocks, bavail }).ok;
+    assert.deepEqual([space(1500, 10_000), space(1499, 10_000)], ["ok", "warn"]);
+    assert.deepEqual([space(500, 10_000), space(499, 10_000)], ["warn", "fail"]);
+    assert.deepEqual([space(100, 200), space(99, 200)], ["ok", "fail"]);
+  });
+
+  it("inodes warn below 15 %, fail below 5 %, and are not counted where there is no fixed number", () => {
+    const inodes = (ffree: number, files: number) => checkInodes("/x", { files, ffree }).ok;
+    assert.deepEqual(
+      [inodes(15, 100), inodes(14, 100), inodes(5, 100), inodes(4, 100)],
+      ["ok", "warn", "warn", "fail"],
+    );
+    assert.equal(inodes(0, 0), "ok");
+  });
+
+  it("open files warn below 4096, and below 64 a worker", async (t) => {
+    const file = join(await scratch(t), "limits");
+    await writeFile(
+      file,
+      "Limit                     Soft Limit           Hard Limit           Units     \nMax open files            1024                 524288               files     \n",
+    );
+    assert.equal(openFilesLimit(file), 1024);
+    await writeFile(file, "Max open files            unlimited            unlimited            files     \n");
+    assert.equal(openFilesLimit(file), Number.POSITIVE_INFINITY);
+    assert.equal(openFilesLimit(join(file, "none")), null);
+    const limit = openFilesLimit("/proc/self/limits") ?? 0;
+    const tooMany = Math.floor(limit / 64) + 1;
+    assert.equal(checkOpenFiles(tooMany, null).ok, "warn");
+    assert.match(checkOpenFiles(tooMany, process.pid).found, /in the agent, fewer than/);
+  });
 });

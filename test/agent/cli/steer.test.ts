@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, it } from "node:test";
 import { type DrainRecord, type SlotStatus, slotStatusSchema } from "../../../protocol/host-status.ts";
+import { PATIENCE_MS } from "../../support/until.ts";
 import { type FakeAgent, startFakeAgent } from "./support/fake-agent.ts";
 import { slotctl, startSlotctl } from "./support/slotctl.ts";
 import { ago, host, slot, worker } from "./support/values.ts";
 
-const timeout = 30_000;
+const timeout = 3 * PATIENCE_MS;
 
 function record(over: Partial<DrainRecord> = {}): DrainRecord {
   return {
@@ -52,164 +53,166 @@ const waiting = (open: number, inFlight: number) =>
     },
   });
 
-test("drain follows to the end, and tells how it went", { timeout }, async (t) => {
-  const agent = await startFakeAgent(t);
-  script(
-    agent,
-    slot(),
-    slot({ held: true }), // taken down, not begun: `held` and no progress are not yet the end
-    waiting(8, 3),
-    slot({ state: "draining", held: true, lastDrain: record() }),
-  );
-  const args = ["drain", "a", "--reason", "kernel upgrade", "--socket", agent.socketPath];
-  const { exitCode, stdout, stderr } = await slotctl(t, args, { env: { SUDO_USER: "alice" } });
-  assert.equal(stderr, "");
-  assert.equal(exitCode, 0);
-  assert.match(
-    stdout,
-    /^a {2}draining 1\.4\.2, held · waiting for requests: 5 of 8 connections \(62%\) · .* 3 in flight$/m,
-  );
-  assert.match(
-    stdout,
-    /a {2}drained 1\.4\.2 in 4s: edges acked, requests idle; 2 idle connections left, 0 requests cut; held until slotctl undrain a\n$/,
-  );
-  const { method, body } = await agent.untilAsked("/drain");
-  assert.equal(method, "POST");
-  assert.match((body as { by: string }).by, /^alice@/);
-  assert.equal((body as { reason: string }).reason, "kernel upgrade");
-});
-
-test("drain --json keeps the way off stdout, and ends with the slot", { timeout }, async (t) => {
-  const agent = await startFakeAgent(t);
-  script(agent, slot(), waiting(8, 3), slot({ state: "draining", held: true, lastDrain: record() }));
-  const { exitCode, stdout, stderr } = await slotctl(t, ["drain", "a", "--json", "--socket", agent.socketPath]);
-  assert.equal(exitCode, 0);
-  assert.match(stderr, /waiting for requests/);
-  assert.equal(slotStatusSchema.parse(JSON.parse(stdout)).lastDrain?.idle, "idle");
-});
-
-test("drain --no-wait returns at once", { timeout }, async (t) => {
-  const agent = await startFakeAgent(t);
-  script(agent, slot(), waiting(8, 3));
-  const { exitCode, stdout } = await slotctl(t, ["drain", "a", "--no-wait", "--socket", agent.socketPath]);
-  assert.equal(exitCode, 0);
-  assert.match(stdout, /^a {2}draining 1\.4\.2, held .*\n$/);
-  assert.equal(agent.asked.at(-1)?.path, "/v1/slots/a/drain");
-});
-
-test("drain says who still routes to the version, and goes on; the record names the edges that were missing", {
-  timeout,
-}, async (t) => {
-  const agent = await startFakeAgent(t);
-  const waitingForEdges = slot({
-    state: "draining",
-    held: true,
-    progress: { step: "waiting for edges", done: 1, total: 2, unit: "edges" },
+describe("slotctl drain, undrain and restart", () => {
+  it("drain follows to the end, and tells how it went", { timeout }, async (t) => {
+    const agent = await startFakeAgent(t);
+    script(
+      agent,
+      slot(),
+      slot({ held: true }), // taken down, not begun: `held` and no progress are not yet the end
+      waiting(8, 3),
+      slot({ state: "draining", held: true, lastDrain: record() }),
+    );
+    const args = ["drain", "a", "--reason", "kernel upgrade", "--socket", agent.socketPath];
+    const { exitCode, stdout, stderr } = await slotctl(t, args, { env: { SUDO_USER: "alice" } });
+    assert.equal(stderr, "");
+    assert.equal(exitCode, 0);
+    assert.match(
+      stdout,
+      /^a {2}draining 1\.4\.2, held · waiting for requests: 5 of 8 connections \(62%\) · .* 3 in flight$/m,
+    );
+    assert.match(
+      stdout,
+      /a {2}drained 1\.4\.2 in 4s: edges acked, requests idle; 2 idle connections left, 0 requests cut; held until slotctl undrain a\n$/,
+    );
+    const { method, body } = await agent.untilAsked("/drain");
+    assert.equal(method, "POST");
+    assert.match((body as { by: string }).by, /^alice@/);
+    assert.equal((body as { reason: string }).reason, "kernel upgrade");
   });
-  const lastDrain = record({ edges: "timeout", missingEdges: ["fra1"] });
-  script(
-    agent,
-    slot({ routedBy: "the routes, as the default" }),
-    waitingForEdges,
-    slot({ state: "draining", held: true, lastDrain }),
-  );
-  const { exitCode, stdout } = await slotctl(t, ["drain", "a", "--socket", agent.socketPath]);
-  assert.equal(exitCode, 0);
-  assert.match(stdout, /^a {2}1\.4\.2 is routed to by the routes, as the default: where no other host serves it, /);
-  assert.match(stdout, /waiting for edges: 1 of 2 edges \(50%\)/);
-  assert.match(stdout, /drained 1\.4\.2 in 4s: edges timeout \(without fra1\), requests idle;/);
-});
 
-test("drain of a slot that is drained already is done at once", { timeout }, async (t) => {
-  const agent = await startFakeAgent(t);
-  const drained = slot({ state: "draining", held: true, lastDrain: record() });
-  script(agent, drained, drained);
-  const { exitCode, stdout } = await slotctl(t, ["drain", "a", "--socket", agent.socketPath]);
-  assert.equal(exitCode, 0);
-  assert.match(stdout, /a {2}drained/);
-});
+  it("drain --json keeps the way off stdout, and ends with the slot", { timeout }, async (t) => {
+    const agent = await startFakeAgent(t);
+    script(agent, slot(), waiting(8, 3), slot({ state: "draining", held: true, lastDrain: record() }));
+    const { exitCode, stdout, stderr } = await slotctl(t, ["drain", "a", "--json", "--socket", agent.socketPath]);
+    assert.equal(exitCode, 0);
+    assert.match(stderr, /waiting for requests/);
+    assert.equal(slotStatusSchema.parse(JSON.parse(stdout)).lastDrain?.idle, "idle");
+  });
 
-test("drain that somebody takes back ends with 1", { timeout }, async (t) => {
-  const agent = await startFakeAgent(t);
-  script(agent, slot(), waiting(8, 3), slot());
-  const { exitCode, stderr } = await slotctl(t, ["drain", "a", "--socket", agent.socketPath]);
-  assert.equal(exitCode, 1);
-  assert.match(stderr, /^error DRAIN_CANCELLED: the drain of 1\.4\.2 was taken back/);
-});
+  it("drain --no-wait returns at once", { timeout }, async (t) => {
+    const agent = await startFakeAgent(t);
+    script(agent, slot(), waiting(8, 3));
+    const { exitCode, stdout } = await slotctl(t, ["drain", "a", "--no-wait", "--socket", agent.socketPath]);
+    assert.equal(exitCode, 0);
+    assert.match(stdout, /^a {2}draining 1\.4\.2, held .*\n$/);
+    assert.equal(agent.asked.at(-1)?.path, "/v1/slots/a/drain");
+  });
 
-test("drain that an order overtakes ends with 1", { timeout }, async (t) => {
-  const agent = await startFakeAgent(t);
-  script(agent, slot(), waiting(8, 3), slot({ state: "stopping" }));
-  const { exitCode, stderr } = await slotctl(t, ["drain", "a", "--socket", agent.socketPath]);
-  assert.equal(exitCode, 1);
-  assert.match(stderr, /^error SLOT_STATE: .*while it is stopping/);
-});
+  it("drain says who still routes to the version, and goes on; the record names the edges that were missing", {
+    timeout,
+  }, async (t) => {
+    const agent = await startFakeAgent(t);
+    const waitingForEdges = slot({
+      state: "draining",
+      held: true,
+      progress: { step: "waiting for edges", done: 1, total: 2, unit: "edges" },
+    });
+    const lastDrain = record({ edges: "timeout", missingEdges: ["fra1"] });
+    script(
+      agent,
+      slot({ routedBy: "the routes, as the default" }),
+      waitingForEdges,
+      slot({ state: "draining", held: true, lastDrain }),
+    );
+    const { exitCode, stdout } = await slotctl(t, ["drain", "a", "--socket", agent.socketPath]);
+    assert.equal(exitCode, 0);
+    assert.match(stdout, /^a {2}1\.4\.2 is routed to by the routes, as the default: where no other host serves it, /);
+    assert.match(stdout, /waiting for edges: 1 of 2 edges \(50%\)/);
+    assert.match(stdout, /drained 1\.4\.2 in 4s: edges timeout \(without fra1\), requests idle;/);
+  });
 
-test("drain that is left with SIGINT ends with 1, and says that the drain goes on", { timeout }, async (t) => {
-  const agent = await startFakeAgent(t);
-  script(agent, slot(), waiting(8, 3));
-  const draining = startSlotctl(t, ["drain", "a", "--socket", agent.socketPath]);
-  await draining.until(/waiting for requests/);
-  draining.child.kill("SIGINT");
-  const { exitCode, stderr } = await draining.ended;
-  assert.equal(exitCode, 1);
-  assert.match(stderr, /^error INTERRUPTED: the drain of slot a was not waited for and goes on; slotctl undrain a/);
-});
+  it("drain of a slot that is drained already is done at once", { timeout }, async (t) => {
+    const agent = await startFakeAgent(t);
+    const drained = slot({ state: "draining", held: true, lastDrain: record() });
+    script(agent, drained, drained);
+    const { exitCode, stdout } = await slotctl(t, ["drain", "a", "--socket", agent.socketPath]);
+    assert.equal(exitCode, 0);
+    assert.match(stdout, /a {2}drained/);
+  });
 
-test("undrain follows until the slot serves again", { timeout }, async (t) => {
-  const agent = await startFakeAgent(t);
-  const held = slot({ state: "draining", held: true });
-  script(agent, held, slot({ state: "draining" }), slot({ state: "draining" }), slot());
-  const { exitCode, stdout } = await slotctl(t, ["undrain", "a", "--socket", agent.socketPath]);
-  assert.equal(exitCode, 0);
-  assert.equal(stdout, "a  serving 1.4.2 · 2/2 workers ready · 41 connections open, 3 in flight\n");
-  await agent.untilAsked("/undrain");
-});
+  it("drain that somebody takes back ends with 1", { timeout }, async (t) => {
+    const agent = await startFakeAgent(t);
+    script(agent, slot(), waiting(8, 3), slot());
+    const { exitCode, stderr } = await slotctl(t, ["drain", "a", "--socket", agent.socketPath]);
+    assert.equal(exitCode, 1);
+    assert.match(stderr, /^error DRAIN_CANCELLED: the drain of 1\.4\.2 was taken back/);
+  });
 
-test("undrain of a slot that goes elsewhere ends with 1", { timeout }, async (t) => {
-  const agent = await startFakeAgent(t);
-  script(agent, slot({ state: "draining", held: true }), slot({ state: "draining" }), slot({ state: "stopping" }));
-  const { exitCode, stderr } = await slotctl(t, ["undrain", "a", "--socket", agent.socketPath]);
-  assert.equal(exitCode, 1);
-  assert.match(stderr, /^error SLOT_STATE: can't undrain slot a while it is stopping/);
-});
+  it("drain that an order overtakes ends with 1", { timeout }, async (t) => {
+    const agent = await startFakeAgent(t);
+    script(agent, slot(), waiting(8, 3), slot({ state: "stopping" }));
+    const { exitCode, stderr } = await slotctl(t, ["drain", "a", "--socket", agent.socketPath]);
+    assert.equal(exitCode, 1);
+    assert.match(stderr, /^error SLOT_STATE: .*while it is stopping/);
+  });
 
-test("restart follows until other processes serve", { timeout }, async (t) => {
-  const agent = await startFakeAgent(t);
-  const at = (done: number) => slot({ progress: { step: "restarting", done, total: 2, unit: "workers" } });
-  // At first, and at the look after it, nothing shows yet that the restart was taken up.
-  script(agent, slot(), slot(), slot(), at(0), at(1), slot());
-  agent.workers = [worker({ pid: 1 }), worker({ worker: 1, pid: 2 })];
-  const { exitCode, stdout } = await slotctl(t, ["restart", "a", "--socket", agent.socketPath]);
-  assert.equal(exitCode, 0);
-  assert.match(stdout, /restarting: 0 of 2 workers \(0%\)/);
-  assert.match(stdout, /a {2}restarted 1\.4\.2: 2 of 2 workers ready\n$/);
-});
+  it("drain that is left with SIGINT ends with 1, and says that the drain goes on", { timeout }, async (t) => {
+    const agent = await startFakeAgent(t);
+    script(agent, slot(), waiting(8, 3));
+    const draining = startSlotctl(t, ["drain", "a", "--socket", agent.socketPath]);
+    await draining.until(/waiting for requests/);
+    draining.child.kill("SIGINT");
+    const { exitCode, stderr } = await draining.ended;
+    assert.equal(exitCode, 1);
+    assert.match(stderr, /^error INTERRUPTED: the drain of slot a was not waited for and goes on; slotctl undrain a/);
+  });
 
-test("restart that was over before it could be seen is known by the processes", { timeout }, async (t) => {
-  const agent = await startFakeAgent(t);
-  agent.workers = [worker({ pid: 1 })];
-  agent.steer = () => {
-    agent.workers = [worker({ pid: 3 })];
-    return slot();
-  };
-  const { exitCode, stdout } = await slotctl(t, ["restart", "a", "--json", "--socket", agent.socketPath]);
-  assert.equal(exitCode, 0);
-  assert.equal(slotStatusSchema.parse(JSON.parse(stdout)).state, "serving");
-});
+  it("undrain follows until the slot serves again", { timeout }, async (t) => {
+    const agent = await startFakeAgent(t);
+    const held = slot({ state: "draining", held: true });
+    script(agent, held, slot({ state: "draining" }), slot({ state: "draining" }), slot());
+    const { exitCode, stdout } = await slotctl(t, ["undrain", "a", "--socket", agent.socketPath]);
+    assert.equal(exitCode, 0);
+    assert.equal(stdout, "a  serving 1.4.2 · 2/2 workers ready · 41 connections open, 3 in flight\n");
+    await agent.untilAsked("/undrain");
+  });
 
-test("restart that fails ends with the agent's error", { timeout }, async (t) => {
-  const agent = await startFakeAgent(t);
-  agent.workers = [worker({ pid: 1 })];
-  const starting = { step: "starting", done: 0, total: 2, unit: "workers" } as const;
-  script(
-    agent,
-    slot({ state: "failed", lastError: { code: "NOT_READY", message: "not ready", at: ago(60_000) } }),
-    slot({ state: "failed", lastError: { code: "NOT_READY", message: "not ready", at: ago(60_000) } }),
-    slot({ state: "starting", progress: starting }),
-    slot({ state: "failed", lastError: { code: "NOT_READY", message: "not ready", at: ago(0) } }),
-  );
-  const { exitCode, stderr } = await slotctl(t, ["restart", "a", "--socket", agent.socketPath]);
-  assert.equal(exitCode, 1);
-  assert.equal(stderr, "error NOT_READY: not ready\n");
+  it("undrain of a slot that goes elsewhere ends with 1", { timeout }, async (t) => {
+    const agent = await startFakeAgent(t);
+    script(agent, slot({ state: "draining", held: true }), slot({ state: "draining" }), slot({ state: "stopping" }));
+    const { exitCode, stderr } = await slotctl(t, ["undrain", "a", "--socket", agent.socketPath]);
+    assert.equal(exitCode, 1);
+    assert.match(stderr, /^error SLOT_STATE: can't undrain slot a while it is stopping/);
+  });
+
+  it("restart follows until other processes serve", { timeout }, async (t) => {
+    const agent = await startFakeAgent(t);
+    const at = (done: number) => slot({ progress: { step: "restarting", done, total: 2, unit: "workers" } });
+    // At first, and at the look after it, nothing shows yet that the restart was taken up.
+    script(agent, slot(), slot(), slot(), at(0), at(1), slot());
+    agent.workers = [worker({ pid: 1 }), worker({ worker: 1, pid: 2 })];
+    const { exitCode, stdout } = await slotctl(t, ["restart", "a", "--socket", agent.socketPath]);
+    assert.equal(exitCode, 0);
+    assert.match(stdout, /restarting: 0 of 2 workers \(0%\)/);
+    assert.match(stdout, /a {2}restarted 1\.4\.2: 2 of 2 workers ready\n$/);
+  });
+
+  it("restart that was over before it could be seen is known by the processes", { timeout }, async (t) => {
+    const agent = await startFakeAgent(t);
+    agent.workers = [worker({ pid: 1 })];
+    agent.steer = () => {
+      agent.workers = [worker({ pid: 3 })];
+      return slot();
+    };
+    const { exitCode, stdout } = await slotctl(t, ["restart", "a", "--json", "--socket", agent.socketPath]);
+    assert.equal(exitCode, 0);
+    assert.equal(slotStatusSchema.parse(JSON.parse(stdout)).state, "serving");
+  });
+
+  it("restart that fails ends with the agent's error", { timeout }, async (t) => {
+    const agent = await startFakeAgent(t);
+    agent.workers = [worker({ pid: 1 })];
+    const starting = { step: "starting", done: 0, total: 2, unit: "workers" } as const;
+    script(
+      agent,
+      slot({ state: "failed", lastError: { code: "NOT_READY", message: "not ready", at: ago(60_000) } }),
+      slot({ state: "failed", lastError: { code: "NOT_READY", message: "not ready", at: ago(60_000) } }),
+      slot({ state: "starting", progress: starting }),
+      slot({ state: "failed", lastError: { code: "NOT_READY", message: "not ready", at: ago(0) } }),
+    );
+    const { exitCode, stderr } = await slotctl(t, ["restart", "a", "--socket", agent.socketPath]);
+    assert.equal(exitCode, 1);
+    assert.equal(stderr, "error NOT_READY: not ready\n");
+  });
 });

@@ -2,12 +2,14 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import fc from "fast-check";
 import { type DrainOptions, drain } from "../../../agent/drain/drain.ts";
+import type { Mark } from "../../../agent/drain/mark.ts";
 import type { AcknowledgingEdges } from "../../../agent/drain/until-acked.ts";
 
 const noEdges: AcknowledgingEdges = {
   reachable: true,
   live: () => [],
   refresh: async () => {},
+  hasApplied: () => true,
   changed: () => new Promise(() => {}),
 };
 
@@ -21,7 +23,7 @@ function start(inFlight: readonly number[], over: Partial<DrainOptions> = {}) {
   const abort = new AbortController();
   const done = drain({
     version: "1",
-    withdraw: async () => 7,
+    withdraw: async () => 7 as Mark,
     count() {
       const now = inFlight[Math.min(looks.length, inFlight.length - 1)] as number;
       looks.push(now);
@@ -42,7 +44,7 @@ function start(inFlight: readonly number[], over: Partial<DrainOptions> = {}) {
 
 /** A withdrawal that the bus never takes. */
 const never = (signal: AbortSignal) =>
-  new Promise<number>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+  new Promise<Mark>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
 
 describe("a drain", () => {
   // A withdrawal that waits holds nothing by itself; in the agent, the bus and the control socket do.
@@ -87,15 +89,15 @@ describe("a drain", () => {
   });
 
   it("waits for a bus that is away for as long as it takes, where no bound was given", async () => {
-    let take: (revision: number) => void = () => {};
-    const withdrawal = new Promise<number>((resolve) => {
+    let take: (mark: Mark) => void = () => {};
+    const withdrawal = new Promise<Mark>((resolve) => {
       take = resolve;
     });
     const { done, steps } = start([0], { withdraw: () => withdrawal, timeoutMs: 0 });
     const first = await Promise.race([done, new Promise((resolve) => setTimeout(resolve, 150, "waiting"))]);
     assert.equal(first, "waiting");
     assert.deepEqual(steps, ["withdrawal"]);
-    take(9);
+    take(9 as Mark);
     assert.equal((await done).revision, 9);
   });
 

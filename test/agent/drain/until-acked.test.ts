@@ -1,12 +1,8 @@
 import assert from "node:assert/strict";
 import { EventEmitter, once } from "node:events";
 import { after, before, describe, it } from "node:test";
-import {
-  type Acknowledgement,
-  type AcknowledgingEdges,
-  type AckOptions,
-  untilAcked,
-} from "../../../agent/drain/until-acked.ts";
+import type { Acknowledgement, Mark } from "../../../agent/drain/mark.ts";
+import { type AckOptions, type AcknowledgingEdges, untilAcked } from "../../../agent/drain/until-acked.ts";
 
 /** Edges that report what a test says; null: nothing could be read yet. */
 class Reporting extends EventEmitter implements AcknowledgingEdges {
@@ -17,6 +13,9 @@ class Reporting extends EventEmitter implements AcknowledgingEdges {
   }
   live(): Acknowledgement[] | null {
     return this.edges && Object.entries(this.edges).map(([edge, appliedServersets]) => ({ edge, appliedServersets }));
+  }
+  hasApplied({ appliedServersets }: Acknowledgement, mark: Mark): boolean {
+    return appliedServersets >= mark;
   }
   async refresh() {
     this.refreshes++;
@@ -36,7 +35,7 @@ function wait(edges: Reporting, over: Partial<AckOptions> = {}) {
   let over_ = false;
   const end = untilAcked({
     edges,
-    revision: 7,
+    mark: 7 as Mark,
     timeoutMs: 10_000,
     hurried: false,
     signal: abort.signal,

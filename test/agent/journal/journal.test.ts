@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
@@ -10,6 +10,7 @@ import { instanceToken } from "../../../agent/journal/token.ts";
 import { fingerprint } from "../../../agent/slots/judge-order.ts";
 import { JournalUnwritableError } from "../../../protocol/errors.ts";
 import { orders, releases } from "../../support/arbitrary.ts";
+import { repository } from "../../support/release.ts";
 
 describe("the journal", () => {
   let directory: string;
@@ -44,6 +45,18 @@ describe("the journal", () => {
     assert.deepEqual(journal.slot("a").current, emptySlotJournal());
     assert.equal(journal.lost, true);
     assert.equal(journal.corrupt, null);
+  });
+
+  it("reads the file that version 0.1.0 wrote", () => {
+    copyFileSync(join(repository, "test/fixtures/0.1.0/journal.json"), join(directory, "journal.json"));
+    const journal = Journal.open(directory);
+    assert.deepEqual([journal.corrupt, journal.lost], [null, false]);
+    const [a, b] = [journal.slot("a").current, journal.slot("b").current];
+    assert.deepEqual(
+      [a.epoch, a.order?.outcome, a.resident?.release.version, a.resident?.proven, a.workers.length, a.history.length],
+      [1, "done", "1", true, 2, 1],
+    );
+    assert.deepEqual([b.epoch, b.resident?.release.version, b.condemned?.code], [2, "2", "CRASH_LOOP"]);
   });
 
   it("sets aside whatever is no journal, and keeps it", () => {

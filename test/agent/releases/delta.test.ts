@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, test } from "node:test";
+import { describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { type Manifest, treeDigest } from "../../../protocol/manifest.ts";
@@ -82,7 +82,7 @@ const changes: Record<string, [before: Tree, after: Tree]> = {
 
 describe("a delta brings", () => {
   for (const [what, [before, after]] of Object.entries(changes)) {
-    test(what, async () => {
+    it(what, async () => {
       const { store, one, two, base, installed, inode } = await installedOver(before, after);
       await assertTree(installed.tree, two.manifest);
       await assertTree(base.tree, one.manifest);
@@ -94,12 +94,12 @@ describe("a delta brings", () => {
     });
   }
 
-  test("all that, as .tar.zst", async () => {
+  it("all that, as .tar.zst", async () => {
     const { two, installed } = await installedOver({ a: "1", "d/b": "b" }, { a: "2", "d/c": "c" }, zstd);
     await assertTree(installed.tree, two.manifest);
   });
 
-  test("a hard link to what was taken over, and to what it brings itself", async () => {
+  it("a hard link to what was taken over, and to what it brings itself", async () => {
     const store = await openStore(scratch.dir);
     const one = await packTree(scratch.dir, "1", { ballast, a: "1" });
     await install(store, one.release);
@@ -116,7 +116,7 @@ describe("a delta brings", () => {
     assert.equal((await stat(join(tree, "ballast"))).nlink, 3);
   });
 
-  test("whatever two trees are like", async () => {
+  it("whatever two trees are like", async () => {
     const name = fc.constantFrom("a", "b", "c");
     const path = fc.array(name, { minLength: 1, maxLength: 3 }).map((parts) => parts.join("/"));
     const node: fc.Arbitrary<Node> = fc.constantFrom("x", "y", { program: "x" }, { link: "." }, null);
@@ -141,7 +141,7 @@ describe("a delta brings", () => {
 });
 
 describe("a release that came as a delta", () => {
-  test("is whole without its base, and is a base itself", async () => {
+  it("is whole without its base, and is a base itself", async () => {
     const { store, two, installed } = await installedOver({ a: "1", b: "b" }, { a: "2", b: "b" });
     await store.remove("1");
     await assertTree(installed.tree, two.manifest);
@@ -151,7 +151,7 @@ describe("a release that came as a delta", () => {
     await assertTree((await store.unpack(fetched, quietly())).tree, three.manifest);
   });
 
-  test("has the permissions and times of one that came whole", async () => {
+  it("has the permissions and times of one that came whole", async () => {
     const { store, two, installed } = await installedOver(
       { a: "1", p: { program: "p" } },
       { a: "2", p: { program: "p" } },
@@ -166,7 +166,7 @@ describe("a release that came as a delta", () => {
     }
   });
 
-  test("was the shortest way of several", async () => {
+  it("was the shortest way of several", async () => {
     const store = await openStore(scratch.dir);
     const far = await packTree(scratch.dir, "far", { x: ballast });
     const near = await packTree(scratch.dir, "near", { ballast, a: "1" });
@@ -176,7 +176,7 @@ describe("a release that came as a delta", () => {
     assert.equal((await store.fetch(next.release, quietly())).base?.version, "near");
   });
 
-  test("is fetched whole where no base is here, or the delta is not shorter", async () => {
+  it("is fetched whole where no base is here, or the delta is not shorter", async () => {
     const store = await openStore(scratch.dir);
     const one = await packTree(scratch.dir, "1", { a: "1" });
     const two = await packTree(scratch.dir, "2", { ballast }, { bases: [one.manifest] });

@@ -27,7 +27,9 @@ const happening = fc.oneof(
 );
 const histories = fc.array(happening, { maxLength: 40 });
 
-/** An order as the slot's judge lets it through: an uninstall names what is held or on its way, or the slot is empty. */
+/**
+ * An order as the slot's judge lets it through: an uninstall names what is held or on its way, or the slot is empty.
+ */
 function give(slot: ModelSlot, order: Parameters<ModelSlot["take"]>[0]): void {
   const { resident, pending } = slot.view;
   const coming = pending?.action === "install" ? [pending.release.version] : [];

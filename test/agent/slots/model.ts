@@ -2,12 +2,15 @@ import { decide, type SlotView, type Step } from "../../../agent/slots/decide.ts
 import { type SlotEvent, transition } from "../../../agent/slots/transitions.ts";
 import type { Order } from "../../../protocol/order.ts";
 
-/** How a step goes in the model: to its end, half-way with an error, half-way because something else is wanted, or the agent dies in it. */
+/**
+ * How a step goes in the model: to its end, half-way with an error, half-way because something else is wanted, or the
+ * agent dies in it.
+ */
 export type Luck = "succeeds" | "fails" | "is left" | "crashes";
 
 /**
- * A slot without processes: `decide` and the transition table drive it as they drive the real one, and its steps do to the view
- * what the real steps do. It checks at each step what must hold in every history.
+ * A slot without processes: `decide` and the transition table drive it as they drive the real one, and its steps do to
+ * the view what the real steps do. It checks at each step what must hold in every history.
  */
 export class ModelSlot {
   view: SlotView = {

@@ -4,7 +4,10 @@ import { Machine } from "../../../agent/slots/machine.ts";
 import { slotEvents, transition } from "../../../agent/slots/transitions.ts";
 import { slotStates } from "../../../protocol/states.ts";
 
-/** Every state with every event: the state after it, or a dash where it is refused. Written by hand, as the design has it. */
+/**
+ * Every state with every event: the state after it, or a dash where it is refused. Written by hand, as the design has
+ * it.
+ */
 const expected = `
             fetch     unpack     start     adopt    ready    drain     undrain  stop      remove    clear  fail
 empty       fetching  -          starting  serving  -        -         -        stopping  removing  empty  failed

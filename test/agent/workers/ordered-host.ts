@@ -1,10 +1,12 @@
+import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Release } from "../../../protocol/release.ts";
 import type { Host, Settings } from "../../support/agent/host.ts";
 import type { Hosts } from "../../support/agent/hosts.ts";
+import { Load } from "../../support/load/load.ts";
 import { makeRelease } from "../../support/release.ts";
-import { until } from "../../support/until.ts";
+import { PATIENCE_MS, until } from "../../support/until.ts";
 
 /** Each app that does what it is ordered by files, and what it is run with. */
 const RUN = {
@@ -130,6 +132,36 @@ export class OrderedHost {
   }
 }
 
+/**
+ * Hangs the first of three workers in slot a, under load: it is ended for that reason, by that signal, and replaced;
+ * the others stay, and no request fails.
+ */
+export async function replacesHungWorker(
+  hosts: Hosts,
+  ordered: OrderedHost,
+  reason: "hung" | "unhealthy",
+  signal: NodeJS.Signals,
+): Promise<void> {
+  const { host } = ordered;
+  const [hung, ...others] = await ordered.pids();
+  const load = new Load({ target: () => ({ host: host.address, port: host.ports.a as number }), clients: 3 });
+  hosts.onEnd(() => load.stop());
+  await until("the load is on", () => load.requests > 50);
+  ordered.order("hang-0");
+  const { lastEnd } = await host.untilSlot("a", "has ended it", (slot) => slot.lastEnd !== null);
+  ordered.takeBack("hang-0");
+  assert.deepEqual([lastEnd?.pid, lastEnd?.reason, lastEnd?.signal], [hung, reason, signal]);
+  await ordered.untilReady("a", 3);
+  await load.stop();
+  assert.deepEqual(load.failures, []);
+  assert.deepEqual((await ordered.pids()).slice(1), others);
+  const ends = (await host.events()).filter(({ facts }) => facts?.reason === reason);
+  assert.deepEqual(
+    ends.map(({ facts }) => facts?.worker),
+    [0],
+  );
+}
+
 /** Lets a time pass that something has to last, and sees to it that it holds all the while. */
 export async function lasts(ms: number, what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
   const end = performance.now() + ms;
@@ -140,7 +172,7 @@ export async function lasts(ms: number, what: string, holds: () => boolean | Pro
       broken ||= !(await holds());
       return broken || performance.now() > end;
     },
-    { timeoutMs: ms + 10_000 },
+    { timeoutMs: ms + PATIENCE_MS },
   );
   if (broken) throw new Error(`it did not last ${ms} ms: ${what}`);
 }

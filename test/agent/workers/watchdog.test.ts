@@ -2,9 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { leftProcesses } from "../../support/agent/host.ts";
 import { useHosts } from "../../support/agent/hosts.ts";
-import { Load } from "../../support/load/load.ts";
 import { until } from "../../support/until.ts";
-import { lasts, OrderedHost } from "./ordered-host.ts";
+import { lasts, OrderedHost, replacesHungWorker } from "./ordered-host.ts";
 
 describe("workers that have to be heard of", () => {
   const hosts = useHosts();
@@ -56,26 +55,8 @@ describe("workers that have to be heard of", () => {
       },
       { ...PINGS, STUBBORN: "1" },
     );
-    const { host } = ordered;
     await ordered.installed("a", "1");
-    const [hung, ...others] = await ordered.pids();
-    const target = () => ({ host: host.address, port: host.ports.a as number });
-    const load = new Load({ target, clients: 3 });
-    hosts.onEnd(() => load.stop());
-    await until("the load is on", () => load.requests > 50);
-    ordered.order("hang-0");
-    const { lastEnd } = await host.untilSlot("a", "has ended it", (slot) => slot.lastEnd !== null);
-    ordered.takeBack("hang-0");
-    assert.deepEqual([lastEnd?.pid, lastEnd?.reason, lastEnd?.signal], [hung, "hung", "SIGKILL"]);
-    await ordered.untilReady("a", 3);
-    await load.stop();
-    assert.deepEqual(load.failures, []);
-    assert.deepEqual((await ordered.pids()).slice(1), others);
-    const ends = (await host.events()).filter(({ facts }) => facts?.reason === "hung");
-    assert.deepEqual(
-      ends.map(({ facts }) => facts?.worker),
-      [0],
-    );
+    await replacesHungWorker(hosts, ordered, "hung", "SIGKILL");
   });
 
   it("can ask for it themselves: WATCHDOG=trigger", async () => {

@@ -134,9 +134,7 @@ describe("what a worker shows of itself", () => {
     const sender = spawn("systemd-notify", ["--ready", "--status=up and about"], { env: variables, stdio: "ignore" });
     const ended = once(sender, "exit");
     await until("it has been heard", () => signs.receiveAndJudge() === null && signs.ready);
-    await until("it has ended", () => signs.receiveAndJudge() === null && sender.exitCode !== null, {
-      timeoutMs: 3_000,
-    });
+    await until("it has ended", () => signs.receiveAndJudge() === null && sender.exitCode !== null);
     assert.deepEqual(await ended, [0, null]);
     assert.equal(signs.says, "up and about");
   });

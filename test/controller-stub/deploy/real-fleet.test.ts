@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { afterEach, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { ensureAll } from "../../../controller-stub/buckets.ts";
+import { ensureAll } from "../../../bus/buckets.ts";
 import { publishRelease } from "../../../controller-stub/publish/releases.ts";
 import type { Host } from "../../support/agent/host.ts";
 import { useHosts } from "../../support/agent/hosts.ts";
 import { Edge } from "../../support/edge.ts";
 import { Load } from "../../support/load/load.ts";
 import { makeRelease } from "../../support/release.ts";
+import { until } from "../../support/until.ts";
 import { type Ended, endAll, run } from "../cli.ts";
 import { connectTo } from "../fake-host.ts";
-import { until } from "./stage.ts";
 
 /** It runs, and never takes a request. */
 const NEVER_READY = "setInterval(() => {}, 1000);";

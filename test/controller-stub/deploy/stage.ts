@@ -2,8 +2,8 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openBucket } from "../../../controller-stub/buckets.ts";
-import type { Bus } from "../../../controller-stub/bus.ts";
+import { openBucket } from "../../../bus/buckets.ts";
+import type { BusSession } from "../../../bus/session.ts";
 import { publishRelease } from "../../../controller-stub/publish/releases.ts";
 import { type Deploy, deploySchema } from "../../../protocol/deploy.ts";
 import type { Event } from "../../../protocol/event.ts";
@@ -12,7 +12,7 @@ import { type Routes, routesSchema } from "../../../protocol/routes.ts";
 import { buckets, keys } from "../../../protocol/subjects.ts";
 import { type NatsServer, startNats } from "../../support/nats/server.ts";
 import { PretendFleet, type PretendOptions } from "../../support/pretend/fleet.ts";
-import { until as untilSoon } from "../../support/until.ts";
+import { until } from "../../support/until.ts";
 import { type Ended, endAll, type Running, start } from "../cli.ts";
 import { connectTo } from "../fake-host.ts";
 
@@ -20,10 +20,6 @@ export const VERSIONS = ["A", "B", "C", "D"];
 
 /** Long enough for a busy machine, and no wait for ever. */
 const WAVE_MS = "60000";
-
-/** Waits as `untilSoon` does, with patience for a machine that is busy with other tests. */
-export const until: typeof untilSoon = (what, look, { timeoutMs = 60_000, ...rest } = {}) =>
-  untilSoon(what, look, { timeoutMs, ...rest });
 
 type Fleet = Omit<PretendOptions, "servers" | "service">;
 
@@ -35,10 +31,10 @@ export class Stage {
   private constructor(
     readonly service: string,
     readonly url: string,
-    readonly bus: Bus,
+    readonly bus: BusSession,
   ) {}
 
-  static async set(url: string, bus: Bus, service: string, fleet: Fleet = {} as Fleet): Promise<Stage> {
+  static async set(url: string, bus: BusSession, service: string, fleet: Fleet = {} as Fleet): Promise<Stage> {
     const stage = new Stage(service, url, bus);
     await publishAll(bus, service);
     stage.fleet = await stage.start(fleet);
@@ -118,7 +114,7 @@ export class Stage {
 /** What the tests of a file share: one bus, and stages that are cleared after each test. */
 export class Theatre {
   nats!: NatsServer;
-  bus!: Bus;
+  bus!: BusSession;
   readonly stages: Stage[] = [];
   private services = 0;
 
@@ -146,7 +142,7 @@ export class Theatre {
   }
 }
 
-async function publishAll(bus: Bus, service: string): Promise<void> {
+async function publishAll(bus: BusSession, service: string): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), "slotd-deploy-"));
   try {
     for (const version of VERSIONS) {

@@ -58,7 +58,7 @@ export async function startCluster(): Promise<Cluster> {
     await until(
       "the cluster has a leader",
       () => manage((jsm) => jsm.streams.add({ name: "probe", subjects: ["probe"], num_replicas: 3 })),
-      { timeoutMs: 30_000, everyMs: 200 },
+      { everyMs: 200 },
     );
   } catch (error) {
     await stop();

@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { parseConfig } from "../../../edge/config/load.ts";
+import { parseEdgeConfig } from "../../../edge/config/load.ts";
 
 const good = `service = "web"\nedge = "e1"\nproxy = { kind = "builtin", port = 8080 }\n`;
 
 describe("an edge's configuration", () => {
   it("has a default for everything but the service and the proxy", () => {
-    const config = parseConfig(good);
+    const config = parseEdgeConfig(good);
     assert.deepEqual(
       [config.naming, config.fallback, config.max_loss, config.coalesce_ms, config.state_directory],
-      [{ header: "X-App-Version" }, "none", 0.5, 20, "/var/lib/slotd-edge/web"],
+      [{ header: "X-App-Version", query: null, cookie: null }, "none", 0.5, 20, "/var/lib/slotd-edge/web"],
     );
     assert(Object.isFrozen(config) && Object.isFrozen(config.proxy));
   });
@@ -31,14 +31,14 @@ describe("an edge's configuration", () => {
   ];
   for (const [what, text, message] of bad) {
     it(`with ${what} is refused, and the message names key, rule and value`, () => {
-      assert.throws(() => parseConfig(text), message);
+      assert.throws(() => parseEdgeConfig(text), message);
     });
   }
 
   it("never repeats a password", () => {
     const text = `${good}nats = { servers = ["nats://u:secret@h:1", 5] }`;
     assert.throws(
-      () => parseConfig(text),
+      () => parseEdgeConfig(text),
       (error: Error) => !error.message.includes("secret"),
     );
   });

@@ -17,6 +17,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { stringify } from "smol-toml";
+import { PATIENCE_MS } from "../../support/until.ts";
 
 const EDGE = fileURLToPath(new URL("../../../edge/main.js", import.meta.url));
 const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
@@ -37,7 +38,7 @@ describe("slotd-edge --render-base", () => {
     writeFileSync(file, stringify({ service: "web", proxy, ...more }));
     return new Promise<{ code: unknown; stdout: string; stderr: string }>((resolve) => {
       const args = [EDGE, "--config", file, "--render-base"];
-      execFile(process.execPath, args, { timeout: 20_000, killSignal: "SIGKILL" }, (error, stdout, stderr) =>
+      execFile(process.execPath, args, { timeout: PATIENCE_MS, killSignal: "SIGKILL" }, (error, stdout, stderr) =>
         resolve({ code: error ? error.code : 0, stdout, stderr }),
       );
     });
@@ -52,7 +53,7 @@ describe("slotd-edge --render-base", () => {
     assert.match(stdout, /http-response set-header X-V /);
     const file = join(directory, "haproxy.cfg");
     writeFileSync(file, stdout);
-    execFileSync("haproxy", ["-c", "-f", file], { env, stdio: "pipe", timeout: 20_000 });
+    execFileSync("haproxy", ["-c", "-f", file], { env, stdio: "pipe", timeout: PATIENCE_MS });
     assert.equal(readFileSync(join(directory, "table/current/routes.map"), "utf8"), "");
     assert.equal(existsSync(join(directory, "state")), false);
   });
@@ -65,7 +66,7 @@ describe("slotd-edge --render-base", () => {
     execFileSync("varnishd", ["-C", "-f", file, "-n", join(directory, "work")], {
       env,
       stdio: "pipe",
-      timeout: 60_000,
+      timeout: PATIENCE_MS,
     });
   });
 

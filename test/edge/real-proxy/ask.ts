@@ -1,4 +1,5 @@
 import { type Agent, type IncomingMessage, request } from "node:http";
+import { PATIENCE_MS } from "../../support/until.ts";
 import type { Said } from "./endpoint.ts";
 
 export interface Answer {
@@ -20,7 +21,7 @@ export interface Question {
 /** One request, never tried again. */
 export function ask(url: string, { path = "/", method = "GET", headers = {}, body, agent }: Question = {}) {
   return new Promise<Answer>((resolve, reject) => {
-    const call = request(new URL(path, url), { method, headers, agent, timeout: 30_000 }, (response) => {
+    const call = request(new URL(path, url), { method, headers, agent, timeout: PATIENCE_MS }, (response) => {
       const chunks: Buffer[] = [];
       response.on("data", (bytes: Buffer) => chunks.push(bytes)).on("error", reject);
       response.on("end", () =>

@@ -12,8 +12,8 @@ export interface Said {
 }
 
 /**
- * A tiny app that says its version and its id, and lies in the response header. `/cached` may be kept for a minute, `/stream` goes on
- * until `finishStreams()`, an upgrade is an echo.
+ * A tiny app that says its version and its id, and lies in the response header. `/cached` may be kept for a minute,
+ * `/stream` goes on until `finishStreams()`, an upgrade is an echo.
  */
 export class Endpoint {
   /** The highest number that was asked for as a path, as `Users` do. */

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import type { Table } from "../../../edge/table/table.ts";
+import { allTo, soleVersion } from "../../../edge/table/unnamed.ts";
 
 const versions = ["A", "B", "C", "D"];
 
@@ -22,7 +23,7 @@ export const randomTable: fc.Arbitrary<Table> = fc
     epoch: 1,
     routesRevision: 1,
     serversetsRevision: 1,
-    default: byDefault,
+    unnamed: byDefault === null ? [] : allTo(byDefault),
     fallback: byDefault === null ? null : fallback,
     versions: served.map((version) => ({
       version,
@@ -38,7 +39,7 @@ export const randomTable: fc.Arbitrary<Table> = fc
 /** Who answers a request, as the table says: the version, and the ports of its endpoints. Null: nobody. */
 export function answerOf(table: Table, named: string | null): string | null {
   const has = (version: string | null) => table.versions.some((v) => v.version === version && v.endpoints.length > 0);
-  return [named, table.default, table.fallback].find((version) => version !== null && has(version)) ?? null;
+  return [named, soleVersion(table), table.fallback].find((version) => version !== null && has(version)) ?? null;
 }
 
 export const portsOf = (table: Table, version: string | null) =>

@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { request } from "node:http";
 import { connect } from "node:net";
-import { after, afterEach, before, describe, test } from "node:test";
+import { after, afterEach, before, describe, it } from "node:test";
 import { ProxyDownError, type ManagedProxy as TableProxy } from "../../../edge/proxies/contract.ts";
 import type { Table, VersionNaming } from "../../../edge/table/table.ts";
-import { until } from "../../support/until.ts";
+import { allTo } from "../../../edge/table/unnamed.ts";
+import { PATIENCE_MS, until } from "../../support/until.ts";
 import { ask, said } from "./ask.ts";
 import { Endpoint } from "./endpoint.ts";
 import { Users } from "./users.ts";
@@ -35,7 +36,7 @@ export function tableOf(
     epoch: 1,
     routesRevision: 1,
     serversetsRevision: 1,
-    default: byDefault,
+    unnamed: byDefault === null ? [] : allTo(byDefault),
     fallback,
     versions: Object.entries(versions).map(([version, endpoints]) => ({
       version,
@@ -89,7 +90,7 @@ export function proxyRules<P extends RealProxy>(
     };
     const both = () => ({ "1.0+a": [a1, a2], B: [b1, b2] });
 
-    test("before there are routes every request is answered with 503 and a reason", async () => {
+    it("before there are routes every request is answered with 503 and a reason", async () => {
       const unapplied = await ask(server.url);
       assert.equal(unapplied.status, 503);
       await apply(tableOf({}, null));
@@ -100,7 +101,7 @@ export function proxyRules<P extends RealProxy>(
       assert.equal(answer.named, undefined);
     });
 
-    test("a request gets the version that it names by header, query or cookie, in this order, else the default", async () => {
+    it("a request gets the version that it names by header, query or cookie, in this order, else the default", async () => {
       await apply(tableOf(both(), "B"));
       const version = async (path: string, headers: Record<string, string> = {}) => {
         const answer = await ask(server.url, { path, headers });
@@ -126,7 +127,7 @@ export function proxyRules<P extends RealProxy>(
       assert.equal(await version("/", { "slotd-version": "1.0+a", "slotd-asked": "1.0+a" }), "B");
     });
 
-    test("a version without an endpoint gives way to the default, that to the fallback, and that to 503", async () => {
+    it("a version without an endpoint gives way to the default, that to the fallback, and that to 503", async () => {
       await apply(tableOf({ "1.0+a": [], B: [b1] }, "B", "1.0+a"));
       assert.equal((await ask(server.url, { headers: { "X-App-Version": "1.0+a" } })).named, "B");
       await apply(tableOf({ "1.0+a": [a1], B: [] }, "B", "1.0+a"));
@@ -139,7 +140,7 @@ export function proxyRules<P extends RealProxy>(
       assert.equal((await ask(server.url, { headers: { "X-App-Version": "1.0+a" } })).named, "1.0+a");
     });
 
-    test("no request fails or meets another version while defaults, versions and endpoints change", async () => {
+    it("no request fails or meets another version while defaults, versions and endpoints change", async () => {
       const [c1, c2] = [await endpoint("C", "c1"), await endpoint("C", "c2")];
       const tables: [Record<string, Endpoint[]>, string][] = [
         [both(), "B"],
@@ -175,7 +176,7 @@ export function proxyRules<P extends RealProxy>(
       assert.ok(users.requests > 1_500);
     });
 
-    test("an endpoint that takes no connection costs no request that can be sent elsewhere", async () => {
+    it("an endpoint that takes no connection costs no request that can be sent elsewhere", async () => {
       const dying = await endpoint("B", "b0");
       await apply(tableOf({ B: [b1, b2, dying] }, "B"));
       await until("it serves", async () => said(await ask(server.url)).id === "b0");
@@ -188,7 +189,7 @@ export function proxyRules<P extends RealProxy>(
       await apply(tableOf(both(), "B"));
     });
 
-    test("a long download and an upgraded connection go on while their version is withdrawn", async () => {
+    it("a long download and an upgraded connection go on while their version is withdrawn", async () => {
       const c1 = await endpoint("C", "c1");
       await apply(tableOf({ ...both(), C: [c1] }, "B"));
       const headers = { "X-App-Version": "C" };
@@ -196,7 +197,7 @@ export function proxyRules<P extends RealProxy>(
       const [response] = await once(call, "response");
       let body = "";
       response.setEncoding("utf8").on("data", (text: string) => (body += text));
-      await until("the download has begun", () => body === "begin", { timeoutMs: 30_000 });
+      await until("the download has begun", () => body === "begin");
       const socket = connect(server.port, server.address);
       let heard = "";
       socket.setEncoding("utf8").on("data", (text: string) => (heard += text));
@@ -215,12 +216,12 @@ export function proxyRules<P extends RealProxy>(
       socket.destroy();
     });
 
-    test("a stream begins before it has ended, also beside another of the same address", async () => {
+    it("a stream begins before it has ended, also beside another of the same address", async () => {
       await apply(tableOf({ B: [b1] }, "B"));
       const streams = await Promise.all(
         [1, 2].map(async () => {
           const call = request(new URL("/stream/same", server.url)).end();
-          const [response] = await once(call, "response", { signal: AbortSignal.timeout(30_000) });
+          const [response] = await once(call, "response", { signal: AbortSignal.timeout(PATIENCE_MS) });
           await once(response, "data");
           return response.resume();
         }),
@@ -229,7 +230,7 @@ export function proxyRules<P extends RealProxy>(
       await Promise.all(streams.map((stream) => once(stream, "end")));
     });
 
-    test("a proxy that was killed is down; started again by itself it routes by the last table, and takes the next", async () => {
+    it("a proxy that was killed is down; started again by itself it routes by the last table, and takes the next", async () => {
       await apply(tableOf(both(), "1.0+a"));
       await apply(tableOf({ "1.0+a": [a2], B: [b1, b2] }, "B"));
       assert.equal(await proxy.isCurrent(signal), true);
@@ -248,7 +249,7 @@ export function proxyRules<P extends RealProxy>(
       assert.equal((await ask(server.url)).named, "1.0+a");
     });
 
-    test("an edge that starts anew takes over a proxy that runs, and no request fails", async () => {
+    it("an edge that starts anew takes over a proxy that runs, and no request fails", async () => {
       await apply(tableOf(both(), "1.0+a"));
       const users = new Users(server.url, [null, "B"], () => true, 4);
       await proxy.close();

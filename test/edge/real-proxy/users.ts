@@ -2,8 +2,8 @@ import { Agent } from "node:http";
 import { ask, said } from "./ask.ts";
 
 /**
- * Users that ask one thing after another: some over a kept connection, some over a new one each time; some with a body, some without;
- * some naming a version. Nothing that fails is tried again.
+ * Users that ask one thing after another: some over a kept connection, some over a new one each time; some with a body,
+ * some without; some naming a version. Nothing that fails is tried again.
  */
 export class Users {
   readonly failures: string[] = [];

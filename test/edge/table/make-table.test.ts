@@ -9,6 +9,7 @@ import type { Routes } from "../../../protocol/routes.ts";
 const member = (host: string, version: string, over: Partial<ReadMember> = {}): ReadMember => ({
   ...{
     id: `prod.${host}.a`,
+    stage: "prod",
     address: "127.0.0.1",
     port: 8000,
     weight: 1,
@@ -39,14 +40,14 @@ describe("a table", () => {
       ],
     );
     assert.deepEqual(
-      [table.epoch, table.routesRevision, table.serversetsRevision, table.default, table.fallback],
-      [4, 7, 8, "B", null],
+      [table.epoch, table.routesRevision, table.serversetsRevision, table.unnamed, table.fallback],
+      [4, 7, 8, [{ version: "B", share: 10_000, stage: null }], null],
     );
   });
 
   it("routes nothing before there are routes", () => {
     const table = makeTable(source({ routes: null, routesRevision: 0, fallback: "previous" }));
-    assert.deepEqual([table.versions, table.default, table.fallback, table.epoch], [[], null, null, 0]);
+    assert.deepEqual([table.versions, table.unnamed, table.fallback, table.epoch], [[], [], null, 0]);
   });
 
   it("leaves out who serves another release under the version's name", () => {

@@ -1,7 +1,7 @@
 /**
- * Imported into an agent's process before the agent (`node --import`). Ends it by SIGKILL at its n-th write of the journal, just
- * before the new content takes the old one's place or just after it. When is in the file that this module's `plan` parameter
- * names: `before 3`, `after 1`; without that file nothing happens.
+ * Imported into an agent's process before the agent (`node --import`). Ends it by SIGKILL at its n-th write of the
+ * journal, just before the new content takes the old one's place or just after it. When is in the file that this
+ * module's `plan` parameter names: `before 3`, `after 1`; without that file nothing happens.
  */
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";

@@ -1,5 +1,15 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,7 +25,7 @@ import type { Order } from "../../../protocol/order.ts";
 import type { Release } from "../../../protocol/release.ts";
 import { buckets, keys } from "../../../protocol/subjects.ts";
 import { freePorts } from "../ports.ts";
-import { until } from "../until.ts";
+import { PATIENCE_MS, until } from "../until.ts";
 
 const AGENT = fileURLToPath(new URL("../../../agent/main.js", import.meta.url));
 /** Node's own options, as the program's first line gives them to whoever starts it by name. */
@@ -215,7 +225,12 @@ export class Host {
     return this.ask("POST", `/v1/slots/${slot}/${verb}`, { by: "test" });
   }
 
-  untilSlot(name: string, what: string, holds: (slot: SlotStatus) => boolean, timeoutMs = 20_000): Promise<SlotStatus> {
+  untilSlot(
+    name: string,
+    what: string,
+    holds: (slot: SlotStatus) => boolean,
+    timeoutMs = PATIENCE_MS,
+  ): Promise<SlotStatus> {
     return until(
       `slot ${name}: ${what}`,
       async () => {
@@ -251,7 +266,7 @@ export class Host {
   async put(bucket: string, key: string, value: string): Promise<number> {
     const kv = await new Kvm(await this.bus()).open(bucket);
     // The agent that makes the bucket may have answered before it had.
-    return until(`the bucket ${bucket} takes a value`, () => kv.put(key, value), { timeoutMs: 5_000 });
+    return until(`the bucket ${bucket} takes a value`, () => kv.put(key, value));
   }
 
   /** The slot's member of the serverset, or null. */
@@ -313,10 +328,12 @@ export class Host {
   async close(): Promise<void> {
     await this.nc?.close();
     await this.endAgent("SIGKILL");
-    // The workers outlive the agent: end them by the token that only they carry, and see that they are gone.
+    // The workers outlive the agent: end them by the token that only they carry, and see that they are gone. What a
+    // worker started without its environment is still at work in a release of this host.
+    const left = () => [...leftProcesses(this.state), ...pidsAtWorkIn(this.directory)];
     const none = () => {
-      for (const pid of leftProcesses(this.state)) kill(pid);
-      return leftProcesses(this.state).length === 0;
+      for (const pid of left()) kill(pid);
+      return left().length === 0;
     };
     try {
       await until(`no process of host ${this.name} is left`, none);
@@ -363,16 +380,25 @@ export function leftProcesses(state: string): number[] {
 
 /** The living processes with these bytes in their environment. */
 export function pidsWithEnvironment(needle: string): number[] {
-  const found: number[] = [];
-  for (const name of readdirSync("/proc").filter((entry) => /^\d+$/.test(entry))) {
-    try {
-      const dead = /\) [ZX] /.test(readFileSync(`/proc/${name}/stat`, "latin1"));
-      if (!dead && readFileSync(`/proc/${name}/environ`).includes(needle)) found.push(Number(name));
-    } catch {
-      // Gone, or another user's.
-    }
-  }
-  return found;
+  return livingPids((pid) => readFileSync(`/proc/${pid}/environ`).includes(needle));
+}
+
+/** The living processes whose working directory is below this one, also where it was removed since. */
+export function pidsAtWorkIn(directory: string): number[] {
+  return livingPids((pid) => readlinkSync(`/proc/${pid}/cwd`).startsWith(`${directory}/`));
+}
+
+function livingPids(fits: (pid: number) => boolean): number[] {
+  return readdirSync("/proc")
+    .filter((entry) => /^\d+$/.test(entry))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, "latin1")) && fits(pid);
+      } catch {
+        return false; // Gone, or another user's.
+      }
+    });
 }
 
 function merge(base: Settings, over: Settings): Settings {

@@ -4,9 +4,11 @@ import { join } from "node:path";
 import { after, afterEach, before } from "node:test";
 import { type NatsServer, startNats } from "../nats/server.ts";
 import { until } from "../until.ts";
-import { Host, type HostOptions, pidsWithEnvironment, type Settings } from "./host.ts";
+import { Host, type HostOptions, pidsAtWorkIn, pidsWithEnvironment, type Settings } from "./host.ts";
 
-/** A bus for a `describe`, and hosts on it that are closed after each test, which must then have left no process behind. */
+/**
+ * A bus for a `describe`, and hosts on it that are closed after each test, which must then have left no process behind.
+ */
 export interface Hosts {
   readonly nats: NatsServer;
   /** A host whose agent answers, and has the bus. */
@@ -26,16 +28,19 @@ export function useHosts(): Hosts {
     nats = await startNats();
   });
   after(() => nats?.stop());
+  // Each of them is undone and closed, also after one that fails.
   afterEach(async () => {
-    try {
-      for (const undo of undoing.splice(0).reverse()) await undo();
-    } finally {
-      for (const host of open.splice(0)) {
-        const token = tokenOf(host);
-        await host.close();
-        assert.deepEqual(token === null ? [] : pidsWithEnvironment(`SLOTD_TOKEN=${token}`), [], "no process is left");
+    const failures: unknown[] = [];
+    const attempt = async (action: () => unknown) => {
+      try {
+        await action();
+      } catch (error) {
+        failures.push(error);
       }
-    }
+    };
+    for (const undo of undoing.splice(0).reverse()) await attempt(undo);
+    for (const host of open.splice(0)) await attempt(() => closed(host));
+    if (failures.length > 0) throw failures.length === 1 ? failures[0] : new AggregateError(failures);
   });
   const bus = () => {
     assert(nats, "the bus is started before the tests");
@@ -60,6 +65,14 @@ export function useHosts(): Hosts {
     },
     onEnd: (undo) => undoing.push(undo),
   };
+}
+
+/** Closes a host, and sees that no process of it is left. */
+async function closed(host: Host): Promise<void> {
+  const token = tokenOf(host);
+  await host.close();
+  const left = token === null ? [] : pidsWithEnvironment(`SLOTD_TOKEN=${token}`);
+  assert.deepEqual([...left, ...pidsAtWorkIn(host.directory)], [], "no process is left");
 }
 
 function tokenOf(host: Host): string | null {

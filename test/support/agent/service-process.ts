@@ -27,9 +27,7 @@ export class ServiceProcess {
     try {
       await once(child, "spawn");
       for (const at of listening)
-        await until(`${command[0]} listens at ${JSON.stringify(at)}`, () => service.hasEnded || accepts(at), {
-          timeoutMs: 30_000,
-        });
+        await until(`${command[0]} listens at ${JSON.stringify(at)}`, () => service.hasEnded || accepts(at));
       if (service.hasEnded) throw new Error(`${command[0]} ended`);
     } catch (error) {
       await service.end("SIGKILL");

@@ -1,7 +1,7 @@
 /**
- * Imported into an agent's process before the agent (`node --import`). Its wall clock is off by as many ms as the file says that this
- * module's `offset` parameter names, and jumps when the file changes; without that file it is right. What measures time by the
- * monotonic clock, timers among it, does not notice: as on a host whose clock is set.
+ * Imported into an agent's process before the agent (`node --import`). Its wall clock is off by as many ms as the file
+ * says that this module's `offset` parameter names, and jumps when the file changes; without that file it is right.
+ * What measures time by the monotonic clock, timers among it, does not notice: as on a host whose clock is set.
  */
 import { readFileSync } from "node:fs";
 

@@ -135,7 +135,7 @@ export class FleetMembers {
 
   private write(bucket: keyof typeof bucketSettings, key: string, text: string): Promise<number> {
     const write = async () => (await this.bucket(bucket)).put(key, text);
-    return until(`${bucket} takes ${key}`, write, { timeoutMs: 20_000 });
+    return until(`${bucket} takes ${key}`, write);
   }
 
   private async repeat(): Promise<void> {

@@ -1,7 +1,10 @@
 import { type Agent, request } from "node:http";
 import type { Socket } from "node:net";
 
-/** A GET over a client's own kept connections. Resolves when it was answered, with the socket, which emits `close` with whether it was reset. */
+/**
+ * A GET over a client's own kept connections. Resolves when it was answered, with the socket, which emits `close` with
+ * whether it was reset.
+ */
 export function getOver(agent: Agent, at: { host: string; port: number }, path = "/"): Promise<Socket> {
   return new Promise((resolve, reject) => {
     let socket: Socket;

@@ -1,5 +1,6 @@
 import { Agent, request } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
+import { PATIENCE_MS } from "../until.ts";
 
 export interface LoadOptions {
   /** Where the next request goes; null: nowhere for the moment. */
@@ -59,13 +60,13 @@ export class Load {
 
 function send(agent: Agent, to: { host: string; port: number; method: string; path: string }) {
   return new Promise<{ status: number; version: string }>((resolve, reject) => {
-    const call = request({ ...to, agent, timeout: 10_000 }, (response) => {
+    const call = request({ ...to, agent, timeout: PATIENCE_MS }, (response) => {
       response.resume().once("error", reject);
       const version = String(response.headers["x-app-version"]);
       response.once("end", () => resolve({ status: response.statusCode ?? 0, version }));
     });
     call.once("error", reject);
-    call.once("timeout", () => call.destroy(new Error("no answer in 10 s")));
+    call.once("timeout", () => call.destroy(new Error(`no answer in ${PATIENCE_MS} ms`)));
     call.end(to.method === "POST" ? "x".repeat(2_000) : undefined);
   });
 }

@@ -68,9 +68,6 @@ export class NatsCluster {
       return await until(
         "the bucket has a leader",
         async () => (await manager.streams.info(`KV_${bucket}`)).cluster?.leader,
-        {
-          timeoutMs: 20_000,
-        },
       );
     } finally {
       await nc.close();
@@ -94,6 +91,6 @@ export class NatsCluster {
         await nc.close();
       }
     };
-    await until("three nodes replicate", replicates, { timeoutMs: 30_000, everyMs: 200 });
+    await until("three nodes replicate", replicates, { everyMs: 200 });
   }
 }

@@ -2,7 +2,10 @@ import { createAccount, createOperator, createUser, type KeyPair } from "@nats-i
 
 const UNLIMITED = { subs: -1, data: -1, payload: -1 };
 
-/** A server's configuration in operator mode with one account that has JetStream, and the credentials file of a user of it. */
+/**
+ * A server's configuration in operator mode with one account that has JetStream, and the credentials file of a user of
+ * it.
+ */
 export function operatorMode(): { configuration: string; credentials: string } {
   const [operator, system, account, user] = [createOperator(), createAccount(), createAccount(), createUser()];
   const limits = { ...UNLIMITED, imports: -1, exports: -1, wildcards: true, conn: -1, leaf: -1 };

@@ -5,6 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { PATIENCE_MS } from "../until.ts";
 
 /** A real nats-server with JetStream on 127.0.0.1, for one test or one file of tests. */
 export interface NatsServer {
@@ -19,7 +20,6 @@ export interface NatsServer {
   restart(): Promise<void>;
 }
 
-const READY_WITHIN_MS = 10_000;
 const PORT_TAKEN = /address already in use/;
 
 /** Started by util-linux's setpriv where it exists, so that a killed test process takes its server along. */
@@ -32,7 +32,10 @@ process.once("exit", () => {
 
 class PortTaken extends Error {}
 
-/** Starts a nats-server. Without `port` it takes a free one; without `storeDir` it keeps its store in a directory that `stop` removes. */
+/**
+ * Starts a nats-server. Without `port` it takes a free one; without `storeDir` it keeps its store in a directory that
+ * `stop` removes.
+ */
 export async function startNats(opts: { port?: number; storeDir?: string } = {}): Promise<NatsServer> {
   const storeDir = opts.storeDir ?? (await mkdtemp(join(tmpdir(), "slotd-nats-")));
   const discard = async () => {
@@ -105,7 +108,7 @@ function untilReady(child: ChildProcess, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     let log = "";
     let seen = false;
-    const timer = setTimeout(() => reject(failure("was not ready in time")), READY_WITHIN_MS);
+    const timer = setTimeout(() => reject(failure("was not ready in time")), PATIENCE_MS);
     const failure = (why: string) =>
       PORT_TAKEN.test(log)
         ? new PortTaken(`port ${port} is taken`)

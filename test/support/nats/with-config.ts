@@ -9,12 +9,19 @@ export interface ConfiguredNats {
   stop(): Promise<void>;
 }
 
-/** A real nats-server with a configuration of its own: users, no JetStream, … `$STORE` in it becomes a directory that `stop` removes. */
-export async function startNatsWith(port: number, configuration: string): Promise<ConfiguredNats> {
+/**
+ * A real nats-server with a configuration of its own: users, no JetStream, … `$STORE` in it becomes a directory that
+ * `stop` removes.
+ */
+export async function startNatsWith(
+  port: number,
+  configuration: string,
+  address = "127.0.0.1",
+): Promise<ConfiguredNats> {
   const directory = mkdtempSync(join(tmpdir(), "slotd-nats-"));
   const file = join(directory, "nats.conf");
   writeFileSync(file, configuration.replaceAll("$STORE", join(directory, "store")));
-  const server = spawn("nats-server", ["-c", file, "-a", "127.0.0.1", "-p", String(port)], {
+  const server = spawn("nats-server", ["-c", file, "-a", address, "-p", String(port)], {
     stdio: ["ignore", "ignore", "pipe"],
   });
   const ended = once(server, "exit");
@@ -36,5 +43,5 @@ export async function startNatsWith(port: number, configuration: string): Promis
     await stop();
     throw error;
   }
-  return { url: `nats://127.0.0.1:${port}`, stop };
+  return { url: `nats://${address}:${port}`, stop };
 }

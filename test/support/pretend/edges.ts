@@ -5,8 +5,8 @@ import { buckets, keys } from "../../../protocol/subjects.ts";
 import type { KeyWriter } from "./key-writer.ts";
 
 /**
- * How an edge acknowledges. `follows`: as it should. `stuck`: it reports, and never applies anything new. `oldEpoch`: the right revisions
- * under the wrong epoch. `dead`: nothing more is heard of it.
+ * How an edge acknowledges. `follows`: as it should. `stuck`: it reports, and never applies anything new. `oldEpoch`:
+ * the right revisions under the wrong epoch. `dead`: nothing more is heard of it.
  */
 export type EdgeMode = "follows" | "stuck" | "oldEpoch" | "dead";
 
@@ -85,7 +85,10 @@ export class PretendEdges {
     for (const timer of this.timers.values()) clearTimeout(timer);
   }
 
-  /** A watch whose consumer went down with its server says nothing of that: one that lags behind the bucket is begun again. */
+  /**
+   * A watch whose consumer went down with its server says nothing of that: one that lags behind the bucket is begun
+   * again.
+   */
   private async watch(bucket: Bucket, key: string, take: (entry: KvEntry) => void, checkMs: number): Promise<void> {
     let heard = 0;
     let isLate = false;

@@ -6,6 +6,7 @@ import { bucketSettings } from "../../../protocol/bucket-settings.ts";
 import { hostToken } from "../../../protocol/names.ts";
 import { parseOrder } from "../../../protocol/order.ts";
 import { buckets } from "../../../protocol/subjects.ts";
+import { PATIENCE_MS } from "../until.ts";
 import { type EdgeMode, type PretendEdge, PretendEdges } from "./edges.ts";
 import { type Behaviour, type HostContext, PretendHost } from "./host.ts";
 import { KeyWriter } from "./key-writer.ts";
@@ -28,12 +29,15 @@ export interface PretendOptions {
 }
 
 const HEARTBEAT_MS = 5000;
-/** After a hint the stream may still answer with the value before: with several replicas a put is heard before it is taken. */
+/**
+ * After a hint the stream may still answer with the value before: with several replicas a put is heard before it is
+ * taken.
+ */
 const LATE_MS = [0, 50, 250, 1000, 3000];
 
 /**
- * A fleet that speaks the real protocol and has no workers: hosts that take orders, report and register, and edges that acknowledge. One
- * process, one connection per some hundred hosts, one subscription for all orders.
+ * A fleet that speaks the real protocol and has no workers: hosts that take orders, report and register, and edges that
+ * acknowledge. One process, one connection per some hundred hosts, one subscription for all orders.
  */
 export class PretendFleet {
   readonly hosts = new Map<string, PretendHost>();
@@ -125,7 +129,7 @@ export class PretendFleet {
     );
     this.orders = orders as KV;
     this.pretendEdges = new PretendEdges(service, writer, (edge) => this.check(edge));
-    const jsm = await jetstreamManager(nc, { timeout: 5000 });
+    const jsm = await jetstreamManager(nc, { timeout: PATIENCE_MS });
     const followed = (name: string, kv: KV) => ({
       kv,
       lastRevision: async (key: string) =>
@@ -176,7 +180,7 @@ export class PretendFleet {
     const servers = this.options.servers;
     const nc = await connect({ servers, maxReconnectAttempts: -1, reconnectTimeWait: 100, name: "pretend" });
     this.connections.push(nc);
-    const js = jetstream(nc, { timeout: 5000 });
+    const js = jetstream(nc, { timeout: PATIENCE_MS });
     const writer = new KeyWriter(nc, js);
     this.writers.push(writer);
     return { nc, js, writer };

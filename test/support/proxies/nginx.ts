@@ -9,8 +9,8 @@ import { freePorts } from "../ports.ts";
 import { until } from "../until.ts";
 
 /**
- * A real nginx whose upstream is what the serverset says, with persistent connections to the app. It is reloaded when the serverset
- * changes, keeps its last table when that is empty, and never tries a failed request again.
+ * A real nginx whose upstream is what the serverset says, with persistent connections to the app. It is reloaded when
+ * the serverset changes, keeps its last table when that is empty, and never tries a failed request again.
  */
 export class Nginx {
   private constructor(

@@ -1,80 +1,39 @@
 import { randomBytes } from "node:crypto";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { prepareVarnish, type VarnishConfig, varnishConfigSchema } from "../../../edge/proxies/varnish/index.ts";
 import type { VersionNaming } from "../../../edge/table/table.ts";
 import { ServiceProcess } from "../agent/service-process.ts";
 import { freePorts } from "../ports.ts";
+import { type ProxyOptions, RealProxy } from "./real-proxy.ts";
 
 const defaultNaming: VersionNaming = { header: "X-App-Version", query: null, cookie: null };
 
 /** A real varnishd that starts with the VCL of an edge. */
-export class Varnish {
-  private constructor(
-    /** `[proxy]` of the edge that goes with it. */
-    readonly config: VarnishConfig,
-    readonly address: string,
-    readonly port: number,
-    private readonly directory: string,
-    private process: ServiceProcess,
-  ) {}
+export type Varnish = RealProxy<VarnishConfig>;
+export const Varnish = { start };
 
-  static async start(
-    options: { address?: string; port?: number; naming?: VersionNaming; config?: Partial<VarnishConfig> } = {},
-  ): Promise<Varnish> {
-    const { address = "127.0.0.1", naming = defaultNaming } = options;
-    const port = options.port ?? ((await freePorts(1, address))[0] as number);
-    const [cliPort] = await freePorts(1);
-    const directory = mkdtempSync(join(tmpdir(), "slotd-varnish-"));
-    try {
-      // varnishd's compiler runs as a user of its own, and has to read the VCL.
-      chmodSync(directory, 0o755);
-      const secret = join(directory, "secret");
-      writeFileSync(secret, randomBytes(32).toString("hex"), { mode: 0o600 });
-      const config = varnishConfigSchema.parse({
-        kind: "varnish",
-        port: cliPort,
-        secret_file: secret,
-        directory: join(directory, "vcl"),
-        ...options.config,
-      });
-      prepareVarnish(config, naming);
-      return new Varnish(config, address, port, directory, await launch(config, directory, address, port));
-    } catch (error) {
-      rmSync(directory, { recursive: true, force: true });
-      throw error;
-    }
-  }
-
-  get url(): string {
-    return `http://${this.address}:${this.port}`;
-  }
-
-  /** Of the process that manages; the one that serves is its child. */
-  get pid(): number {
-    return this.process.pid;
-  }
-
-  /** What it wrote so far. */
-  get said(): string {
-    return this.process.said;
-  }
-
-  /** SIGKILL; its files stay. */
-  kill(): Promise<void> {
-    return this.process.end("SIGKILL");
-  }
-
-  async restart(): Promise<void> {
-    await this.process.end("SIGTERM");
-    this.process = await launch(this.config, this.directory, this.address, this.port);
-  }
-
-  async stop(): Promise<void> {
-    await this.process.end("SIGTERM");
-    rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 });
-  }
+async function start(options: ProxyOptions<VersionNaming, VarnishConfig> = {}): Promise<Varnish> {
+  const { address = "127.0.0.1", naming = defaultNaming } = options;
+  const port = options.port ?? ((await freePorts(1, address))[0] as number);
+  const [cliPort] = await freePorts(1);
+  const directory = mkdtempSync(join(tmpdir(), "slotd-varnish-"));
+  return RealProxy.start(directory, () => {
+    // varnishd's compiler runs as a user of its own, and has to read the VCL.
+    chmodSync(directory, 0o755);
+    const secret = join(directory, "secret");
+    writeFileSync(secret, randomBytes(32).toString("hex"), { mode: 0o600 });
+    const config = varnishConfigSchema.parse({
+      kind: "varnish",
+      port: cliPort,
+      secret_file: secret,
+      directory: join(directory, "vcl"),
+      ...options.config,
+    });
+    prepareVarnish(config, naming);
+    return { config, address, port, directory, launch: () => launch(config, directory, address, port) };
+  });
 }
 
 async function launch(config: VarnishConfig, directory: string, host: string, port: number): Promise<ServiceProcess> {

@@ -2,7 +2,9 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from "nod
 import { join } from "node:path";
 import { until } from "../until.ts";
 
-/** The trees that a systemd inside needs to own a part of: cgroup v2, wherever it is mounted, and v1's one of systemd. */
+/**
+ * The trees that a systemd inside needs to own a part of: cgroup v2, wherever it is mounted, and v1's one of systemd.
+ */
 function hierarchies(): string[] {
   const mounts = readFileSync("/proc/self/mountinfo", "utf8").split("\n");
   const found = mounts.flatMap((line) => {

@@ -13,7 +13,8 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
-import { until } from "../until.ts";
+import { runId } from "../run.ts";
+import { PATIENCE_MS, until } from "../until.ts";
 import { cgroupsNamed, killTree } from "./cgroup.ts";
 import { Machine } from "./machine.ts";
 import { type HostTree, makeTree } from "./root.ts";
@@ -26,7 +27,7 @@ export interface SystemdHostOptions {
 }
 
 export interface RunOptions {
-  /** 30 s by default. What takes longer is killed, and fails. */
+  /** `PATIENCE_MS` by default. What takes longer is killed, and fails. */
   timeoutMs?: number;
   /** Standard input; none by default. */
   input?: string;
@@ -41,8 +42,6 @@ export interface RunResult {
   code: number | null;
 }
 
-const BOOTED_WITHIN_MS = 30_000;
-const OFF_WITHIN_MS = 30_000;
 const NAME = "slotd-sd";
 
 const NAMESPACES = ["-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w"];
@@ -52,12 +51,12 @@ const ENVIRONMENT = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin", "
 let hosts = 0;
 
 /**
- * Boots a real systemd as PID 1, and waits until it has started what it starts. `close()` is the caller's duty, also after a failure;
- * when the process itself is killed, its hosts end and are removed by themselves.
+ * Boots a real systemd as PID 1, and waits until it has started what it starts. `close()` is the caller's duty, also
+ * after a failure; when the process itself is killed, its hosts end and are removed by themselves.
  */
 export async function bootSystemd(options: SystemdHostOptions = {}): Promise<SystemdHost> {
   sweep();
-  const host = new SystemdHost(`${NAME}-${process.pid}-${++hosts}`, options.nspawn ?? []);
+  const host = new SystemdHost(`${NAME}-${process.pid}-${runId}-${++hosts}`, options.nspawn ?? []);
   try {
     await options.prepare?.(host);
     await host.boot();
@@ -69,8 +68,9 @@ export async function bootSystemd(options: SystemdHostOptions = {}): Promise<Sys
 }
 
 /**
- * A host with a systemd of its own, as PID 1 of a systemd-nspawn container: own /etc, /var, /run, network and PIDs; this machine's
- * /usr and package database under a layer of its own, so that `dpkg -i` works and changes nothing out here.
+ * A host with a systemd of its own, as PID 1 of a systemd-nspawn container: own /etc, /var, /run, network and PIDs;
+ * this machine's /usr and package database under a layer of its own, so that `dpkg -i` works and changes nothing out
+ * here.
  */
 export class SystemdHost {
   readonly directory: string;
@@ -86,7 +86,9 @@ export class SystemdHost {
     this.tree = makeTree(this.directory);
   }
 
-  /** `/` of the host as a path out here, without what is mounted into it (/usr, /tmp, /run). It stays from boot to boot. */
+  /**
+   * `/` of the host as a path out here, without what is mounted into it (/usr, /tmp, /run). It stays from boot to boot.
+   */
   get root(): string {
     return this.tree.root;
   }
@@ -117,7 +119,7 @@ export class SystemdHost {
           state = (await this.run("systemctl is-system-running", { check: false })).stdout.trim();
           return ["running", "degraded"].includes(state);
         },
-        { timeoutMs: BOOTED_WITHIN_MS, everyMs: 50 },
+        { everyMs: 50 },
       );
       if (!this.leader) throw new Error("it ended while it was booting");
     } catch (error) {
@@ -127,12 +129,12 @@ export class SystemdHost {
   }
 
   /** Shuts down in order. The directory stays: `boot()` again. */
-  async stop(timeoutMs = OFF_WITHIN_MS): Promise<void> {
+  async stop(timeoutMs = PATIENCE_MS): Promise<void> {
     await this.machine?.powerOff(timeoutMs);
   }
 
   /** `systemctl reboot`, and waits until it is up again. */
-  async reboot(timeoutMs = OFF_WITHIN_MS): Promise<void> {
+  async reboot(timeoutMs = PATIENCE_MS): Promise<void> {
     await this.run("systemctl reboot", { check: false });
     await this.machine?.untilEnded(timeoutMs);
     await this.boot();
@@ -156,7 +158,7 @@ export class SystemdHost {
 
   /** Runs a command inside, as root: a list as it is, a text by a shell. */
   async run(command: string | string[], options: RunOptions = {}): Promise<RunResult> {
-    const { timeoutMs = 30_000, input = "", check = true } = options;
+    const { timeoutMs = PATIENCE_MS, input = "", check = true } = options;
     const child = this.spawn(command);
     let stdout = "";
     let stderr = "";
@@ -196,17 +198,17 @@ export class SystemdHost {
 
   // --- units
 
-  async startUnit(unit: string, timeoutMs = 30_000): Promise<void> {
+  async startUnit(unit: string, timeoutMs = PATIENCE_MS): Promise<void> {
     const { code, stderr } = await this.run(["systemctl", "start", unit], { timeoutMs, check: false });
     if (code !== 0) throw new Error(`${unit} did not start: ${stderr}${await this.journal(unit)}`);
   }
 
-  async restartUnit(unit: string, timeoutMs = 30_000): Promise<void> {
+  async restartUnit(unit: string, timeoutMs = PATIENCE_MS): Promise<void> {
     const { code, stderr } = await this.run(["systemctl", "restart", unit], { timeoutMs, check: false });
     if (code !== 0) throw new Error(`${unit} did not restart: ${stderr}${await this.journal(unit)}`);
   }
 
-  async stopUnit(unit: string, timeoutMs = 30_000): Promise<void> {
+  async stopUnit(unit: string, timeoutMs = PATIENCE_MS): Promise<void> {
     await this.run(["systemctl", "stop", unit], { timeoutMs });
   }
 
@@ -216,7 +218,7 @@ export class SystemdHost {
   }
 
   /** Waits for an ActiveState: `untilUnit(unit, "active")`. */
-  async untilUnit(unit: string, state: string, timeoutMs = 10_000): Promise<void> {
+  async untilUnit(unit: string, state: string, timeoutMs = PATIENCE_MS): Promise<void> {
     try {
       await until(`${unit} is ${state}`, async () => (await this.show(unit, "ActiveState")) === state, { timeoutMs });
     } catch (error) {
@@ -224,7 +226,10 @@ export class SystemdHost {
     }
   }
 
-  /** Starts a nats-server with JetStream inside, as a unit that a reboot does not bring back. @returns its URL, for use inside */
+  /**
+   * Starts a nats-server with JetStream inside, as a unit that a reboot does not bring back. @returns its URL, for use
+   * inside
+   */
   async startNats(port = 4222): Promise<string> {
     const server = `nats-server -js -sd /var/lib/nats -a 127.0.0.1 -p ${port}`;
     await this.run(`command -v nats-server >/dev/null || { echo "run apt-get install nats-server" >&2; exit 127; }

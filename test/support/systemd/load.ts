@@ -1,6 +1,7 @@
 /**
- * To be run inside a booted host: clients of both slots, with kept and with new connections, GET and POST, and a reader of the
- * serverset. Says "ready" when all of them have had an answer; ends when its input ends, or after BOUND_MS, with one line of JSON.
+ * To be run inside a booted host: clients of both slots, with kept and with new connections, GET and POST, and a reader
+ * of the serverset. Says "ready" when all of them have had an answer; ends when its input ends, or after BOUND_MS, with
+ * one line of JSON.
  *   node systemd-load.js SERVICE HOST NATS-URL PORT PORT
  */
 import { Kvm } from "@nats-io/kv";

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { closeSync, existsSync, openSync, readFileSync, rmdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { repository } from "../release.ts";
+import { runEnvironment } from "../run.ts";
 import { until } from "../until.ts";
 import { makeCgroups, removeCgroups } from "./cgroup.ts";
 import type { HostTree } from "./root.ts";
@@ -11,7 +12,10 @@ import type { HostTree } from "./root.ts";
 /** What systemd as PID 1 takes for "power off" (systemd(1)). Node knows real-time signals by number only. */
 const POWER_OFF = 34 + 4;
 
-/** What a host of its own lets programs do and nspawn does not: systemd's device filters, and sockets from other processes. */
+/**
+ * What a host of its own lets programs do and nspawn does not: systemd's device filters, and sockets from other
+ * processes.
+ */
 const CALLS = "bpf pidfd_getfd";
 
 const GUARD = join(repository, "test/support/systemd/guard.sh");
@@ -46,7 +50,7 @@ export class Machine {
       ["--pdeathsig", "TERM", "--", "/bin/bash", GUARD, dirname(tree.root), ...groups, "--", ...command],
       {
         stdio: ["ignore", out, out],
-        env: { PATH: `${process.env.PATH}:/usr/sbin`, SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: "1" },
+        env: { ...runEnvironment, PATH: `${process.env.PATH}:/usr/sbin`, SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: "1" },
       },
     );
     closeSync(out);

@@ -7,7 +7,7 @@ import { repository } from "../release.ts";
 
 /** What the package is made from. */
 const SOURCES = [
-  "agent,controller-stub,daemon,edge,protocol,systemd,scripts/package,scripts/packaging,scripts/lib",
+  "agent,bus,controller-stub,daemon,edge,protocol,systemd,scripts/package,scripts/packaging,scripts/lib",
   "docs/man,docs/config.md,docs/edge.md,docs/edge-varnish.md,docs/edge-haproxy.md",
   "CHANGELOG.md,package.json,package-lock.json",
 ].flatMap((names) => names.split(","));
@@ -16,8 +16,8 @@ const cache = join(repository, ".cache/package/debs");
 const KEPT_MS = 15 * 60_000;
 
 /**
- * slotd's .deb, of the version in package.json or of another one. It is built once for as long as its sources are the same, by whichever
- * test file comes first; the others wait.
+ * slotd's .deb, of the version in package.json or of another one. It is built once for as long as its sources are the
+ * same, by whichever test file comes first; the others wait.
  * @returns its path
  */
 export async function buildPackage(version = packageVersion): Promise<string> {

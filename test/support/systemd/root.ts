@@ -5,7 +5,9 @@ import { join } from "node:path";
 export interface HostTree {
   /** `/` of the host, apart from what is mounted into it. */
   root: string;
-  /** What was written to /usr and /var/lib/dpkg: upper layers over this machine's, so that packages can be installed. */
+  /**
+   * What was written to /usr and /var/lib/dpkg: upper layers over this machine's, so that packages can be installed.
+   */
   upperUsr: string;
   upperDpkg: string;
   /** Seen by both sides: /srv/share inside. */
@@ -38,7 +40,10 @@ After=basic.target dbus.service
 AllowIsolate=yes
 `;
 
-/** Makes the root directory of a host in `directory`. Programs and libraries come from this machine's /usr, later, as a mount. */
+/**
+ * Makes the root directory of a host in `directory`. Programs and libraries come from this machine's /usr, later, as a
+ * mount.
+ */
 export function makeTree(directory: string): HostTree {
   const tree: HostTree = {
     root: join(directory, "root"),

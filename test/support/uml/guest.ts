@@ -9,8 +9,9 @@ export interface GuestTree extends HostTree {
 }
 
 /**
- * Takes requests from the other end of the serial line, a line each: `run ID`, `kill ID`. What is to be run, and what it says, are files
- * in a directory of that name; the answer is a line with the ID and the exit code. `up` is the first line of all.
+ * Takes requests from the other end of the serial line, a line each: `run ID`, `kill ID`. What is to be run, and what
+ * it says, are files in a directory of that name; the answer is a line with the ID and the exit code. `up` is the first
+ * line of all.
  */
 const COMMANDS = `#!/bin/bash
 exec 3<>/dev/ttyS0

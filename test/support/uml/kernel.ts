@@ -1,25 +1,32 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, existsSync, mkdirSync, openSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Duplex } from "node:stream";
+import { repository } from "../release.ts";
+import { runEnvironment } from "../run.ts";
 import type { GuestTree } from "./guest.ts";
 
-/** Runs in a PID and a mount namespace of its own: no process outlives its first one, and no mount outlives its processes. */
+const SMALL_XSTATE = join(repository, "test/support/uml/small-xstate.c");
+
+/**
+ * Runs in a PID and a mount namespace of its own: no process outlives its first one, and no mount outlives its
+ * processes.
+ */
 const MACHINE = `
 directory=$1 root=$2; shift 2
 mount -t overlay overlay -o "lowerdir=/usr,upperdir=$directory/usr,workdir=$directory/work" "$root/usr" &&
   mount --bind "$directory/share" "$root/srv/share" &&
   mount --bind "$directory/commands" "$root/srv/commands" || exit
-linux.uml "$@"
+LD_PRELOAD=$directory/small-xstate.so linux.uml "$@"
 exit $?
 `;
 
 /**
- * Started with SIGTERM as parent-death signal, it is what removes the directory of a machine whose test process was killed. SIGTERM ends
- * all that there is of the machine at once.
+ * Started with SIGTERM as parent-death signal, it is what removes the directory of a machine whose test process was
+ * killed. SIGTERM ends all that there is of the machine at once.
  */
 const GUARD = `
 machine=$1 directory=$2; shift
@@ -50,6 +57,7 @@ export class Kernel {
   constructor(tree: GuestTree, memoryMb: number, console: string) {
     const directory = dirname(tree.root);
     mkdirSync(join(directory, "work"), { recursive: true });
+    execFileSync("tcc", ["-shared", "-o", join(directory, "small-xstate.so"), SMALL_XSTATE]);
     const out = openSync(console, "a");
     const options = [
       ...[`mem=${memoryMb}M`, `uml_dir=${directory}/uml`, "umid=machine"],
@@ -60,7 +68,11 @@ export class Kernel {
     this.guard = spawn("setpriv", [...guard, ...options], {
       stdio: ["ignore", out, out, "pipe"],
       // Where the machine's memory is a file.
-      env: { PATH: `${process.env.PATH}:/usr/sbin`, TMPDIR: existsSync("/dev/shm") ? "/dev/shm" : tmpdir() },
+      env: {
+        ...runEnvironment,
+        PATH: `${process.env.PATH}:/usr/sbin`,
+        TMPDIR: existsSync("/dev/shm") ? "/dev/shm" : tmpdir(),
+      },
     });
     closeSync(out);
     this.ended = once(this.guard, "exit");

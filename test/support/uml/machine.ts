@@ -4,8 +4,9 @@ import { tmpdir } from "node:os";
 import { basename, delimiter, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
+import { runId } from "../run.ts";
 import type { RunOptions, RunResult } from "../systemd/host.ts";
-import { until } from "../until.ts";
+import { PATIENCE_MS, until } from "../until.ts";
 import { type GuestTree, makeGuest } from "./guest.ts";
 import { Kernel } from "./kernel.ts";
 
@@ -16,8 +17,10 @@ export interface UmlOptions {
   prepare?: (machine: UmlMachine) => void | Promise<void>;
 }
 
-const BOOTED_WITHIN_MS = 60_000;
-/** In memory: the machine's only processor stands still in each call to the file system out here, and a busy disk takes seconds for an fsync. */
+/**
+ * In memory: the machine's only processor stands still in each call to the file system out here, and a busy disk takes
+ * seconds for an fsync.
+ */
 const MACHINES = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 const ANSWERS_WITHIN_MS = 10_000;
 const NAME = "slotd-uml";
@@ -25,13 +28,13 @@ const NAME = "slotd-uml";
 let machines = 0;
 
 /**
- * Boots a kernel of its own with systemd as PID 1, where cgroup v2 has every controller, and waits until all that boots has come up or
- * failed. `close()` is the caller's duty, also after a failure; when the process itself is killed, its machines end and are removed by
- * themselves.
+ * Boots a kernel of its own with systemd as PID 1, where cgroup v2 has every controller, and waits until all that boots
+ * has come up or failed. `close()` is the caller's duty, also after a failure; when the process itself is killed, its
+ * machines end and are removed by themselves.
  */
 export async function bootUml(options: UmlOptions = {}): Promise<UmlMachine> {
   sweep();
-  const machine = new UmlMachine(`${NAME}-${process.pid}-${++machines}`, options.memoryMb ?? 1024);
+  const machine = new UmlMachine(`${NAME}-${process.pid}-${runId}-${++machines}`, options.memoryMb ?? 1024);
   try {
     await options.prepare?.(machine);
     await machine.boot();
@@ -43,8 +46,8 @@ export async function bootUml(options: UmlOptions = {}): Promise<UmlMachine> {
 }
 
 /**
- * A machine with a kernel of its own, which is a process out here (user-mode Linux): own /etc, /var, network and PIDs; this machine's
- * /usr under a layer of its own. It has one processor, and Node takes a second to start on it.
+ * A machine with a kernel of its own, which is a process out here (user-mode Linux): own /etc, /var, network and PIDs;
+ * this machine's /usr under a layer of its own. It has one processor, and Node takes a second to start on it.
  */
 export class UmlMachine {
   readonly directory: string;
@@ -81,11 +84,11 @@ export class UmlMachine {
     const kernel = new Kernel(this.tree, this.memoryMb, this.consoleFile);
     this.kernel = kernel;
     const over = new AbortController();
-    const late = sleep(BOOTED_WITHIN_MS, -1, { signal: over.signal }).catch(() => -1);
+    const late = sleep(PATIENCE_MS, -1, { signal: over.signal }).catch(() => -1);
     const code = await Promise.race([kernel.untilUp(), kernel.ended.then(() => -1), late]);
     over.abort();
     if (code !== 0) throw new Error(`${this.name} did not boot:\n${this.console()}`);
-    await this.run("systemctl is-system-running --wait", { timeoutMs: BOOTED_WITHIN_MS, check: false });
+    await this.run("systemctl is-system-running --wait", { check: false });
   }
 
   /** Ends it at once, as a power cut does, and removes all that there was of it. */
@@ -101,7 +104,7 @@ export class UmlMachine {
 
   /** Runs a command inside, as root: a list as it is, a text by a shell. A signal's exit code is 128 and its number. */
   async run(command: string | string[], options: RunOptions = {}): Promise<RunResult> {
-    const { timeoutMs = 30_000, input = "", check = true } = options;
+    const { timeoutMs = PATIENCE_MS, input = "", check = true } = options;
     if (!this.kernel?.running) throw new Error(`${this.name} is not running`);
     const text = typeof command === "string" ? command : command.map(quoted).join(" ");
     const id = String(++this.commands);
@@ -142,7 +145,10 @@ export class UmlMachine {
     return (await this.run(["journalctl", "--no-pager", "--quiet", "--output=short-precise", "--unit", unit])).stdout;
   }
 
-  /** Starts a nats-server with JetStream inside, as a unit; in memory it would find too little room. @returns its URL, for use inside */
+  /**
+   * Starts a nats-server with JetStream inside, as a unit; in memory it would find too little room. @returns its URL,
+   * for use inside
+   */
   async startNats(port = 4222): Promise<string> {
     const server = `nats-server -js -sd /var/lib/nats -a 127.0.0.1 -p ${port}`;
     await this.run(`command -v nats-server >/dev/null || { echo "run apt-get install nats-server" >&2; exit 127; }

@@ -9,7 +9,10 @@ export interface UsersOptions {
   requestsPerSecond: number;
   /** `sticky`: a user stays with one URL, `switching`: each request goes to one at random. */
   edges?: "sticky" | "switching";
-  /** `guarded`: the page's own client, examples/web/public/version-client.js. `naive`: one that reloads whenever versions differ. */
+  /**
+   * `guarded`: the page's own client, examples/web/public/version-client.js. `naive`: one that reloads whenever
+   * versions differ.
+   */
   client?: "guarded" | "naive";
   /** What the guarded client waits at least between two reloads, in place of its own minute. */
   reloadPauseMs?: number;

@@ -17,7 +17,10 @@ export interface Answer {
   text: string;
 }
 
-/** One request, tried once. Rejects where no whole answer came; the message tells whether the connection had been used before. */
+/**
+ * One request, tried once. Rejects where no whole answer came; the message tells whether the connection had been used
+ * before.
+ */
 export function send({ method, url, headers, agent, body }: Asked): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const fail = (error: NodeJS.ErrnoException) =>

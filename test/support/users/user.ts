@@ -15,7 +15,10 @@ export interface Habits {
   everyMs: number;
 }
 
-/** A user with a browser: loads the page, its assets, and then makes calls, until an answer makes the page load itself anew. */
+/**
+ * A user with a browser: loads the page, its assets, and then makes calls, until an answer makes the page load itself
+ * anew.
+ */
 export class User {
   /** The version of the page that is open; null before there is one. */
   private page: string | null = null;

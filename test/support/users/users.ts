@@ -11,8 +11,8 @@ const MAX_USERS = 5_000;
 const MAX_RATE = 20_000;
 
 /**
- * Simulated users of the web app, in a process of their own. Each opens the page at an edge, loads its assets, and makes calls that name the
- * page's version; its client loads the page anew when another version answers.
+ * Simulated users of the web app, in a process of their own. Each opens the page at an edge, loads its assets, and
+ * makes calls that name the page's version; its client loads the page anew when another version answers.
  */
 export class Users {
   private constructor(private readonly child: ChildProcess) {}

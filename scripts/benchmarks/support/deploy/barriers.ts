@@ -2,8 +2,8 @@ import type { EdgeStatus, Routes } from "../../../../protocol/routes.ts";
 import type { Stored } from "./bus-record.ts";
 
 /**
- * What a change of the routes asks of an edge. `withdraw`: a version is no more served. `offer`: one more is. `switch`: another one is the
- * default. `same`: only the epoch is new.
+ * What a change of the routes asks of an edge. `withdraw`: a version is no more served. `offer`: one more is. `switch`:
+ * another one is the default. `same`: only the epoch is new.
  */
 export const changeKinds = ["withdraw", "offer", "switch", "same"] as const;
 export type ChangeKind = (typeof changeKinds)[number];

@@ -8,7 +8,10 @@ import { buckets, keys } from "../../../../protocol/subjects.ts";
 import { until } from "../../../../test/support/until.ts";
 import type { Run } from "../run.ts";
 
-/** Something that the bus stored, and when: by the server's own clock, so that it is nobody's event loop that is measured. */
+/**
+ * Something that the bus stored, and when: by the server's own clock, so that it is nobody's event loop that is
+ * measured.
+ */
 export interface Stored<T> {
   atMs: number;
   revision: number;
@@ -60,7 +63,7 @@ export class BusRecord {
   /** Resolves when all of these edges have acknowledged routes of this revision. */
   async untilAcknowledged(revision: number, edges: readonly string[]): Promise<void> {
     const has = (edge: string) => this.acks.some(({ value }) => value.edge === edge && value.appliedRoutes >= revision);
-    await until(`routes ${revision} are acknowledged`, () => edges.every(has), { timeoutMs: 60_000, everyMs: 5 });
+    await until(`routes ${revision} are acknowledged`, () => edges.every(has), { everyMs: 5 });
   }
 
   private takeOrder(entry: KvEntry): void {

@@ -16,8 +16,8 @@ export interface RollingOptions {
 }
 
 /**
- * The same app on as many hosts and processes, deployed the old way: host after host, all processes of one are stopped and started anew
- * with the new version, behind a plain HAProxy. Whoever starts it has to stop it.
+ * The same app on as many hosts and processes, deployed the old way: host after host, all processes of one are stopped
+ * and started anew with the new version, behind a plain HAProxy. Whoever starts it has to stop it.
  */
 export class RollingFleet {
   private proxy: ServiceProcess | undefined;

@@ -1,8 +1,8 @@
 import type { RollingWorker } from "./rolling-worker.ts";
 
 /**
- * The configuration of a plain HAProxy: turns, health checks that are quicker than its defaults, and another server where one takes no
- * connection. It knows nothing of versions. Pure.
+ * The configuration of a plain HAProxy: turns, health checks that are quicker than its defaults, and another server
+ * where one takes no connection. It knows nothing of versions. Pure.
  */
 export function renderRollingHaproxy(
   bind: string,

@@ -34,7 +34,7 @@ export class RollingWorker {
   async untilReady(): Promise<void> {
     const url = `http://${this.address}:${this.port}/healthz`;
     const ready = async () => (await fetch(url, { headers: { connection: "close" } })).ok;
-    await until(`${url} is good`, ready, { timeoutMs: 30_000 });
+    await until(`${url} is good`, ready);
   }
 
   /** SIGTERM, and its end; what does not end in time is killed. Also where it has ended. */

@@ -35,7 +35,9 @@ export interface Contest {
   switches: SwitchTimes;
 }
 
-/** Takes slotd's fleet through these versions, one crowd of users watching; at the end back to the one before the last. */
+/**
+ * Takes slotd's fleet through these versions, one crowd of users watching; at the end back to the one before the last.
+ */
 export async function deployFleet(contest: Contest, versions: readonly string[], andBack: boolean): Promise<void> {
   const { run, fleet, visits, seconds, times, switches } = contest;
   for (const version of versions) await fleet.publish(version);
@@ -72,8 +74,8 @@ export async function restartFleet(contest: Contest, versions: readonly string[]
 }
 
 /**
- * A version that is on every host becomes the default and is taken back, again and again. Then routes are written as the controller does
- * it, for more samples: the version leaves and joins them, is the default and is not.
+ * A version that is on every host becomes the default and is taken back, again and again. Then routes are written as
+ * the controller does it, for more samples: the version leaves and joins them, is the default and is not.
  */
 export async function switchBackAndForth({ run, fleet, visits, switches }: Contest, last: string): Promise<void> {
   const { default: before } = fleet.record.lastRoutes.value;

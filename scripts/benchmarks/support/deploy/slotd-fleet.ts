@@ -15,7 +15,10 @@ export const EDGES = ["varnish", "haproxy"] as const;
 /** What an asset's address names its version by, in the example app. */
 const naming = { header: "X-App-Version", query: "v", cookie: null };
 
-/** How a version was brought to the fleet: what the two verbs took, and when the first of them ran, by the system's clock. */
+/**
+ * How a version was brought to the fleet: what the two verbs took, and when the first of them ran, by the system's
+ * clock.
+ */
 export interface Deployed {
   prepare: VerbResult;
   promote: VerbResult;
@@ -71,7 +74,7 @@ export class SlotdFleet {
       edges.push(edge);
       urls.push(proxy.url);
     }
-    for (const edge of edges) await until(`the edge ${edge.name} reports`, () => edge.status(), { timeoutMs: 20_000 });
+    for (const edge of edges) await until(`the edge ${edge.name} reports`, () => edge.status());
     return new SlotdFleet(hosts, edges, urls, record, controller, directory);
   }
 

@@ -13,7 +13,9 @@ export interface Subject {
   visits: Visits;
   /** What each deploy took. */
   seconds: readonly number[];
-  /** Answers of another version than the one asked for, while that was served; null where nobody says what is served. */
+  /**
+   * Answers of another version than the one asked for, while that was served; null where nobody says what is served.
+   */
   wronglyAnswered: number | null;
 }
 

@@ -20,8 +20,8 @@ export class Visits {
   ) {}
 
   /**
-   * Has a crowd of its own there while something is done. Its page reloads whenever an answer comes from another version: how often that
-   * happens is up to the fleet, then, and not to the page's client.
+   * Has a crowd of its own there while something is done. Its page reloads whenever an answer comes from another
+   * version: how often that happens is up to the fleet, then, and not to the page's client.
    */
   async during(run: Run, use: (users: Users) => Promise<void>): Promise<void> {
     const users = await Users.start({ ...this.crowd, urls: this.urls, client: "naive" });

@@ -3,8 +3,9 @@ import type { UsersReport, WrongAnswers } from "../../../../test/support/users/t
 import type { Stored } from "./bus-record.ts";
 
 /**
- * The answers from a version other than the one asked for that was served all the while. Once a version has left the routes its users get
- * the default one, and that is meant; whatever was answered otherwise before that, or after the version had come back, is not.
+ * The answers from a version other than the one asked for that was served all the while. Once a version has left the
+ * routes its users get the default one, and that is meant; whatever was answered otherwise before that, or after the
+ * version had come back, is not.
  * @param routes every change of them, the oldest first
  */
 export function wronglyAnswered(

@@ -6,9 +6,14 @@ import { extract } from "tar";
 import type { ReleaseStore } from "../../../../agent/releases/store/store.ts";
 import type { ArchiveFormat } from "../../../../protocol/package.ts";
 import type { Release } from "../../../../protocol/release.ts";
+import {
+  type Installed,
+  installTimed,
+  openStore,
+  type Releases,
+} from "../../../../test/support/crash-install/packages.ts";
 import { start } from "../processes.ts";
 import type { Run } from "../run.ts";
-import { type Installed, installTimed, openStore, type Releases } from "./packages.ts";
 import { emptyDirectory, settle, warm } from "./tree.ts";
 
 /** One way to bring a release's files onto the disk. */

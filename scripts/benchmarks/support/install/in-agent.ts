@@ -28,7 +28,10 @@ export interface InAgent {
   rssMb: { before: number; highest: number };
 }
 
-/** Installs a release into one slot of a real host again and again, while the other slot serves; in turn with tar, which does as it likes. */
+/**
+ * Installs a release into one slot of a real host again and again, while the other slot serves; in turn with tar, which
+ * does as it likes.
+ */
 export async function installInAgent(run: Run, directory: string, release: Release, rounds: number): Promise<InAgent> {
   const file = join(directory, "loop-delay.json");
   const module = new URL("./loop-delay.js", import.meta.url);
@@ -75,15 +78,15 @@ export async function installInAgent(run: Run, directory: string, release: Relea
     seen.installSeconds.push((performance.now() - began) / 1000);
     seen.loop.installing.push(await loopDelay());
     seen.installing.push(await load.take());
-    const { order, lastError } = await host.untilOrder("a", id, 60_000);
+    const { order, lastError } = await host.untilOrder("a", id);
     if (order?.outcome !== "done") throw new Error(`the install was ${order?.outcome}: ${JSON.stringify(lastError)}`);
     await measureRemoval(version);
   };
   const measureRemoval = async (version: string) => {
     await loopDelay();
-    await host.untilOrder("a", await host.uninstall("a", version), 60_000);
+    await host.untilOrder("a", await host.uninstall("a", version));
     const tree = join(host.state, "releases", version);
-    await until("its files are gone", () => !existsSync(tree), { timeoutMs: 60_000 });
+    await until("its files are gone", () => !existsSync(tree));
     seen.loop.removing.push(await loopDelay());
   };
   const measureTar = async () => {

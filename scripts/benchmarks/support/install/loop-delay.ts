@@ -1,6 +1,7 @@
 /**
- * Imported into an agent before all else: watches the delay of its event loop. At SIGWINCH it writes what it saw since the last time to
- * the file that its own address names (`?to=`), and begins anew. Times are in ms, and count the interval of 2 ms itself.
+ * Imported into an agent before all else: watches the delay of its event loop. At SIGWINCH it writes what it saw since
+ * the last time to the file that its own address names (`?to=`), and begins anew. Times are in ms, and count the
+ * interval of 2 ms itself.
  */
 import { renameSync, writeFileSync } from "node:fs";
 import { monitorEventLoopDelay } from "node:perf_hooks";

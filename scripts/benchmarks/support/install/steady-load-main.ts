@@ -1,4 +1,7 @@
-/** Sends GET requests at a fixed rate on kept connections. argv: the address, requests per second. Told `take`, it says how the last ones went. */
+/**
+ * Sends GET requests at a fixed rate on kept connections. argv: the address, requests per second. Told `take`, it says
+ * how the last ones went.
+ */
 import { Agent, get } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { percentile } from "../statistics.ts";

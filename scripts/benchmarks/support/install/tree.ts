@@ -37,7 +37,9 @@ export function workDirectory(run: Run, what: string): string {
   return directory;
 }
 
-/** A tree as apps have it: dependencies that are many files, and the benchmarks' app at its top so that it can serve. */
+/**
+ * A tree as apps have it: dependencies that are many files, and the benchmarks' app at its top so that it can serve.
+ */
 export function realTree(run: Run): Tree {
   const directory = join(cache, "tree");
   if (!existsSync(join(directory, "package.json"))) {
@@ -69,8 +71,8 @@ export function versionsIn({ directory }: Tree): string {
 }
 
 /**
- * The next version: one file in a hundred has another content. In the order of their sizes every hundredth is taken, so that small and
- * large ones are among them as they are in the tree, and no luck decides.
+ * The next version: one file in a hundred has another content. In the order of their sizes every hundredth is taken, so
+ * that small and large ones are among them as they are in the tree, and no luck decides.
  * @returns the tree, and how much of the bytes changed
  */
 export function changedTree(base: Tree, directory: string): Tree & { changedFiles: number; changedBytes: number } {

@@ -57,8 +57,8 @@ function sameAs(known: Backend, { serviceEndpoint, metadata }: Member): boolean 
 }
 
 /**
- * Moves off a backend: requests under way come to their end. Clients differ in what they do with idle connections, and so does this:
- * those to every other slot are closed, the rest are never used again and left to the app.
+ * Moves off a backend: requests under way come to their end. Clients differ in what they do with idle connections, and
+ * so does this: those to every other slot are closed, the rest are never used again and left to the app.
  */
 function leave({ keepAlive }: Backend, key: string): void {
   if (!key.endsWith(".a")) return;

@@ -14,9 +14,11 @@ export async function replaceAgent(run: Run, host: Host): Promise<number> {
   return began;
 }
 
-/** Waits until the control socket answers: by then all workers have been taken over, and nobody knows yet how they are. */
+/**
+ * Waits until the control socket answers: by then all workers have been taken over, and nobody knows yet how they are.
+ */
 export async function untilAnswering(host: Host): Promise<void> {
-  await until("the agent answers", () => host.status(), { timeoutMs: 30_000, everyMs: 5 });
+  await until("the agent answers", () => host.status(), { everyMs: 5 });
 }
 
 /** Waits until these slots serve with all of their workers alive and ready, as the control socket tells it. */
@@ -28,7 +30,7 @@ export async function untilFull(host: Host, slots: readonly string[]): Promise<v
       return state === "serving" && workers?.ready === workers?.wanted && workers?.alive === workers?.wanted;
     });
   };
-  await until(`slots ${slots.join(", ")} are full`, isFull, { timeoutMs: 30_000, everyMs: 5 });
+  await until(`slots ${slots.join(", ")} are full`, isFull, { everyMs: 5 });
 }
 
 /** Workers whose processes must not change, however often the agent does. */

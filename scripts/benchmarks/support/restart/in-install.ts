@@ -32,7 +32,10 @@ interface Options {
   load: { concurrency: number; pauseMs: number };
 }
 
-/** One kill in the midst of an install, and what came of it. Its times are ms after the order, and after the next agent's start. */
+/**
+ * One kill in the midst of an install, and what came of it. Its times are ms after the order, and after the next
+ * agent's start.
+ */
 interface Kill {
   atMs: number;
   part: string;
@@ -105,7 +108,9 @@ async function whyNotDone(host: Host, id: string, version: string): Promise<stri
   }
 }
 
-/** A random moment in a part that is drawn as well: most of an install is a pause, and most of what can go wrong is not. */
+/**
+ * A random moment in a part that is drawn as well: most of an install is a pause, and most of what can go wrong is not.
+ */
 function momentIn(parts: readonly Part[], random: () => number): number {
   const { fromMs, toMs } = parts[Math.floor(random() * parts.length)] as Part;
   return fromMs + random() * (toMs - fromMs);

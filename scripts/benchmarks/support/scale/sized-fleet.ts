@@ -65,7 +65,7 @@ export class SizedFleet {
 
   /** Waits until the real edge has acknowledged every change. */
   settled(): Promise<unknown> {
-    return until("the edge has acknowledged every change", () => this.registry.isSettled, { timeoutMs: 30_000 });
+    return until("the edge has acknowledged every change", () => this.registry.isSettled);
   }
 
   violations(): Promise<string[]> {

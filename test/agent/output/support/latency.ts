@@ -1,8 +1,10 @@
 /**
- * Two clients for each address send one request after another for a while; a program too, for use inside of a booted host:
+ * Two clients for each address send one request after another for a while; a program too, for use inside of a booted
+ * host:
  *   node latency.js MILLISECONDS URL…
  */
 import { Agent, get } from "node:http";
+import { PATIENCE_MS } from "../../../support/until.ts";
 
 export interface Latency {
   answered: number;
@@ -51,7 +53,7 @@ async function measure(url: string, end: number): Promise<Latency> {
 
 function ask(agent: Agent, url: string): Promise<number> {
   return new Promise((resolve, reject) => {
-    const call = get(url, { agent, timeout: 10_000 }, (response) => {
+    const call = get(url, { agent, timeout: PATIENCE_MS }, (response) => {
       response.resume().once("error", reject);
       response.once("end", () => resolve(response.statusCode ?? 0));
     });

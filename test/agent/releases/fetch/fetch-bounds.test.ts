@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import type { ServerResponse } from "node:http";
 import { join } from "node:path";
-import { describe, test } from "node:test";
+import { describe, it } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { jetstream } from "@nats-io/jetstream";
@@ -16,7 +16,7 @@ import { objectSource } from "../../../../agent/releases/fetch/object-source.ts"
 import type { ObjectSource, ReleaseBounds } from "../../../../agent/releases/store/store.ts";
 import { type Archive, objectUrl } from "../../../../protocol/release.ts";
 import { type NatsServer, startNats } from "../../../support/nats/server.ts";
-import { until } from "../../../support/until.ts";
+import { PATIENCE_MS, until } from "../../../support/until.ts";
 import { type ArchiveServer, sendFile, serve } from "../support/archive-server.ts";
 import { bounds, failsWith, noObjects, quietly, releaseInFile, releaseOf } from "../support/installing.ts";
 import { useScratch } from "../support/scratch.ts";
@@ -66,7 +66,7 @@ describe("a rate limit holds, and is smooth,", () => {
     const [first, last] = [seen[0], seen.at(-1)] as [Moment, Moment];
     assert.equal(last.done, bytes.length);
     const tookMs = last.atMs - first.atMs;
-    assert.ok(tookMs > 400 && tookMs < 3_000, `took ${tookMs} ms`);
+    assert.ok(tookMs > 400 && tookMs < 10_000, `took ${tookMs} ms`);
     for (const from of seen) {
       const after = seen.filter(({ atMs }) => atMs >= from.atMs && atMs <= from.atMs + 100).at(-1) as Moment;
       assert.ok(after.done - from.done <= 0.21 * perS, `${after.done - from.done} bytes in 100 ms`);
@@ -75,21 +75,21 @@ describe("a rate limit holds, and is smooth,", () => {
 
   const limited = () => ({ ...bounds, fetchBytesPerS: perS });
 
-  test("for a server", async () => {
+  it("for a server", async () => {
     const server = await serving((response, _attempt, request) => sendFile(request, response, bytes));
     assertPaced(await timed(releaseOf("v1", bytes, server.origin), limited()));
   });
 
-  test("for a file", async () => {
+  it("for a file", async () => {
     assertPaced(await timed(await releaseInFile(scratch.dir, "v1", bytes), limited()));
   });
 
-  test("for an object of the bus", async () => {
+  it("for an object of the bus", async () => {
     const { objects, release } = await storing(bytes);
     assertPaced(await timed(release, limited(), objects));
   });
 
-  test("for two fetches together", async () => {
+  it("for two fetches together", async () => {
     const release = await releaseInFile(scratch.dir, "v1", bytes);
     const within = limited();
     const begun = performance.now();
@@ -98,7 +98,7 @@ describe("a rate limit holds, and is smooth,", () => {
     assert.ok(tookMs > 850, `took ${tookMs} ms`);
   });
 
-  test("and does not count as a stall", async () => {
+  it("and does not count as a stall", async () => {
     const release = await releaseInFile(scratch.dir, "v1", bytes.subarray(0, 64 * 1024));
     await timed(release, { ...bounds, fetchBytesPerS: 128 * 1024, stallTimeoutMs: 100, fetchAttempts: 1 });
   });
@@ -107,27 +107,27 @@ describe("a rate limit holds, and is smooth,", () => {
 describe("a fetch needs not much memory, however large the archive is,", () => {
   const grown = async (release: Archive, within: ReleaseBounds, bus?: string) => {
     const args = [CHILD, path(), JSON.stringify(release), JSON.stringify(within), ...(bus === undefined ? [] : [bus])];
-    const { stdout } = await run(process.execPath, args, { timeout: 60_000 });
+    const { stdout } = await run(process.execPath, args, { timeout: PATIENCE_MS });
     return (JSON.parse(stdout) as { grownBytes: number }).grownBytes;
   };
   const large = Buffer.alloc(192 * MIB, randomBytes(MIB));
   /** Sources are far ahead of what they are read by. */
   const slow: ReleaseBounds = { ...bounds, maxArchiveBytes: large.length, fetchBytesPerS: 96 * MIB };
 
-  test("from a server", async () => {
+  it("from a server", async () => {
     const server = await serving((response, _attempt, request) => sendFile(request, response, large));
     const bytes = await grown(releaseOf("v1", large, server.origin), slow);
     assert.ok(bytes < large.length / 2, `${bytes} bytes`);
   });
 
-  test("from a file", async () => {
+  it("from a file", async () => {
     const file = join(scratch.dir, "large");
     await writeFile(file, large);
     const bytes = await grown(releaseOf("v1", large, pathToFileURL(file).href), slow);
     assert.ok(bytes < large.length / 2, `${bytes} bytes`);
   });
 
-  test("from the bus", async () => {
+  it("from the bus", async () => {
     const half = large.subarray(0, large.length / 2);
     const { nats, release } = await storing(half);
     const bytes = await grown(release, { ...slow, fetchBytesPerS: 48 * MIB }, nats.url);
@@ -153,7 +153,7 @@ describe("a source that sends 10 GB is cut off", () => {
   }
 
   for (const announced of [true, false]) {
-    test(`at once, where it ${announced ? "says so" : "does not say so"}`, async () => {
+    it(`at once, where it ${announced ? "says so" : "does not say so"}`, async () => {
       const floods: ReturnType<typeof flood>[] = [];
       const server = await serving((response) => {
         if (announced) response.setHeader("content-length", 10 * 1024 * MIB);
@@ -170,7 +170,7 @@ describe("a source that sends 10 GB is cut off", () => {
     });
   }
 
-  test("where it said that it would send the rest", async () => {
+  it("where it said that it would send the rest", async () => {
     const floods: ReturnType<typeof flood>[] = [];
     const server = await serving((response, attempt, { headers }) => {
       const start = Number(/\d+/.exec(headers.range ?? "")?.[0] ?? 0);
@@ -193,15 +193,19 @@ describe("a source that sends 10 GB is cut off", () => {
   });
 });
 
-test("garbage instead of an HTTP answer fails the attempt", async () => {
-  const server = await serving((response) => response.socket?.end(randomBytes(1000)));
-  const release = releaseOf("v1", Buffer.of(1), server.origin);
-  const within = { ...bounds, fetchAttempts: 2 };
-  await failsWith(fetchArchive(release, path(), within, noObjects, quietly()), "RELEASE_UNREACHABLE");
-  assert.equal(server.requests.length, 2);
+describe("a server that does not speak HTTP", () => {
+  it("garbage instead of an HTTP answer fails the attempt", async () => {
+    const server = await serving((response) => response.socket?.end(randomBytes(1000)));
+    const release = releaseOf("v1", Buffer.of(1), server.origin);
+    const within = { ...bounds, fetchAttempts: 2 };
+    await failsWith(fetchArchive(release, path(), within, noObjects, quietly()), "RELEASE_UNREACHABLE");
+    assert.equal(server.requests.length, 2);
+  });
 });
 
-describe("an abort ends a fetch within 100 ms", () => {
+describe("an abort ends a fetch at once", () => {
+  /** Sooner than a stall, or a pause between attempts, would end by itself. */
+  const AT_ONCE_MS = bounds.stallTimeoutMs / 2;
   const reason = new Error("superseded");
   const bytes = randomBytes(MIB);
 
@@ -221,34 +225,34 @@ describe("an abort ends a fetch within 100 ms", () => {
     abort.abort(reason);
     await assert.rejects(fetching, (error) => error === reason);
     const tookMs = performance.now() - abortedAt;
-    assert.ok(tookMs < 100, `took ${tookMs} ms`);
+    assert.ok(tookMs < AT_ONCE_MS, `took ${tookMs} ms`);
   }
 
-  test("where the server does not answer", async () => {
+  it("where the server does not answer", async () => {
     const server = await serving(() => {});
     await ends(releaseOf("v1", bytes, server.origin), {}, () => server.requests.length > 0);
   });
 
-  test("where the server stalls", async () => {
+  it("where the server stalls", async () => {
     const server = await serving((response) => response.write(bytes.subarray(0, 1000)));
     await ends(releaseOf("v1", bytes, server.origin), {}, () => false);
   });
 
-  test("in the pause before the next attempt", async () => {
+  it("in the pause before the next attempt", async () => {
     const server = await serving((response) => response.writeHead(503).end());
     await ends(releaseOf("v1", bytes, server.origin), { fetchAttempts: 20 }, () => server.requests.length > 1);
   });
 
-  test("in a pause for the rate limit", async () => {
+  it("in a pause for the rate limit", async () => {
     await ends(await releaseInFile(scratch.dir, "v1", bytes), { fetchBytesPerS: 1024 }, () => false);
   });
 
-  test("in the middle of an object", async () => {
+  it("in the middle of an object", async () => {
     const { objects, release } = await storing(bytes);
     await ends(release, { fetchBytesPerS: 128 * 1024 }, () => false, objects);
   });
 
-  test("where an object's bus is gone", async () => {
+  it("where an object's bus is gone", async () => {
     const { objects, release, nats } = await storing(bytes);
     await nats.kill();
     let asked = false;
@@ -265,12 +269,12 @@ describe("an abort ends a fetch within 100 ms", () => {
 describe("an object", () => {
   const bytes = randomBytes(5 * MIB + 17);
 
-  test("comes whole, in chunks", async () => {
+  it("comes whole, in chunks", async () => {
     const { objects, release } = await storing(bytes);
     await timed(release, bounds, objects);
   });
 
-  test("comes whole although the server is started anew in the middle", async () => {
+  it("comes whole although the server is started anew in the middle", async () => {
     const { objects, release, nats } = await storing(bytes);
     const within = { ...bounds, stallTimeoutMs: 1_500, fetchAttempts: 10, fetchBytesPerS: 5 * MIB };
     let restarted: Promise<void> | null = null;
@@ -282,7 +286,7 @@ describe("an object", () => {
     await restarted;
   });
 
-  test("of another size is refused", async () => {
+  it("of another size is refused", async () => {
     const { objects, release } = await storing(bytes);
     for (const sizeBytes of [bytes.length - 1, bytes.length + 1]) {
       const other = { ...release, sizeBytes };
@@ -290,7 +294,7 @@ describe("an object", () => {
     }
   });
 
-  test("that is not there is not found, and neither is its bucket", async () => {
+  it("that is not there is not found, and neither is its bucket", async () => {
     const { objects, release } = await storing(bytes);
     for (const url of [objectUrl("web/v2", "releases"), objectUrl("web/v1", "nowhere")]) {
       await failsWith(fetchArchive({ ...release, url }, path(), bounds, objects, quietly()), "RELEASE_NOT_FOUND");

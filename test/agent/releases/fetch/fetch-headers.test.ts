@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, test } from "node:test";
+import { describe, it } from "node:test";
 import { fetchArchive } from "../../../../agent/releases/fetch/fetch.ts";
 import type { Archive } from "../../../../protocol/release.ts";
 import { type ArchiveServer, serve } from "../support/archive-server.ts";
@@ -27,7 +27,7 @@ function fetching(release: Archive, fetchAttempts = 1): Promise<void> {
 }
 
 describe("headers from a file", () => {
-  test("are sent with a request", async () => {
+  it("are sent with a request", async () => {
     const lines = ["# for the store", "Authorization: Bearer s3cret:x", "", "X-Team:\tweb team  ", ""];
     await writeFile(headersFile(), lines.join("\r\n"));
     const server = await good();
@@ -36,7 +36,7 @@ describe("headers from a file", () => {
     assert.equal(server.requests[0]?.headers["x-team"], "web team");
   });
 
-  test("are read at each attempt", async () => {
+  it("are read at each attempt", async () => {
     await writeFile(headersFile(), "X-Token: old");
     const server = await serving((response, _attempt, request) => {
       if (request.headers["x-token"] === "new") return response.end(bytes);
@@ -46,18 +46,18 @@ describe("headers from a file", () => {
     assert.equal(server.requests.length, 2);
   });
 
-  test("give way to the login that an address carries", async () => {
+  it("give way to the login that an address carries", async () => {
     await writeFile(headersFile(), "Authorization: Bearer x");
     const server = await good();
     await fetching(releaseOf("v1", bytes, server.origin.replace("//", "//ann:b@")));
     assert.match(server.requests[0]?.headers.authorization ?? "", /^Basic /);
   });
 
-  test("need not be there for a source that takes none", async () => {
+  it("need not be there for a source that takes none", async () => {
     await fetching(await releaseInFile(scratch.dir, "v1", bytes));
   });
 
-  test("follow redirects on the same origin", async () => {
+  it("follow redirects on the same origin", async () => {
     await writeFile(headersFile(), "X-Token: s3cret");
     const server = await serving((response, attempt) => {
       if (attempt === 1) response.writeHead(307, { location: "/elsewhere" }).end();
@@ -68,7 +68,7 @@ describe("headers from a file", () => {
     assert.match(server.requests[1]?.headers.authorization ?? "", /^Basic /);
   });
 
-  test("are not sent elsewhere after a redirect, nor is an address's login, nor when the way leads back", async () => {
+  it("are not sent elsewhere after a redirect, nor is an address's login, nor when the way leads back", async () => {
     await writeFile(headersFile(), "X-Token: s3cret");
     let away = "";
     const home = await serving((response, attempt) => {
@@ -108,23 +108,23 @@ describe("a headers' file that can't be used is named, and never a value", () =>
     ["a name twice", "X-A: b\nx-a: s3cret", 2, "repeats the name of a line before"],
     ["a header that slotd sets", "Range: bytes=s3cret", 1, "sets range"],
   ] as const) {
-    test(`with ${what}`, async () => {
+    it(`with ${what}`, async () => {
       await writeFile(headersFile(), text);
       const message = await failing();
       assert.ok(message.includes(`line ${line} of ${headersFile()} ${why}`), message);
     });
   }
 
-  test("where it is missing, at the last attempt, too", async () => {
+  it("where it is missing, at the last attempt, too", async () => {
     assert.match(await failing(2), /can't be read \(ENOENT\), the last of 2 attempts/);
   });
 
-  test("where it is a directory", async () => {
+  it("where it is a directory", async () => {
     await mkdir(headersFile());
     assert.match(await failing(), /is not a file/);
   });
 
-  test("where it is far too large", async () => {
+  it("where it is far too large", async () => {
     await writeFile(headersFile(), `X-A: ${"s3cret".repeat(20_000)}`);
     assert.match(await failing(), /has more than 65536 bytes/);
   });
@@ -136,7 +136,7 @@ describe("redirects", () => {
     return (await failsWith(fetching(releaseOf("v1", bytes, url), 3), "RELEASE_UNREACHABLE")).message;
   };
 
-  test("in a loop end the fetch, and say where", async () => {
+  it("in a loop end the fetch, and say where", async () => {
     const server = await serving((response, _attempt, { url }) =>
       response.writeHead(302, { location: url === "/a" ? "/b?sig=s1gned" : "/a" }).end(),
     );
@@ -146,7 +146,7 @@ describe("redirects", () => {
     assert.equal(server.requests.length, 2);
   });
 
-  test("without end do so, too", async () => {
+  it("without end do so, too", async () => {
     const server = await serving((response, attempt) => response.writeHead(301, { location: `/${attempt}` }).end());
     assert.match(await fails(server.origin), /redirects more than 10 times/);
     assert.equal(server.requests.length, 11);
@@ -157,7 +157,7 @@ describe("redirects", () => {
     ["nats-object://slotd-releases/web", "nats-object:"],
     ["data:,x", "data:"],
   ] as const) {
-    test(`to a ${scheme} address are refused`, async () => {
+    it(`to a ${scheme} address are refused`, async () => {
       const server = await redirecting(location);
       const message = await fails(server.origin);
       assert.ok(message.includes(`redirects to a ${scheme} address, which is refused`), message);
@@ -165,7 +165,7 @@ describe("redirects", () => {
     });
   }
 
-  test("to what is no address are refused, and so are those that say nothing", async () => {
+  it("to what is no address are refused, and so are those that say nothing", async () => {
     assert.match(await fails((await redirecting("http://")).origin), /without a proper address/);
     const silent = await serving((response) => response.writeHead(302).end());
     assert.match(await fails(silent.origin), /without a proper address/);

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
-import { describe, test } from "node:test";
+import { describe, it } from "node:test";
 import { pathToFileURL } from "node:url";
 import { fetchArchive } from "../../../../agent/releases/fetch/fetch.ts";
 import type { Progress } from "../../../../agent/releases/store/store.ts";
@@ -61,7 +61,7 @@ describe("a fetch that broke off goes on where it was", () => {
     ["a date", { lastModified: MODIFIED }, MODIFIED],
     ["neither, as the digest tells in the end", {}, undefined],
   ] as const) {
-    test(`with ${what}`, async () => {
+    it(`with ${what}`, async () => {
       const server = await answering(file({ ...how, cutAfter: HALF }), file(how));
       const seen = await fetched(releaseOf("v1", bytes, server.origin));
       const [first, second] = server.requests;
@@ -73,14 +73,14 @@ describe("a fetch that broke off goes on where it was", () => {
     });
   }
 
-  test("as often as it has to, and never goes back in its progress", async () => {
+  it("as often as it has to, and never goes back in its progress", async () => {
     const server = await answering(file({ etag: ETAG, cutAfter: 200_000 }));
     const seen = await fetched(releaseOf("v1", bytes, server.origin), 20);
     assert.ok(server.requests.length >= 3);
     assert.ok(seen.every(({ done }, i) => done >= (seen[i - 1]?.done ?? 0)));
   });
 
-  test("although a part in the middle is shorter than asked for", async () => {
+  it("although a part in the middle is shorter than asked for", async () => {
     const server = await answering(
       file({ cutAfter: HALF }),
       (request, response) => {
@@ -94,7 +94,7 @@ describe("a fetch that broke off goes on where it was", () => {
     assert.equal(startOf(third as IncomingMessage), startOf(second as IncomingMessage) + 1000);
   });
 
-  test("and needs no more where only the end of a chunked answer was missing", async () => {
+  it("and needs no more where only the end of a chunked answer was missing", async () => {
     const server = await answering((_request, response) => {
       response.write(bytes, () => response.socket?.end());
     });
@@ -102,7 +102,7 @@ describe("a fetch that broke off goes on where it was", () => {
     assert.equal(server.requests.length, 1);
   });
 
-  test("from a file, in its middle", async () => {
+  it("from a file, in its middle", async () => {
     const path = join(scratch.dir, "mirror");
     // Its beginning is wrong, so that reading it from the start would show.
     await writeFile(path, Buffer.concat([Buffer.alloc(1000), bytes.subarray(1000)]));
@@ -113,7 +113,7 @@ describe("a fetch that broke off goes on where it was", () => {
 });
 
 describe("a fetch that broke off begins anew", () => {
-  test("where the server sends the whole again, and its progress with it", async () => {
+  it("where the server sends the whole again, and its progress with it", async () => {
     const server = await answering(file({ etag: ETAG, cutAfter: HALF }), file({ ranges: false }));
     const seen = await fetched(releaseOf("v1", bytes, server.origin));
     assert.equal(server.requests.length, 2);
@@ -121,7 +121,7 @@ describe("a fetch that broke off begins anew", () => {
     assert.equal(seen[again]?.done, 0);
   });
 
-  test("where the content changed meanwhile", async () => {
+  it("where the content changed meanwhile", async () => {
     const old = randomBytes(bytes.length);
     const server = await answering(file({ etag: '"old"', cutAfter: HALF }, old), file({ etag: ETAG }));
     await fetched(releaseOf("v1", bytes, server.origin));
@@ -147,7 +147,7 @@ describe("a fetch that broke off begins anew", () => {
     ["a part of something with another ETag", rest((start) => `bytes ${start}-${LAST}/*`, { etag: '"other"' })],
     ["416", ((_request, response) => response.writeHead(416).end()) satisfies Answer],
   ] as const) {
-    test(`where the server answers with ${what}`, async () => {
+    it(`where the server answers with ${what}`, async () => {
       const server = await answering(file({ etag: ETAG, cutAfter: HALF }), answer, file());
       await fetched(releaseOf("v1", bytes, server.origin));
       assert.equal(server.requests.length, 3);
@@ -155,7 +155,7 @@ describe("a fetch that broke off begins anew", () => {
     });
   }
 
-  test("once, where the parts do not belong together", async () => {
+  it("once, where the parts do not belong together", async () => {
     const other = randomBytes(bytes.length);
     const server = await answering(file({ cutAfter: HALF }, other), file());
     await fetched(releaseOf("v1", bytes, server.origin));
@@ -167,14 +167,14 @@ describe("a fetch that broke off begins anew", () => {
 describe("a resumed fetch fails", () => {
   const failing = (release: Archive, code: Parameters<typeof failsWith>[1]) => failsWith(fetched(release), code);
 
-  test("where the whole has another digest, too", async () => {
+  it("where the whole has another digest, too", async () => {
     const other = randomBytes(bytes.length);
     const server = await answering(file({ cutAfter: HALF }, other), file({}, other));
     await failing(releaseOf("v1", bytes, server.origin), "DIGEST_MISMATCH");
     assert.equal(server.requests.length, 3);
   });
 
-  test("where the part is one of an archive of another size", async () => {
+  it("where the part is one of an archive of another size", async () => {
     const longer = Buffer.concat([bytes, Buffer.of(0)]);
     const server = await answering(file({ cutAfter: HALF }), file({}, longer));
     const error = await failing(releaseOf("v1", bytes, server.origin), "SIZE_MISMATCH");
@@ -182,7 +182,7 @@ describe("a resumed fetch fails", () => {
     assert.equal(server.requests.length, 2);
   });
 
-  test("where a part comes although the whole was asked for", async () => {
+  it("where a part comes although the whole was asked for", async () => {
     const server = await answering(part(`bytes 0-${bytes.length - 1}/${bytes.length}`, bytes));
     const error = await failing(releaseOf("v1", bytes, server.origin), "RELEASE_UNREACHABLE");
     assert.match(error.message, /sent a part where the whole was asked for, the last of 3 attempts/);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, test } from "node:test";
+import { describe, it } from "node:test";
 import { pathToFileURL } from "node:url";
 import { fetchArchive } from "../../../../agent/releases/fetch/fetch.ts";
 import type { ObjectSource, ReleaseBounds } from "../../../../agent/releases/store/store.ts";
@@ -43,34 +43,34 @@ async function fetched(release: Archive, objects?: ObjectSource): Promise<void> 
 const counts = (...servers: ArchiveServer[]) => servers.map(({ requests }) => requests.length);
 
 describe("the next source is turned to", () => {
-  test("only where the one before does not do", async () => {
+  it("only where the one before does not do", async () => {
     const [first, second] = [await good(), await good()];
     await fetched(from(first, second));
     assert.deepEqual(counts(first, second), [1, 0]);
   });
 
   for (const code of [404, 410]) {
-    test(`at once after a ${code}`, async () => {
+    it(`at once after a ${code}`, async () => {
       const [first, second] = [await status(code), await good()];
       await fetched(from(first, second));
       assert.deepEqual(counts(first, second), [1, 1]);
     });
   }
 
-  test("after all attempts with one that is overloaded", async () => {
+  it("after all attempts with one that is overloaded", async () => {
     const [first, second] = [await status(503), await good()];
     await fetched(from(first, second));
     assert.deepEqual(counts(first, second), [2, 1]);
   });
 
-  test("at once after one with another content, of which nothing is kept", async () => {
+  it("at once after one with another content, of which nothing is kept", async () => {
     const [first, second] = [await good(garbage), await good()];
     await fetched(from(first, second));
     assert.deepEqual(counts(first, second), [1, 1]);
     assert.equal(second.requests[0]?.headers.range, undefined);
   });
 
-  test("and resumes what came from the one before, without its ETag", async () => {
+  it("and resumes what came from the one before, without its ETag", async () => {
     const first = await serving((response, attempt, request) => {
       if (attempt > 1) response.writeHead(503).end();
       else sendFile(request, response, bytes, { etag: '"one"', cutAfter: HALF });
@@ -81,20 +81,20 @@ describe("the next source is turned to", () => {
     assert.equal(second.requests[0]?.headers["if-range"], undefined);
   });
 
-  test("whatever kind it is of", async () => {
+  it("whatever kind it is of", async () => {
     const path = join(scratch.dir, "mirror");
     await writeFile(path, bytes);
     await fetched(from(await status(500), objectUrl("none"), pathToFileURL(path).href));
   });
 
-  test("from the start where it is an object of the bus", async () => {
+  it("from the start where it is an object of the bus", async () => {
     const objects: ObjectSource = { read: async () => new Blob([bytes]).stream() as ReadableStream<Uint8Array> };
     await fetched(from(await cut(), objectUrl("v1")), objects);
   });
 });
 
 describe("each source is asked for the whole where a mixture has another digest", () => {
-  test("and the good one does, although the one before sends garbage", async () => {
+  it("and the good one does, although the one before sends garbage", async () => {
     const bad = await serving((response, attempt, request) => {
       if (attempt > 1) response.writeHead(503).end();
       else sendFile(request, response, garbage, { cutAfter: HALF });
@@ -105,19 +105,19 @@ describe("each source is asked for the whole where a mixture has another digest"
     assert.equal(second.requests[1]?.headers.range, undefined);
   });
 
-  test("but for those that said that they don't have it", async () => {
+  it("but for those that said that they don't have it", async () => {
     const [gone, bad, second] = [await status(404), await cut(garbage), await good()];
     await fetched(from(gone, bad, second));
     assert.equal(gone.requests.length, 1);
   });
 
-  test("and those that were not asked before, too", async () => {
+  it("and those that were not asked before, too", async () => {
     const third = await good();
     await fetched(from(await cut(garbage), await good(garbage), third));
     assert.equal(third.requests.length, 1);
   });
 
-  test("and if none does, the order says so of each", async () => {
+  it("and if none does, the order says so of each", async () => {
     const servers = [await cut(garbage), await good(garbage)];
     const error = await failsWith(fetching(from(...servers)), "RELEASE_UNREACHABLE");
     assert.match(error.message, /it has sha256 [0-9a-f]{64}/);
@@ -126,7 +126,7 @@ describe("each source is asked for the whole where a mixture has another digest"
 });
 
 describe("an order that fails names all sources and why", () => {
-  test("and has the code of what may pass", async () => {
+  it("and has the code of what may pass", async () => {
     const servers = [await status(404), await status(503), await good(garbage)];
     const { message } = await failsWith(fetching(from(...servers)), "RELEASE_UNREACHABLE");
     const [first, second, third] = servers.map(({ origin }) => `${origin}/v1`);
@@ -136,7 +136,7 @@ describe("an order that fails names all sources and why", () => {
     assert.ok(message.includes(`${third}: it has sha256 `), message);
   });
 
-  test("and has the code for a wrong content before that for a missing one", async () => {
+  it("and has the code for a wrong content before that for a missing one", async () => {
     const servers = [await status(404), await good(garbage)];
     const error = await failsWith(fetching(from(...servers)), "DIGEST_MISMATCH");
     for (const { origin } of servers) assert.ok(error.message.includes(`${origin}/v1: `), error.message);
@@ -145,19 +145,19 @@ describe("an order that fails names all sources and why", () => {
     for (const { origin } of shorter) assert.ok(other.message.includes(`${origin}/v1: `), other.message);
   });
 
-  test("and is that it is nowhere only where all say so", async () => {
+  it("and is that it is nowhere only where all say so", async () => {
     const servers = [await status(404), await status(410)];
     const { message } = await failsWith(fetching(from(...servers, "file:///no/such")), "RELEASE_NOT_FOUND");
     assert.match(message, /status 404; .*status 410; file:\/\/\/no\/such: no such file/);
   });
 
-  test("once each, though they are listed twice", async () => {
+  it("once each, though they are listed twice", async () => {
     const server = await status(404);
     await failsWith(fetching(from(server, server)), "RELEASE_NOT_FOUND");
     assert.equal(server.requests.length, 1);
   });
 
-  test("without their passwords and signatures", async () => {
+  it("without their passwords and signatures", async () => {
     const servers = [await status(404), await status(500), await good(garbage), await good(bytes.subarray(1))];
     const secret = (origin: string) => `${origin.replace("//", "//ann:s3cret@")}/v1?sig=s1gned#fr4gment`;
     const urls = servers.map(({ origin }) => secret(origin));

@@ -6,7 +6,7 @@ import type { ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { describe, test } from "node:test";
+import { describe, it } from "node:test";
 import type { ObjectSource, Progress, ReleaseBounds } from "../../../../agent/releases/store/store.ts";
 import { objectUrl } from "../../../../protocol/release.ts";
 import { type ArchiveServer, serve } from "../support/archive-server.ts";
@@ -36,14 +36,14 @@ async function storeWithin(over: Partial<ReleaseBounds> = {}, objects?: ObjectSo
 }
 
 describe("a release is installed", () => {
-  test("from a file", async () => {
+  it("from a file", async () => {
     const { store, names } = await storeWithin();
     const installed = await install(store, await releaseInFile(scratch.dir, "v1", archive));
     assert.equal(await readFile(join(installed.tree, "public/index.html"), "utf8"), "hello");
     assert.deepEqual(await names(), ["v1"]);
   });
 
-  test("from an HTTP server, with progress up to its size", async () => {
+  it("from an HTTP server, with progress up to its size", async () => {
     const { store, names } = await storeWithin();
     const server = await serving((response) => response.end(big));
     const release = releaseOf("v1", big, `${server.origin}/v1.tar.gz`);
@@ -56,7 +56,7 @@ describe("a release is installed", () => {
     assert.equal((await names()).length, 1);
   });
 
-  test("from behind a redirect", async () => {
+  it("from behind a redirect", async () => {
     const { store } = await storeWithin();
     const server = await serving((response, attempt) => {
       if (attempt === 1) response.writeHead(302, { location: "/elsewhere" }).end();
@@ -65,7 +65,7 @@ describe("a release is installed", () => {
     await install(store, releaseOf("v1", archive, `${server.origin}/v1.tar.gz`));
   });
 
-  test("with the user and password of its address", async () => {
+  it("with the user and password of its address", async () => {
     const { store } = await storeWithin();
     const server = await serving((response, _attempt, request) => {
       const expected = `Basic ${Buffer.from("ann:s3:cret@").toString("base64")}`;
@@ -76,7 +76,7 @@ describe("a release is installed", () => {
     await install(store, releaseOf("v1", archive, url));
   });
 
-  test("from the object store", async () => {
+  it("from the object store", async () => {
     const asked: string[][] = [];
     const { store } = await storeWithin(
       {},
@@ -91,7 +91,7 @@ describe("a release is installed", () => {
     assert.deepEqual(asked, [["releases", "web/v1.tar.gz"]]);
   });
 
-  test("although the bus was away at first", async () => {
+  it("although the bus was away at first", async () => {
     let reads = 0;
     const { store } = await storeWithin(
       {},
@@ -106,7 +106,7 @@ describe("a release is installed", () => {
     assert.equal(reads, 2);
   });
 
-  test("although the server broke off once", async () => {
+  it("although the server broke off once", async () => {
     const { store, names } = await storeWithin();
     const server = await serving((response, attempt) => {
       if (attempt > 1) return response.end(archive);
@@ -118,7 +118,7 @@ describe("a release is installed", () => {
     assert.deepEqual(await names(), ["v1"]);
   });
 
-  test("although the server was overloaded once", async () => {
+  it("although the server was overloaded once", async () => {
     const { store } = await storeWithin();
     const server = await serving((response, attempt) => {
       if (attempt > 1) response.end(archive);
@@ -129,26 +129,26 @@ describe("a release is installed", () => {
 });
 
 describe("a fetch fails, at once, and leaves nothing", () => {
-  test("when there is no such file", async () => {
+  it("when there is no such file", async () => {
     const { store, names } = await storeWithin();
     await failsWith(store.fetch(releaseOf("v1", archive, "file:///no/such/file"), quietly()), "RELEASE_NOT_FOUND");
     assert.deepEqual(await names(), []);
   });
 
-  test("when the address is a directory", async () => {
+  it("when the address is a directory", async () => {
     const { store, names } = await storeWithin();
     await failsWith(store.fetch(releaseOf("v1", archive, "file:///tmp"), quietly()), "RELEASE_UNREACHABLE");
     assert.deepEqual(await names(), []);
   });
 
-  test("when there is no such object", async () => {
+  it("when there is no such object", async () => {
     const { store, names } = await storeWithin();
     await failsWith(store.fetch(releaseOf("v1", archive, objectUrl("v1")), quietly()), "RELEASE_NOT_FOUND");
     assert.deepEqual(await names(), []);
   });
 
   for (const status of [404, 410]) {
-    test(`when the server answers ${status}`, async () => {
+    it(`when the server answers ${status}`, async () => {
       const { store, names } = await storeWithin();
       const server = await serving((response) => response.writeHead(status).end("gone"));
       const error = await failsWith(
@@ -161,7 +161,7 @@ describe("a fetch fails, at once, and leaves nothing", () => {
     });
   }
 
-  test("when the digest is another", async () => {
+  it("when the digest is another", async () => {
     const { store, names } = await storeWithin();
     const server = await serving((response) => response.end(archive));
     const release = { ...releaseOf("v1", archive, server.origin), sha256: "0".repeat(64) };
@@ -170,7 +170,7 @@ describe("a fetch fails, at once, and leaves nothing", () => {
     assert.deepEqual(await names(), []);
   });
 
-  test("when a bit was flipped on the way", async () => {
+  it("when a bit was flipped on the way", async () => {
     const { store, names } = await storeWithin();
     const flipped = Buffer.from(archive);
     flipped[100] = (flipped[100] ?? 0) ^ 1;
@@ -184,7 +184,7 @@ describe("a fetch fails, at once, and leaves nothing", () => {
     ["longer", Buffer.concat([archive, Buffer.of(0)])],
   ] as const) {
     for (const announced of [true, false]) {
-      test(`when it is ${what} than ordered, and the server ${announced ? "says so" : "does not say so"}`, async () => {
+      it(`when it is ${what} than ordered, and the server ${announced ? "says so" : "does not say so"}`, async () => {
         const { store, names } = await storeWithin();
         const server = await serving((response) => {
           if (announced) response.setHeader("content-length", bytes.length);
@@ -199,7 +199,7 @@ describe("a fetch fails, at once, and leaves nothing", () => {
     }
   }
 
-  test("when a server sends without end, after as many bytes as were ordered", async () => {
+  it("when a server sends without end, after as many bytes as were ordered", async () => {
     const { store, names } = await storeWithin();
     const server = await serving((response) => {
       const more = () => {
@@ -212,7 +212,7 @@ describe("a fetch fails, at once, and leaves nothing", () => {
     assert.deepEqual(await names(), []);
   });
 
-  test("when it is over the bound, without asking for it", async () => {
+  it("when it is over the bound, without asking for it", async () => {
     const { store, names } = await storeWithin({ maxArchiveBytes: archive.length - 1 });
     const server = await serving((response) => response.end(archive));
     const error = await failsWith(store.fetch(releaseOf("v1", archive, server.origin), quietly()), "RELEASE_TOO_LARGE");
@@ -221,7 +221,7 @@ describe("a fetch fails, at once, and leaves nothing", () => {
     assert.deepEqual(await names(), []);
   });
 
-  test("when the server encodes it for the way", async () => {
+  it("when the server encodes it for the way", async () => {
     const { store } = await storeWithin();
     const server = await serving((response) => response.writeHead(200, { "content-encoding": "gzip" }).end(archive));
     const error = await failsWith(
@@ -231,7 +231,7 @@ describe("a fetch fails, at once, and leaves nothing", () => {
     assert.match(error.message, /content-encoding gzip/);
   });
 
-  test("when the version is installed with another digest", async () => {
+  it("when the version is installed with another digest", async () => {
     const { store, names } = await storeWithin();
     await install(store, await releaseInFile(scratch.dir, "v1", archive));
     const error = await failsWith(
@@ -244,7 +244,7 @@ describe("a fetch fails, at once, and leaves nothing", () => {
 });
 
 describe("a fetch fails after all its attempts, and leaves nothing", () => {
-  test("when the server stalls", async () => {
+  it("when the server stalls", async () => {
     const { store, names } = await storeWithin({ stallTimeoutMs: 50, fetchAttempts: 2 });
     const server = await serving((response) => sendHalf(response, big));
     const error = await failsWith(store.fetch(releaseOf("v1", big, server.origin), quietly()), "RELEASE_UNREACHABLE");
@@ -253,7 +253,7 @@ describe("a fetch fails after all its attempts, and leaves nothing", () => {
     assert.deepEqual(await names(), []);
   });
 
-  test("when the server never answers", async () => {
+  it("when the server never answers", async () => {
     const { store, names } = await storeWithin({ stallTimeoutMs: 50, fetchAttempts: 1 });
     const closed: Promise<unknown>[] = [];
     const server = await serving((response) => closed.push(once(response, "close")));
@@ -263,7 +263,7 @@ describe("a fetch fails after all its attempts, and leaves nothing", () => {
     assert.deepEqual(await names(), []);
   });
 
-  test("when the server breaks off each time", async () => {
+  it("when the server breaks off each time", async () => {
     const { store, names } = await storeWithin({ fetchAttempts: 3 });
     const server = await serving((response) => {
       sendHalf(response, big);
@@ -274,7 +274,7 @@ describe("a fetch fails after all its attempts, and leaves nothing", () => {
     assert.deepEqual(await names(), []);
   });
 
-  test("when nobody listens, and says why", async () => {
+  it("when nobody listens, and says why", async () => {
     const { store } = await storeWithin({ fetchAttempts: 2 });
     const taken = createServer().listen(0, "127.0.0.1");
     await once(taken, "listening");
@@ -286,7 +286,7 @@ describe("a fetch fails after all its attempts, and leaves nothing", () => {
     assert.match(error.message, /ECONNREFUSED/);
   });
 
-  test("when the bus is away", async () => {
+  it("when the bus is away", async () => {
     const { store, names } = await storeWithin(
       { fetchAttempts: 2 },
       { read: () => Promise.reject(new Error("no responders")) },
@@ -300,22 +300,24 @@ describe("a fetch fails after all its attempts, and leaves nothing", () => {
   });
 });
 
-test("no message tells a password or a signature of an address", async () => {
-  const { store } = await storeWithin({ fetchAttempts: 1 });
-  const server = await serving((response, attempt) => response.writeHead(attempt === 1 ? 404 : 500).end());
-  const url = `${server.origin.replace("//", "//ann:s3cret@x@")}/v1?X-Signature=s1gned`;
-  for (const code of ["RELEASE_NOT_FOUND", "RELEASE_UNREACHABLE"] as const) {
-    const error = await failsWith(store.fetch(releaseOf("v1", archive, url), quietly()), code);
-    const told = `${JSON.stringify(error.toWire())} ${error.stack} ${error.cause}`;
-    assert.doesNotMatch(told, /s3cret|s1gned|@x/);
-    assert.match(told, /\*\*\*@127\.0\.0\.1/);
-  }
+describe("the secrets of an address", () => {
+  it("no message tells a password or a signature of an address", async () => {
+    const { store } = await storeWithin({ fetchAttempts: 1 });
+    const server = await serving((response, attempt) => response.writeHead(attempt === 1 ? 404 : 500).end());
+    const url = `${server.origin.replace("//", "//ann:s3cret@x@")}/v1?X-Signature=s1gned`;
+    for (const code of ["RELEASE_NOT_FOUND", "RELEASE_UNREACHABLE"] as const) {
+      const error = await failsWith(store.fetch(releaseOf("v1", archive, url), quietly()), code);
+      const told = `${JSON.stringify(error.toWire())} ${error.stack} ${error.cause}`;
+      assert.doesNotMatch(told, /s3cret|s1gned|@x/);
+      assert.match(told, /\*\*\*@127\.0\.0\.1/);
+    }
+  });
 });
 
 describe("an abort ends a fetch with its reason, and leaves nothing", () => {
   const reason = new Error("superseded");
 
-  test("before it begins", async () => {
+  it("before it begins", async () => {
     const { store, names } = await storeWithin();
     const server = await serving((response) => response.end(archive));
     const fetching = store.fetch(releaseOf("v1", archive, server.origin), quietly(AbortSignal.abort(reason)));
@@ -324,7 +326,7 @@ describe("an abort ends a fetch with its reason, and leaves nothing", () => {
     assert.deepEqual(await names(), []);
   });
 
-  test("in the middle, closing the connection", async () => {
+  it("in the middle, closing the connection", async () => {
     const { store, names } = await storeWithin();
     const closed: Promise<unknown>[] = [];
     const server = await serving((response) => {
@@ -342,7 +344,7 @@ describe("an abort ends a fetch with its reason, and leaves nothing", () => {
     assert.deepEqual(await names(), []);
   });
 
-  test("in the middle of an object that hangs", async () => {
+  it("in the middle of an object that hangs", async () => {
     const abort = new AbortController();
     const hanging = new ReadableStream<Uint8Array>({ pull: () => new Promise(() => {}) });
     const { store, names } = await storeWithin(
@@ -361,7 +363,7 @@ describe("an abort ends a fetch with its reason, and leaves nothing", () => {
     assert.deepEqual(await names(), []);
   });
 
-  test("in the pause between two attempts", async () => {
+  it("in the pause between two attempts", async () => {
     const { store, names } = await storeWithin({ fetchAttempts: 20 });
     const abort = new AbortController();
     const server = await serving((response, attempt) => {

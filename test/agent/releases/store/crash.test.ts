@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { test } from "node:test";
+import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { ReleaseStore } from "../../../../agent/releases/store/store.ts";
 import type { Release } from "../../../../protocol/release.ts";
@@ -32,40 +32,42 @@ async function kill9(child: ChildProcess): Promise<void> {
   await gone;
 }
 
-for (const point of ["fetching", "fetched", "unpacking", "installed"]) {
-  test(`after a kill -9 while ${point}, the next start converges`, async () => {
-    const archive = manyFiles(2000);
-    const server = await serve((response, attempt) => {
-      if (attempt > 1 || point !== "fetching") return response.end(archive);
-      // A slow server: the rest never comes.
-      response.writeHead(200, { "content-length": archive.length });
-      return response.write(archive.subarray(0, archive.length / 2));
+describe("an install that is killed", () => {
+  for (const point of ["fetching", "fetched", "unpacking", "installed"]) {
+    it(`after a kill -9 while ${point}, the next start converges`, async () => {
+      const archive = manyFiles(2000);
+      const server = await serve((response, attempt) => {
+        if (attempt > 1 || point !== "fetching") return response.end(archive);
+        // A slow server: the rest never comes.
+        response.writeHead(200, { "content-length": archive.length });
+        return response.write(archive.subarray(0, archive.length / 2));
+      });
+      scratch.ends.push(() => server.close());
+      const old = await openStore(scratch.dir);
+      await install(old, await oldRelease());
+      const release = releaseOf("v1", archive, server.origin);
+
+      await kill9(await installUntil(point, release));
+
+      const store = new ReleaseStore(join(scratch.dir, "releases"), bounds, noObjects);
+      const before = await store.find("v1");
+      const swept = await store.prepare();
+      if (point === "installed") {
+        assert.ok(before);
+        assert.deepEqual(swept, []);
+      } else {
+        assert.equal(before, null);
+        assert.equal(swept.length, 1);
+        assert.match(swept[0] ?? "", /^\.incoming-/);
+        await install(store, release);
+      }
+      const found = await store.find("v1");
+      assert.equal((await readdir(found?.tree ?? "", { recursive: true })).length, 2050);
+      assert.deepEqual(await namesIn(store.dir), ["old", "v1"]);
+      assert.ok(await store.find("old"));
     });
-    scratch.ends.push(() => server.close());
-    const old = await openStore(scratch.dir);
-    await install(old, await oldRelease());
-    const release = releaseOf("v1", archive, server.origin);
-
-    await kill9(await installUntil(point, release));
-
-    const store = new ReleaseStore(join(scratch.dir, "releases"), bounds, noObjects);
-    const before = await store.find("v1");
-    const swept = await store.prepare();
-    if (point === "installed") {
-      assert.ok(before);
-      assert.deepEqual(swept, []);
-    } else {
-      assert.equal(before, null);
-      assert.equal(swept.length, 1);
-      assert.match(swept[0] ?? "", /^\.incoming-/);
-      await install(store, release);
-    }
-    const found = await store.find("v1");
-    assert.equal((await readdir(found?.tree ?? "", { recursive: true })).length, 2050);
-    assert.deepEqual(await namesIn(store.dir), ["old", "v1"]);
-    assert.ok(await store.find("old"));
-  });
-}
+  }
+});
 
 async function oldRelease(): Promise<Release> {
   const archive = appTar("old");

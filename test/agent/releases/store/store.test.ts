@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, test } from "node:test";
+import { describe, it } from "node:test";
 import { treeDigest } from "../../../../protocol/manifest.ts";
 import { failsWith, install, openStore, quietly, releaseInFile, sha256Of } from "../support/installing.ts";
 import { entriesOf } from "../support/packing.ts";
@@ -12,7 +12,7 @@ const scratch = useScratch();
 const archive = appTar();
 
 describe("a store", () => {
-  test("finds and lists what was installed, by its exact version", async () => {
+  it("finds and lists what was installed, by its exact version", async () => {
     const store = await openStore(scratch.dir);
     for (const version of ["web", "web-api", "1.2.3+x"]) {
       await install(store, await releaseInFile(scratch.dir, version, archive));
@@ -32,7 +32,7 @@ describe("a store", () => {
     }
   });
 
-  test("writes down what was ordered and what it came to", async () => {
+  it("writes down what was ordered and what it came to", async () => {
     const store = await openStore(scratch.dir);
     const release = await releaseInFile(scratch.dir, "v1", archive);
     await install(store, release);
@@ -48,7 +48,7 @@ describe("a store", () => {
     assert.deepEqual(await namesIn(join(store.dir, "v1")), ["manifest.json", "release.json", "tree"]);
   });
 
-  test("removes a version and no other whose name begins like it", async () => {
+  it("removes a version and no other whose name begins like it", async () => {
     const store = await openStore(scratch.dir);
     for (const version of ["web", "web-api"]) await install(store, await releaseInFile(scratch.dir, version, archive));
     await store.remove("web");
@@ -56,21 +56,21 @@ describe("a store", () => {
     assert.ok(await store.find("web-api"));
   });
 
-  test("does nothing when what is to be removed is not there", async () => {
+  it("does nothing when what is to be removed is not there", async () => {
     const store = await openStore(scratch.dir);
     await install(store, await releaseInFile(scratch.dir, "v1", archive));
     for (const version of ["v2", "", ".", "..", "../releases"]) await store.remove(version);
     assert.ok(await store.find("v1"));
   });
 
-  test("removes twice at once", async () => {
+  it("removes twice at once", async () => {
     const store = await openStore(scratch.dir);
     await install(store, await releaseInFile(scratch.dir, "v1", archive));
     await Promise.all([store.remove("v1"), store.remove("v1")]);
     assert.deepEqual(await namesIn(store.dir), []);
   });
 
-  test("installs a version again after its removal", async () => {
+  it("installs a version again after its removal", async () => {
     const store = await openStore(scratch.dir);
     const release = await releaseInFile(scratch.dir, "v1", archive);
     await install(store, release);
@@ -79,7 +79,7 @@ describe("a store", () => {
     assert.ok(await store.find("v1"));
   });
 
-  test("gives both slots the same release when both install it at once", async () => {
+  it("gives both slots the same release when both install it at once", async () => {
     const store = await openStore(scratch.dir);
     const release = await releaseInFile(scratch.dir, "v1", manyFiles(300));
     const [a, b] = await Promise.all([install(store, release), install(store, release)]);
@@ -87,7 +87,7 @@ describe("a store", () => {
     assert.deepEqual(await namesIn(store.dir), ["v1"]);
   });
 
-  test("never replaces an installed release by one with another digest", async () => {
+  it("never replaces an installed release by one with another digest", async () => {
     const store = await openStore(scratch.dir);
     const second = await store.fetch(await releaseInFile(scratch.dir, "v1", appTar("second")), quietly());
     const first = await install(store, await releaseInFile(scratch.dir, "v1", appTar("first")));
@@ -98,7 +98,7 @@ describe("a store", () => {
 });
 
 describe("what is half-done", () => {
-  test("is swept by prepare, which names it and leaves the rest alone", async () => {
+  it("is swept by prepare, which names it and leaves the rest alone", async () => {
     const store = await openStore(scratch.dir);
     await install(store, await releaseInFile(scratch.dir, "v1", archive));
     // All that an install makes, but for the last rename.
@@ -131,7 +131,7 @@ describe("what is half-done", () => {
     ],
   ];
   for (const [what, damage] of damages) {
-    test(`is never found when ${what}, and an install makes it whole`, async () => {
+    it(`is never found when ${what}, and an install makes it whole`, async () => {
       const store = await openStore(scratch.dir);
       const release = await releaseInFile(scratch.dir, "v1", archive);
       await install(store, release);
@@ -146,7 +146,7 @@ describe("what is half-done", () => {
     });
   }
 
-  test("is never found under another version's record", async () => {
+  it("is never found under another version's record", async () => {
     const store = await openStore(scratch.dir);
     await install(store, await releaseInFile(scratch.dir, "v1", archive));
     await mkdir(join(store.dir, "v2/tree"), { recursive: true });

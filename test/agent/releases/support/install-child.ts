@@ -1,7 +1,7 @@
 /**
  * Installs a release, and freezes at one point so that a test can kill it right there.
- * argv: state directory, release as JSON, the point: fetching | fetched | unpacking | installed | never. Prints the point when it is there;
- * with `never`, prints `begun` and goes on to its end.
+ * argv: state directory, release as JSON, the point: fetching | fetched | unpacking | installed | never. Prints the
+ * point when it is there; with `never`, prints `begun` and goes on to its end.
  */
 import { writeSync } from "node:fs";
 import type { Release } from "../../../../protocol/release.ts";

@@ -4,7 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach } from "node:test";
 
-/** A directory of each test's own. What a test needs ended beside it goes into `ends`, run in reverse, whatever happens. */
+/**
+ * A directory of each test's own. What a test needs ended beside it goes into `ends`, run in reverse, whatever happens.
+ */
 export function useScratch(): { dir: string; ends: (() => unknown)[] } {
   const scratch = { dir: "", ends: [] as (() => unknown)[] };
   beforeEach(async () => {

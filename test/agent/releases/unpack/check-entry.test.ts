@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { posix } from "node:path";
-import { describe, test } from "node:test";
+import { describe, it } from "node:test";
 import fc from "fast-check";
 import { checkEntry, type EntryFacts, fold, type NodeKind } from "../../../../agent/releases/unpack/check-entry.ts";
 
@@ -47,7 +47,7 @@ describe("an entry", () => {
     ["dots that are no '..'", [file("a/..b/...")]],
   ];
   for (const [what, entries] of accepted) {
-    test(`is accepted: ${what}`, () => {
+    it(`is accepted: ${what}`, () => {
       assert.deepEqual(
         feed(entries).rules,
         entries.map(() => null),
@@ -107,7 +107,7 @@ describe("an entry", () => {
     ],
   ];
   for (const [what, rule, entries] of refused) {
-    test(`is refused: ${what}`, () => {
+    it(`is refused: ${what}`, () => {
       assert.match(lastRule(...entries) ?? "(accepted)", rule);
     });
   }
@@ -119,34 +119,36 @@ const anyPath = fc.oneof(
   { weight: 1, arbitrary: fc.string({ unit: "binary", maxLength: 20 }) },
 );
 
-test("whatever is accepted resolves inside the tree", () => {
-  fc.assert(
-    fc.property(anyPath, fc.constantFrom("file", "directory", "symlink"), anyPath, (path, type, linkpath) => {
-      const verdict = checkEntry({ path, type, linkpath, mode: 0o644 }, new Map());
-      if ("rule" in verdict) return;
-      const full = posix.resolve("/state/tree", path);
-      assert.equal(full, posix.join("/state/tree", verdict.path).replace(/\/$/, ""));
-      assert.ok(full === "/state/tree" ? type === "directory" : full.startsWith("/state/tree/"), full);
-    }),
-    { numRuns: 5_000 },
-  );
-});
+describe("entries of any kind", () => {
+  it("whatever is accepted resolves inside the tree", () => {
+    fc.assert(
+      fc.property(anyPath, fc.constantFrom("file", "directory", "symlink"), anyPath, (path, type, linkpath) => {
+        const verdict = checkEntry({ path, type, linkpath, mode: 0o644 }, new Map());
+        if ("rule" in verdict) return;
+        const full = posix.resolve("/state/tree", path);
+        assert.equal(full, posix.join("/state/tree", verdict.path).replace(/\/$/, ""));
+        assert.ok(full === "/state/tree" ? type === "directory" : full.startsWith("/state/tree/"), full);
+      }),
+      { numRuns: 5_000 },
+    );
+  });
 
-test("no chain of accepted links leaves the tree, followed as the kernel does", () => {
-  const name = fc.constantFrom("a", "b", "c", "d");
-  const path = fc.array(name, { minLength: 1, maxLength: 4 }).map((parts) => parts.join("/"));
-  const target = fc.array(fc.constantFrom("..", ".", "a", "b", "c", "d"), { minLength: 1, maxLength: 6 });
-  const entry = fc.oneof(
-    path.map((p) => file(p)),
-    fc.tuple(path, target).map(([p, parts]) => symlink(p, parts.join("/"))),
-  );
-  fc.assert(
-    fc.property(fc.array(entry, { maxLength: 12 }), (entries) => {
-      const { links } = feed(entries);
-      for (const link of links.keys()) assert.notEqual(follow(link, links), "outside", `${link} of ${[...links]}`);
-    }),
-    { numRuns: 5_000 },
-  );
+  it("no chain of accepted links leaves the tree, followed as the kernel does", () => {
+    const name = fc.constantFrom("a", "b", "c", "d");
+    const path = fc.array(name, { minLength: 1, maxLength: 4 }).map((parts) => parts.join("/"));
+    const target = fc.array(fc.constantFrom("..", ".", "a", "b", "c", "d"), { minLength: 1, maxLength: 6 });
+    const entry = fc.oneof(
+      path.map((p) => file(p)),
+      fc.tuple(path, target).map(([p, parts]) => symlink(p, parts.join("/"))),
+    );
+    fc.assert(
+      fc.property(fc.array(entry, { maxLength: 12 }), (entries) => {
+        const { links } = feed(entries);
+        for (const link of links.keys()) assert.notEqual(follow(link, links), "outside", `${link} of ${[...links]}`);
+      }),
+      { numRuns: 5_000 },
+    );
+  });
 });
 
 /** Where a path ends, name by name, each link replaced by its target; a loop ends nowhere. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { lstat, mkdir, mkdtemp, readdir, readlink, realpath, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { test } from "node:test";
+import { describe, it } from "node:test";
 import fc from "fast-check";
 import { unpackArchive } from "../../../../agent/releases/unpack/archive.ts";
 import { UnpackFailure } from "../../../../agent/releases/unpack/failure.ts";
@@ -30,33 +30,35 @@ const made: fc.Arbitrary<Made> = fc.record({
 /** Bytes of headers overwritten, by position in the archive and value. */
 const damage = fc.option(fc.array(fc.tuple(fc.nat(3000), fc.nat(255)), { maxLength: 3 }), { nil: [], freq: 1 });
 
-test("whatever an archive holds, it is unpacked inside the tree or refused with a reason", async () => {
-  let unpacked = 0;
-  await fc.assert(
-    fc.asyncProperty(fc.array(made, { minLength: 1, maxLength: 6 }), damage, async (entries, bytes) => {
-      const dir = await mkdtemp(join(scratch.dir, "case-"));
-      const tree = join(dir, "tree");
-      await mkdir(tree);
-      // What must not be touched.
-      await writeFile(join(dir, "a"), "outside");
-      await writeFile(join(dir, "archive"), damaged(tarOf(entries.map(plausible)), bytes));
-      try {
-        await unpackArchive(
-          join(dir, "archive"),
-          new TreeWriter(tree, { maxEntries: 100, maxUnpackedBytes: 1e5 }, () => {}),
-        );
-        unpacked++;
-      } catch (error) {
-        if (!(error instanceof UnpackFailure)) throw error;
-      }
-      assert.deepEqual((await readdir(dir)).sort(), ["a", "archive", "tree"]);
-      assert.equal((await lstat(join(dir, "a"))).nlink, 1);
-      await assertContained(await realpath(tree));
-      await rm(dir, { recursive: true });
-    }),
-    { numRuns: 400 },
-  );
-  assert.ok(unpacked > 20, `only ${unpacked} archives were unpacked: the cases are too wild to say much`);
+describe("a hostile archive", () => {
+  it("whatever an archive holds, it is unpacked inside the tree or refused with a reason", async () => {
+    let unpacked = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(made, { minLength: 1, maxLength: 6 }), damage, async (entries, bytes) => {
+        const dir = await mkdtemp(join(scratch.dir, "case-"));
+        const tree = join(dir, "tree");
+        await mkdir(tree);
+        // What must not be touched.
+        await writeFile(join(dir, "a"), "outside");
+        await writeFile(join(dir, "archive"), damaged(tarOf(entries.map(plausible)), bytes));
+        try {
+          await unpackArchive(
+            join(dir, "archive"),
+            new TreeWriter(tree, { maxEntries: 100, maxUnpackedBytes: 1e5 }, () => {}),
+          );
+          unpacked++;
+        } catch (error) {
+          if (!(error instanceof UnpackFailure)) throw error;
+        }
+        assert.deepEqual((await readdir(dir)).sort(), ["a", "archive", "tree"]);
+        assert.equal((await lstat(join(dir, "a"))).nlink, 1);
+        await assertContained(await realpath(tree));
+        await rm(dir, { recursive: true });
+      }),
+      { numRuns: 400 },
+    );
+    assert.ok(unpacked > 20, `only ${unpacked} archives were unpacked: the cases are too wild to say much`);
+  });
 });
 
 /** An entry that its own type allows: a link has no content, and what is no link has no target. */

@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, test } from "node:test";
+import { describe, it } from "node:test";
 import * as zlib from "node:zlib";
 import { until } from "../../../support/until.ts";
 import { failsWith, install, openStore, quietly, releaseInFile } from "../support/installing.ts";
@@ -34,23 +34,23 @@ for (const [format, compress] of Object.entries(formats)) {
   describe(`an archive as ${format}`, () => {
     const archive = compress(tar);
 
-    test("is unpacked", async () => {
+    it("is unpacked", async () => {
       const store = await openStore(scratch.dir);
       const { tree } = await install(store, await releaseInFile(scratch.dir, "v1", archive));
       assert.equal(await readFile(join(tree, "a"), "utf8"), noise);
     });
 
-    test("is corrupt where it is cut, wherever that is", async () => {
+    it("is corrupt where it is cut, wherever that is", async () => {
       for (const length of [5, 300, archive.length >> 1, archive.length - (format === "tar" ? 1024 : 3)])
         await refused(archive.subarray(0, length));
     });
 
-    test("is corrupt with something after its end", async () => {
+    it("is corrupt with something after its end", async () => {
       for (const more of [Buffer.from("more"), Buffer.from("something longer than a header".repeat(9))])
         await refused(Buffer.concat([archive, more]));
     });
 
-    test("is refused where another one came under its digest, or a bit is not the one that was ordered", async () => {
+    it("is refused where another one came under its digest, or a bit is not the one that was ordered", async () => {
       const store = await openStore(scratch.dir);
       const release = await releaseInFile(scratch.dir, "v1", archive);
       const flipped = Buffer.from(archive);
@@ -66,7 +66,7 @@ for (const [format, compress] of Object.entries(formats)) {
 }
 
 describe("zstd", () => {
-  test("in several frames is unpacked whole, or refused where Node's own stream ends with the first", async () => {
+  it("in several frames is unpacked whole, or refused where Node's own stream ends with the first", async () => {
     const archive = Buffer.concat([zstd(tar.subarray(0, 10_000)), zstd(tar.subarray(10_000))]);
     if ("createZstdDecompress" in zlib) return void (await refused(archive));
     const store = await openStore(scratch.dir);
@@ -74,13 +74,13 @@ describe("zstd", () => {
     assert.equal(await readFile(join(tree, "b"), "utf8"), "b");
   });
 
-  test("with a flipped bit is corrupt by its own checksum", async () => {
+  it("with a flipped bit is corrupt by its own checksum", async () => {
     const archive = execFileSync("zstd", ["-qc", "--check"], { input: tar, maxBuffer: 1e9 });
     archive[archive.length >> 1] = (archive[archive.length >> 1] ?? 0) ^ 0x10;
     assert.match(await refused(archive), /can't be read/);
   });
 
-  test("that wants more memory than is due to it is refused", async () => {
+  it("that wants more memory than is due to it is refused", async () => {
     const archive = execFileSync("zstd", ["-qc", "--long=31", "--ultra"], { input: tar, maxBuffer: 1e9 });
     // The window's size stands in the frame's header: where it is that large, nothing is reserved for it.
     const store = await openStore(scratch.dir);
@@ -89,7 +89,7 @@ describe("zstd", () => {
     assert.ok(process.memoryUsage().rss - before < 512 * 1024 ** 2);
   });
 
-  test("leaves no process behind when its unpacking is aborted", async () => {
+  it("leaves no process behind when its unpacking is aborted", async () => {
     const store = await openStore(scratch.dir);
     const many = tarOf(Array.from({ length: 3000 }, (_, i) => ({ path: `f${i}`, content: noise.slice(i, i + 4000) })));
     const fetched = await store.fetch(await releaseInFile(scratch.dir, "v1", zstd(many)), quietly());

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdir, readFile, readlink, stat, symlink, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { describe, test } from "node:test";
+import { describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
 import { create } from "tar";
 import type { Progress, ReleaseBounds } from "../../../../agent/releases/store/store.ts";
@@ -34,7 +34,7 @@ async function refused(
 }
 
 describe("an archive is unpacked", () => {
-  test("with its files, links, modes and times", async () => {
+  it("with its files, links, modes and times", async () => {
     const tree = await installed(appTar());
     assert.equal(await readFile(join(tree, "server.js"), "utf8"), 'console.log("hello")');
     assert.equal(await readlink(join(tree, "public/start")), "../server.js");
@@ -50,12 +50,12 @@ describe("an archive is unpacked", () => {
     for (const dir of [tree, join(tree, "..")]) assert.equal((await stat(dir)).mode & 0o777, 0o755);
   });
 
-  test("plain, without gzip", async () => {
+  it("plain, without gzip", async () => {
     const tree = await installed(tarOf([{ path: "a", content: "plain" }]));
     assert.equal(await readFile(join(tree, "a"), "utf8"), "plain");
   });
 
-  test("taking away write permission from group and others", async () => {
+  it("taking away write permission from group and others", async () => {
     const tree = await installed(
       tarOf([
         { path: "d", type: "Directory", mode: 0o777 },
@@ -66,7 +66,7 @@ describe("an archive is unpacked", () => {
     assert.equal((await stat(join(tree, "d/a"))).mode & 0o777, 0o644);
   });
 
-  test("with files in a directory that nobody may enter", async () => {
+  it("with files in a directory that nobody may enter", async () => {
     const tree = await installed(
       tarOf([
         { path: "d", type: "Directory", mode: 0 },
@@ -78,7 +78,7 @@ describe("an archive is unpacked", () => {
 
   const long = `${"páth".repeat(20)}/${"ñame".repeat(40)}`;
   for (const format of ["gnu", "pax", "ustar"]) {
-    test(`as GNU tar writes it in ${format} format`, async () => {
+    it(`as GNU tar writes it in ${format} format`, async () => {
       const app = join(scratch.dir, "app");
       // What ustar has room for.
       const name = format === "ustar" ? `${"p".repeat(90)}/${"n".repeat(90)}` : long;
@@ -94,7 +94,7 @@ describe("an archive is unpacked", () => {
     });
   }
 
-  test("as node-tar writes it", async () => {
+  it("as node-tar writes it", async () => {
     const app = join(scratch.dir, "app");
     await mkdir(join(app, long, ".."), { recursive: true });
     await writeFile(join(app, long), "long");
@@ -104,7 +104,7 @@ describe("an archive is unpacked", () => {
     assert.equal(await readFile(join(tree, long), "utf8"), "long");
   });
 
-  test("as git archive writes it, with a global header", async () => {
+  it("as git archive writes it, with a global header", async () => {
     const global = record({
       path: "pax_global_header",
       type: "GlobalExtendedHeader",
@@ -114,14 +114,14 @@ describe("an archive is unpacked", () => {
     assert.equal(await readFile(join(tree, "a"), "utf8"), "x");
   });
 
-  test("with every long name whole, wherever a chunk ends", async () => {
+  it("with every long name whole, wherever a chunk ends", async () => {
     // 700 headers of names in two-byte characters, shifted so that chunk borders fall into them.
     const names = Array.from({ length: 700 }, (_, i) => `${"é".repeat(1 + (i % 120))}${i}/${"ñ".repeat(100)}`);
     const tree = await installed(tarOf(names.map((path) => ({ path: "short", pax: { path }, content: path }))));
     for (const name of names) assert.equal(await readFile(join(tree, name), "utf8"), name);
   });
 
-  test("telling how many entries are done, and the total at the end", async () => {
+  it("telling how many entries are done, and the total at the end", async () => {
     const store = await openStore(scratch.dir);
     const fetched = await store.fetch(await releaseInFile(scratch.dir, "v1", manyFiles(1000)), quietly());
     const seen: Progress[] = [];
@@ -130,7 +130,7 @@ describe("an archive is unpacked", () => {
     assert.deepEqual(seen.at(-1), { done: 1000, total: 1000 });
   });
 
-  test("while the event loop stays free", async () => {
+  it("while the event loop stays free", async () => {
     const store = await openStore(scratch.dir);
     const fetched = await store.fetch(await releaseInFile(scratch.dir, "v1", manyFiles(2000)), quietly());
     let longest = 0;
@@ -182,33 +182,33 @@ describe("a release is refused whole", () => {
     ["names that differ in Unicode form", /Unicode form/, [{ path: "caf\u00e9" }, { path: "cafe\u0301" }]],
   ];
   for (const [what, rule, entries] of unsafe) {
-    test(`for ${what}`, async () => {
+    it(`for ${what}`, async () => {
       await refused(tarGzOf([good, ...entries]), "ARCHIVE_UNSAFE", rule);
     });
   }
 
-  test("for a bomb, long before it is unpacked", async () => {
+  it("for a bomb, long before it is unpacked", async () => {
     const bomb = gzipSync(
       Buffer.concat([record({ path: "bomb", content: Buffer.alloc(50 * 1024 ** 2) }), Buffer.alloc(1024)]),
     );
     await refused(bomb, "RELEASE_TOO_LARGE", /max_unpacked_bytes/, { maxUnpackedBytes: 1024 ** 2 });
   });
 
-  test("for a bomb in many files", async () => {
+  it("for a bomb in many files", async () => {
     const parts = Array.from({ length: 20 }, (_, i) => ({ path: `f${i}`, content: Buffer.alloc(100_000) }));
     await refused(tarGzOf(parts), "RELEASE_TOO_LARGE", /max_unpacked_bytes/, { maxUnpackedBytes: 1024 ** 2 });
   });
 
-  test("for too many entries", async () => {
+  it("for too many entries", async () => {
     await refused(manyFiles(1000), "RELEASE_TOO_LARGE", /max_entries/, { maxEntries: 500 });
   });
 
-  test("for one directory named again and again", async () => {
+  it("for one directory named again and again", async () => {
     const again = Array.from({ length: 200 }, () => ({ path: "d/", type: "Directory" as const, mode: 0o755 }));
     await refused(tarGzOf(again), "RELEASE_TOO_LARGE", /max_entries/, { maxEntries: 100 });
   });
 
-  test("for too many directories that names imply", async () => {
+  it("for too many directories that names imply", async () => {
     const deep = Array.from({ length: 20 }, (_, i) => ({ path: `${i}/${"d/".repeat(30)}f` }));
     await refused(tarGzOf(deep), "RELEASE_TOO_LARGE", /max_entries/, { maxEntries: 500 });
   });
@@ -292,31 +292,33 @@ describe("an archive is called corrupt", () => {
     ],
   ];
   for (const [what, why, archive] of cases) {
-    test(`when it is ${what}`, () => refused(archive, "ARCHIVE_CORRUPT", why));
+    it(`when it is ${what}`, () => refused(archive, "ARCHIVE_CORRUPT", why));
   }
 });
 
-test("an abort in the middle of unpacking ends the thread, gives the reason and leaves nothing", async () => {
-  const store = await openStore(scratch.dir);
-  const fetched = await store.fetch(await releaseInFile(scratch.dir, "v1", manyFiles(4000)), quietly());
-  const abort = new AbortController();
-  const reason = new Error("superseded");
-  const calls: Progress[] = [];
-  const unpacking = store.unpack(fetched, {
-    signal: abort.signal,
-    onProgress: (progress) => {
-      calls.push(progress);
-      abort.abort(reason);
-    },
+describe("unpacking that is interrupted", () => {
+  it("an abort in the middle of unpacking ends the thread, gives the reason and leaves nothing", async () => {
+    const store = await openStore(scratch.dir);
+    const fetched = await store.fetch(await releaseInFile(scratch.dir, "v1", manyFiles(4000)), quietly());
+    const abort = new AbortController();
+    const reason = new Error("superseded");
+    const calls: Progress[] = [];
+    const unpacking = store.unpack(fetched, {
+      signal: abort.signal,
+      onProgress: (progress) => {
+        calls.push(progress);
+        abort.abort(reason);
+      },
+    });
+    await assert.rejects(unpacking, (error) => error === reason);
+    assert.equal(calls.length, 1);
+    assert.deepEqual(await namesIn(store.dir), []);
   });
-  await assert.rejects(unpacking, (error) => error === reason);
-  assert.equal(calls.length, 1);
-  assert.deepEqual(await namesIn(store.dir), []);
-});
 
-test("an archive that was emptied after its fetch is corrupt", async () => {
-  const store = await openStore(scratch.dir);
-  const fetched = await store.fetch(await releaseInFile(scratch.dir, "v1", appTar()), quietly());
-  await writeFile(join(fetched.dir, "archive"), "");
-  await failsWith(store.unpack(fetched, quietly()), "ARCHIVE_CORRUPT");
+  it("an archive that was emptied after its fetch is corrupt", async () => {
+    const store = await openStore(scratch.dir);
+    const fetched = await store.fetch(await releaseInFile(scratch.dir, "v1", appTar()), quietly());
+    await writeFile(join(fetched.dir, "archive"), "");
+    await failsWith(store.unpack(fetched, quietly()), "ARCHIVE_CORRUPT");
+  });
 });

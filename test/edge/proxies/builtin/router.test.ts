@@ -8,9 +8,10 @@ import { pino } from "pino";
 import { createBuiltin } from "../../../../edge/proxies/builtin/index.ts";
 import type { ManagedProxy as TableProxy } from "../../../../edge/proxies/contract.ts";
 import type { Endpoint, Table, VersionNaming } from "../../../../edge/table/table.ts";
+import { allTo } from "../../../../edge/table/unnamed.ts";
 import { Backend } from "../../../support/fleet/members.ts";
 import { freePorts } from "../../../support/ports.ts";
-import { until } from "../../../support/until.ts";
+import { PATIENCE_MS, until } from "../../../support/until.ts";
 import { ask } from "../../fleet.ts";
 
 const naming: VersionNaming = { header: "X-App-Version", cookie: "app_version", query: "v" };
@@ -34,7 +35,13 @@ describe("the builtin router", () => {
   function table(byDefault: string, versions: Record<string, Endpoint[]>, fallback: string | null = null): Table {
     const listed = Object.entries(versions).map(([version, endpoints]) => ({ version, endpoints }));
     const revisions = { epoch: 1, routesRevision: 1, serversetsRevision: 1 };
-    return { service: "web", ...revisions, default: byDefault, fallback, versions: listed };
+    return {
+      service: "web",
+      ...revisions,
+      unnamed: byDefault === null ? [] : allTo(byDefault),
+      fallback,
+      versions: listed,
+    };
   }
 
   async function router(first: Table, timeouts = {}): Promise<{ url: string; port: number; proxy: TableProxy }> {
@@ -48,7 +55,7 @@ describe("the builtin router", () => {
     };
     const proxy = await createBuiltin({ ...config, kind: "builtin", ...timeouts }, naming, pino({ level: "silent" }));
     undoing.push(() => proxy.close());
-    await proxy.apply(first, AbortSignal.timeout(1_000));
+    await proxy.apply(first, AbortSignal.timeout(PATIENCE_MS));
     return { url: `http://127.0.0.1:${port}`, port, proxy };
   }
 
@@ -155,7 +162,7 @@ describe("the builtin router", () => {
     const staying = await backend("A", "h2");
     const { url, proxy } = await router(table("A", { A: [endpoint(leaving)] }));
     const response = await fetch(url);
-    await proxy.apply(table("A", { A: [endpoint(staying)] }), AbortSignal.timeout(1_000));
+    await proxy.apply(table("A", { A: [endpoint(staying)] }), AbortSignal.timeout(PATIENCE_MS));
     for (let i = 0; i < 5; i++) assert.match((await ask(url)).text, /h2/);
     finish?.end("and ended");
     assert.equal(await response.text(), "begun and ended");

@@ -3,15 +3,16 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, test } from "node:test";
+import { describe, it } from "node:test";
 import { ProxyRejectedError } from "../../../../edge/proxies/contract.ts";
 import { haproxyConfigSchema, prepareHaproxy, renderBase } from "../../../../edge/proxies/haproxy/index.ts";
+import { PATIENCE_MS } from "../../../support/until.ts";
 
 const config = (directory: string, more: object = {}) =>
   haproxyConfigSchema.parse({ kind: "haproxy", socket: join(directory, "socket"), directory, ...more });
 
 describe("the base configuration", () => {
-  test("HAProxy takes it, with and without a cookie and a query parameter", () => {
+  it("HAProxy takes it, with and without a cookie and a query parameter", () => {
     const directory = mkdtempSync(join(tmpdir(), "slotd-base-"));
     try {
       for (const [query, cookie] of [
@@ -22,14 +23,14 @@ describe("the base configuration", () => {
         const file = join(directory, "haproxy.cfg");
         writeFileSync(file, prepareHaproxy(config(directory), { header: "X-App-Version", query, cookie }));
         const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
-        execFileSync("haproxy", ["-c", "-f", file], { env, stdio: "pipe", timeout: 20_000 });
+        execFileSync("haproxy", ["-c", "-f", file], { env, stdio: "pipe", timeout: PATIENCE_MS });
       }
     } finally {
       rmSync(directory, { recursive: true, force: true });
     }
   });
 
-  test("names that could end a line or a word are refused", () => {
+  it("names that could end a line or a word are refused", () => {
     for (const text of ["", "a b", "a\nb", "a,b", "a)", "a#", 'a"', "a'", "a%", "a\0", "a".repeat(65)])
       for (const name of ["header", "query", "cookie"]) {
         const naming = { header: "X-App-Version", query: "v", cookie: "c", [name]: text };
@@ -45,7 +46,7 @@ describe("the base configuration", () => {
       assert.throws(() => config("/x", bad), { name: "ZodError" }, JSON.stringify(bad));
   });
 
-  test("it has as many places, and servers in each, as are configured", () => {
+  it("it has as many places, and servers in each, as are configured", () => {
     const text = renderBase(config("/x", { places: 3, servers_per_place: 5 }), {
       header: "X-V",
       query: null,

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { after, before, describe, it } from "node:test";
 import { pino } from "pino";
 import { ProxyRejectedError } from "../../../../edge/proxies/contract.ts";
 import { createHaproxy } from "../../../../edge/proxies/haproxy/index.ts";
@@ -34,7 +34,7 @@ describe("HAProxy with few places", () => {
   const many = (count: number): Table["versions"][number]["endpoints"] =>
     Array.from({ length: count }, (_, i) => ({ ...b.inTable(), id: `prod.b${i}.a`, address: `127.0.0.${i + 1}` }));
 
-  test("more endpoints, or versions, than there is place for are refused, and the key to raise is named", async () => {
+  it("more endpoints, or versions, than there is place for are refused, and the key to raise is named", async () => {
     const proxy = createHaproxy(server.config, naming, log);
     const table = tableOf({ B: [b] }, "B");
     await proxy.apply(table, signal);
@@ -52,7 +52,7 @@ describe("HAProxy with few places", () => {
     assert.equal(await proxy.isCurrent(signal), true, "the table that was applied stays");
   });
 
-  test("a place that is full changes its endpoints without being empty for a moment", async () => {
+  it("a place that is full changes its endpoints without being empty for a moment", async () => {
     const proxy = createHaproxy(server.config, naming, log);
     const of = (endpoints: Table["versions"][number]["endpoints"]): Table => ({
       ...tableOf({}, "B"),
@@ -79,7 +79,7 @@ describe("HAProxy with few places", () => {
     assert.ok(asked > 0);
   });
 
-  test("what was changed by others is noticed, and mended by applying again", async () => {
+  it("what was changed by others is noticed, and mended by applying again", async () => {
     const proxy = createHaproxy(server.config, naming, log);
     const table = tableOf({ B: [b] }, "B");
     await proxy.apply(table, signal);
@@ -92,7 +92,7 @@ describe("HAProxy with few places", () => {
     assert.equal((await ask(server.url)).status, 200);
   });
 
-  test("an HAProxy that does not run with the base configuration refuses every table", async () => {
+  it("an HAProxy that does not run with the base configuration refuses every table", async () => {
     const elsewhere = { ...server.config, directory: `${server.config.directory}-other` };
     await assert.rejects(
       createHaproxy(elsewhere, naming, log).apply(tableOf({ B: [b] }, "B"), signal),

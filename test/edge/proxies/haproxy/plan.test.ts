@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, it } from "node:test";
 import fc from "fast-check";
 import { ProxyRejectedError } from "../../../../edge/proxies/contract.ts";
 import { type Plan, planTable } from "../../../../edge/proxies/haproxy/plan.ts";
 import { defaultKey } from "../../../../edge/proxies/haproxy/routes-map.ts";
 import type { Running, Server } from "../../../../edge/proxies/haproxy/running.ts";
+import { allTo } from "../../../../edge/table/unnamed.ts";
 import { answerOf, everyName, portsOf, randomTable } from "../../real-proxy/random-table.ts";
 
 function empty(places: number, servers: number): Running {
@@ -71,7 +72,7 @@ function haproxyAnswers(running: Running, named: string | null) {
 }
 
 describe("the plan of a table", () => {
-  test("HAProxy then answers as the table says, and nothing is left to do", () => {
+  it("HAProxy then answers as the table says, and nothing is left to do", () => {
     fc.assert(
       fc.property(fc.array(randomTable, { minLength: 1, maxLength: 6 }), (tables) => {
         const running = empty(8, 5);
@@ -90,7 +91,7 @@ describe("the plan of a table", () => {
     );
   });
 
-  test("at every command every request is answered as before or as it will be, and by a place that has a server", () => {
+  it("at every command every request is answered as before or as it will be, and by a place that has a server", () => {
     fc.assert(
       fc.property(randomTable, randomTable, fc.integer({ min: 4, max: 6 }), (first, wanted, servers) => {
         const running = empty(8, servers);
@@ -114,16 +115,16 @@ describe("the plan of a table", () => {
     );
   });
 
-  test("a version gets the place that has been out of use for longest", () => {
+  it("a version gets the place that has been out of use for longest", () => {
     const running = empty(4, 1);
     for (const [p, age] of [3, 50, 7, 9].entries())
       for (const server of running.places.get(`v${p}`) ?? []) server.unchangedS = age;
     const endpoint = { id: "prod.h.a", address: "10.0.0.1", port: 80, weight: 1 };
-    const table = { ...tableOfNothing, default: "A", versions: [{ version: "A", endpoints: [endpoint] }] };
+    const table = { ...tableOfNothing, unnamed: allTo("A"), versions: [{ version: "A", endpoints: [endpoint] }] };
     assert.equal(planTable(running, table).routes?.get("A"), "v1/A");
   });
 
-  test("shares stay as they are where a weight is over HAProxy's highest, and nobody gets none", () => {
+  it("shares stay as they are where a weight is over HAProxy's highest, and nobody gets none", () => {
     const endpoints = [512, 256, 1].map((weight, i) => ({
       id: `prod.h${i}.a`,
       address: "10.0.0.1",
@@ -132,7 +133,7 @@ describe("the plan of a table", () => {
     }));
     const { fill } = planTable(empty(2, 3), {
       ...tableOfNothing,
-      default: "A",
+      unnamed: allTo("A"),
       versions: [{ version: "A", endpoints }],
     });
     assert.deepEqual(
@@ -141,12 +142,12 @@ describe("the plan of a table", () => {
     );
   });
 
-  test("too few places are refused with the number that would do", () => {
+  it("too few places are refused with the number that would do", () => {
     const running = empty(2, 1);
     const endpoints = [{ id: "prod.h.a", address: "10.0.0.1", port: 80, weight: 1 }];
     const of = (...versions: string[]) => ({
       ...tableOfNothing,
-      default: "A",
+      unnamed: allTo("A"),
       versions: versions.map((version) => ({ version, endpoints })),
     });
     perform(running, planTable(running, of("A", "B")), () => {});
@@ -162,7 +163,7 @@ const tableOfNothing = {
   epoch: 1,
   routesRevision: 1,
   serversetsRevision: 1,
-  default: null,
+  unnamed: [],
   fallback: null,
   versions: [],
 };

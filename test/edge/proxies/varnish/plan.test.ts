@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, it } from "node:test";
 import fc from "fast-check";
 import { isSettled, nearest, planHealth } from "../../../../edge/proxies/varnish/plan.ts";
 import {
@@ -11,6 +11,7 @@ import {
   served,
 } from "../../../../edge/proxies/varnish/vcl.ts";
 import type { Table } from "../../../../edge/table/table.ts";
+import { soleVersion } from "../../../../edge/table/unnamed.ts";
 import { answerOf, everyName, portsOf, randomTable } from "../../real-proxy/random-table.ts";
 
 /** What the VCL of a table answers, with some of its backends sick: the version, and the ports that may be asked. */
@@ -18,7 +19,7 @@ function vclAnswers(compiled: Table, sick: ReadonlySet<string>, named: string | 
   const versions = served(compiled).map(({ version, endpoints }, v) => ({
     version,
     ports: endpoints.filter((_, e) => !sick.has(backendName(v, e))).map(({ port }) => port),
-    byDefault: sick.has(compiledFlag) ? !sick.has(defaultFlag(v)) : version === compiled.default,
+    byDefault: sick.has(compiledFlag) ? !sick.has(defaultFlag(v)) : version === soleVersion(compiled),
     fallback: sick.has(compiledFlag) ? !sick.has(fallbackFlag(v)) : version === compiled.fallback,
   }));
   const alive = versions.filter(({ ports }, v) => ports.length > 0 && !sick.has(offeredFlag(v)));
@@ -38,7 +39,7 @@ function settle(sick: Set<string>, changes: ReturnType<typeof planHealth>, look:
 }
 
 describe("a change by health alone", () => {
-  test("where it is exact, the VCL answers as the table says, through any number of tables", () => {
+  it("where it is exact, the VCL answers as the table says, through any number of tables", () => {
     fc.assert(
       fc.property(fc.array(randomTable, { minLength: 2, maxLength: 6 }), ([compiled, ...tables]) => {
         if (!compiled) return;
@@ -61,7 +62,7 @@ describe("a change by health alone", () => {
     );
   });
 
-  test("on the way every request is answered as it was before or as it will be, and nobody loses what both tables have", () => {
+  it("on the way every request is answered as it was before or as it will be, and nobody loses what both tables have", () => {
     fc.assert(
       fc.property(randomTable, randomTable, randomTable, (compiled, first, wanted) => {
         const sick = new Set<string>();
@@ -73,7 +74,7 @@ describe("a change by health alone", () => {
             const answer = vclAnswers(compiled, sick, name)?.version ?? null;
             const [before, after] = [answerOf(first, name), answerOf(wanted, name)];
             // A default that moves while the version of before is withdrawn can pass by the fallback of either table.
-            const may = [before, after, first.default, wanted.default, first.fallback, wanted.fallback];
+            const may = [before, after, soleVersion(first), soleVersion(wanted), first.fallback, wanted.fallback];
             assert.ok(may.includes(answer), `${name}: ${answer} is neither ${before} nor ${after}`);
             if (before !== null && after !== null) assert.notEqual(answer, null, `${name} was answered, and will be`);
             if (before === name && after === name && name !== null) assert.equal(answer, name);
@@ -84,7 +85,7 @@ describe("a change by health alone", () => {
     );
   });
 
-  test("a version that goes keeps its endpoints: a request that it was chosen for a moment before is still served", () => {
+  it("a version that goes keeps its endpoints: a request that it was chosen for a moment before is still served", () => {
     fc.assert(
       fc.property(randomTable, randomTable, (compiled, wanted) => {
         const stays = new Set(served(wanted).map(({ version }) => version));
@@ -99,7 +100,7 @@ describe("a change by health alone", () => {
     );
   });
 
-  test("a table that the VCL was made from is settled; one with another weight is exact, and not settled", () => {
+  it("a table that the VCL was made from is settled; one with another weight is exact, and not settled", () => {
     fc.assert(
       fc.property(randomTable, (table) => {
         assert.ok(isSettled(table, table));

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, afterEach, before, beforeEach, describe, test } from "node:test";
+import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { pino } from "pino";
 import {
   ProxyDownError,
@@ -11,7 +12,7 @@ import {
 import { VarnishCli } from "../../../../edge/proxies/varnish/cli.ts";
 import { createVarnish } from "../../../../edge/proxies/varnish/index.ts";
 import { Varnish } from "../../../support/proxies/varnish.ts";
-import { until } from "../../../support/until.ts";
+import { PATIENCE_MS, until } from "../../../support/until.ts";
 import { ask, said } from "../../real-proxy/ask.ts";
 import { Endpoint } from "../../real-proxy/endpoint.ts";
 import { naming, proxyRules, signal, tableOf } from "../../real-proxy/rules.ts";
@@ -40,7 +41,7 @@ describe("Varnish without compilations", () => {
   before(async () => {
     server = await Varnish.start({ naming, config });
     const { host, port, secret_file: secretFile } = server.config;
-    cli = new VarnishCli({ host, port, secretFile, timeoutMs: 5_000 });
+    cli = new VarnishCli({ host, port, secretFile, timeoutMs: PATIENCE_MS });
     endpoints.push(await Endpoint.start("A", "a1"), await Endpoint.start("A", "a2"), await Endpoint.start("B", "b1"));
   });
   beforeEach(() => {
@@ -65,7 +66,7 @@ describe("Varnish without compilations", () => {
   };
   const all = (byDefault: string) => tableOf({ A: [a1(), a2()], B: [b1()] }, byDefault);
 
-  test("switching the default, and endpoints that leave and come back, need no VCL to be loaded", async () => {
+  it("switching the default, and endpoints that leave and come back, need no VCL to be loaded", async () => {
     await proxy.apply(all("A"), signal);
     const { active } = await vcls();
     for (const [versions, byDefault] of [
@@ -87,7 +88,7 @@ describe("Varnish without compilations", () => {
     assert.equal((await vcls()).active, active);
   });
 
-  test("when nothing changes for a while, a VCL that says it all is loaded, and is the only one", async () => {
+  it("when nothing changes for a while, a VCL that says it all is loaded, and is the only one", async () => {
     await proxy.close();
     proxy = createVarnish({ ...server.config, settle_ms: 50 }, naming, log);
     await proxy.apply(all("A"), signal);
@@ -104,7 +105,7 @@ describe("Varnish without compilations", () => {
     assert.equal((await ask(server.url)).named, "B");
   });
 
-  test("a child that was started anew has forgotten health set by hand: that is noticed, and set again", async () => {
+  it("a child that was started anew has forgotten health set by hand: that is noticed, and set again", async () => {
     await proxy.apply(all("A"), signal);
     await proxy.apply(tableOf({ A: [a2()], B: [b1()] }, "B"), signal);
     const before = await child();
@@ -119,7 +120,7 @@ describe("Varnish without compilations", () => {
     assert.equal((await ask(server.url)).named, "B");
   });
 
-  test("answers that say that they may be kept are kept for each version, the others are not", async () => {
+  it("answers that say that they may be kept are kept for each version, the others are not", async () => {
     await proxy.apply(all("A"), signal);
     const asked = (path: string, version: string) => ask(server.url, { path, headers: { "X-App-Version": version } });
     const first = said(await asked("/cached", "A"));
@@ -134,9 +135,9 @@ describe("Varnish without compilations", () => {
 });
 
 describe("Varnish that refuses", () => {
-  test("a VCL that does not compile is refused, the old one goes on, and what was withdrawn on the way serves again", async () => {
-    const directory = (await import("node:fs")).mkdtempSync("/tmp/slotd-vcl-");
-    (await import("node:fs")).chmodSync(directory, 0o755);
+  it("a VCL that does not compile is refused, the old one goes on, and what was withdrawn on the way serves again", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "slotd-vcl-"));
+    chmodSync(directory, 0o755);
     const include = join(directory, "own.vcl");
     writeFileSync(include, 'sub vcl_deliver { set resp.http.X-Own = "yes"; }\n');
     const server = await Varnish.start({ naming, config: { ...config, include } });
@@ -168,11 +169,11 @@ describe("Varnish that refuses", () => {
       await proxy.close();
       await server.stop();
       await Promise.all(endpoints.map((endpoint) => endpoint.stop()));
-      (await import("node:fs")).rmSync(directory, { recursive: true });
+      rmSync(directory, { recursive: true });
     }
   });
 
-  test("a wrong secret is a proxy that is down, and the message says what to look at", async () => {
+  it("a wrong secret is a proxy that is down, and the message says what to look at", async () => {
     const server = await Varnish.start({ naming });
     const wrong = `${server.config.secret_file}-wrong`;
     writeFileSync(wrong, "wrong");

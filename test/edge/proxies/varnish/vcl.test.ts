@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { isIP } from "node:net";
-import { describe, test } from "node:test";
+import { describe, it } from "node:test";
 import fc from "fast-check";
 import { ProxyRejectedError } from "../../../../edge/proxies/contract.ts";
 import { quoted } from "../../../../edge/proxies/varnish/cli.ts";
 import { renderVcl } from "../../../../edge/proxies/varnish/vcl.ts";
 import type { Table, VersionNaming } from "../../../../edge/table/table.ts";
+import { allTo } from "../../../../edge/table/unnamed.ts";
 import { versionSchema } from "../../../../protocol/names.ts";
 
 const settings = {
@@ -25,7 +26,7 @@ const table = (
     epoch: 1,
     routesRevision: 1,
     serversetsRevision: 1,
-    default: version,
+    unnamed: allTo(version),
     fallback: null,
     versions: [{ version, endpoints: [{ id, address, port, weight }] }],
   };
@@ -58,7 +59,7 @@ const hostile = [
 ];
 
 describe("the VCL of a table", () => {
-  test("hostile versions, ids and addresses are refused by the name of their field", () => {
+  it("hostile versions, ids and addresses are refused by the name of their field", () => {
     for (const text of hostile) {
       for (const [field, change] of [
         ["versions[0].version", { version: text }],
@@ -78,11 +79,11 @@ describe("the VCL of a table", () => {
     }
     for (const change of [{ port: 0 }, { port: 65_536 }, { port: 1.5 }, { weight: 0 }, { weight: Number.NaN }])
       assert.throws(() => render(change), ProxyRejectedError);
-    assert.throws(() => renderVcl({ ...table(), default: 'A"' }, naming, settings), ProxyRejectedError);
+    assert.throws(() => renderVcl({ ...table(), unnamed: allTo('A"') }, naming, settings), ProxyRejectedError);
     assert.throws(() => renderVcl({ ...table(), fallback: "A\n" }, naming, settings), ProxyRejectedError);
   });
 
-  test("whatever a version is, either it is refused or it stands between two quotes and nowhere else", () => {
+  it("whatever a version is, either it is refused or it stands between two quotes and nowhere else", () => {
     const plain = render({ version: "PLAIN" });
     fc.assert(
       fc.property(
@@ -97,7 +98,7 @@ describe("the VCL of a table", () => {
     );
   });
 
-  test("whatever an address is, either it is refused or it is an IP address", () => {
+  it("whatever an address is, either it is refused or it is an IP address", () => {
     fc.assert(
       fc.property(fc.oneof(fc.string({ unit: "binary" }), fc.ipV4(), fc.ipV6()), (address) => {
         if (isIP(address) !== 0) assert.ok(render({ address }).includes(`.host = "${address}"`));
@@ -107,12 +108,12 @@ describe("the VCL of a table", () => {
     );
   });
 
-  test("the same table gives the same text, and an endpoint of a version that nobody names is not left out", () => {
+  it("the same table gives the same text, and an endpoint of a version that nobody names is not left out", () => {
     assert.equal(render({}), render({}));
     assert.ok(render({}).includes('backend b0_0 { .host = "127.0.0.1"; .port = "8000";'));
   });
 
-  test("a word of a command is one word of one line, whatever is in it", () => {
+  it("a word of a command is one word of one line, whatever is in it", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary" }), (word) => {
         const text = quoted(word);

@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { decodeRoutes } from "../../../edge/routes/decode-routes.ts";
+import { RoutesBook } from "../../../edge/routes/routes-book.ts";
+import { SlotdError } from "../../../protocol/errors.ts";
+import { type Routes, routesSchema } from "../../../protocol/routes.ts";
+import { mutated } from "../../support/arbitrary.ts";
+
+const routes = (over: Partial<Routes> = {}): Routes => ({
+  ...{ epoch: 4, revision: 9, mode: "atomic", default: "B", serving: ["A", "B"] },
+  ...over,
+});
+const text = (over: Partial<Routes> = {}) => JSON.stringify(routes(over));
+
+describe("decoding routes", () => {
+  it("accepts valid routes, and refuses all others with a code", () => {
+    const texts = fc.oneof(
+      fc.string(),
+      fc.json(),
+      mutated(fc.constant(routes())).map((value) => JSON.stringify(value)),
+    );
+    fc.assert(
+      fc.property(texts, fc.nat(8), (any, epoch) => {
+        let decoded: Routes;
+        try {
+          decoded = decodeRoutes(any, epoch, ["atomic"]);
+        } catch (error) {
+          assert(error instanceof SlotdError && error.code.startsWith("ROUTES_"), String(error));
+          return;
+        }
+        assert(routesSchema.safeParse(decoded).success && decoded.epoch >= epoch && decoded.mode === "atomic");
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+});
+
+describe("the book of routes", () => {
+  it("keeps the last good ones, and says why others are not used", () => {
+    const book = new RoutesBook(["atomic"]);
+    book.begin("bucket");
+    assert.equal(book.take(0, null), false);
+    assert.equal(book.take(5, text()), true);
+    for (const [revision, other, code] of [
+      [6, text({ epoch: 3 }), "ROUTES_STALE"],
+      [7, "{}", "ROUTES_MALFORMED"],
+      [8, null, "ROUTES_MALFORMED"],
+      [9, text({ epoch: 5, mode: "rolling" }), "ROUTES_UNSUPPORTED"],
+      [10, text({ epoch: 5, stages: { prod: 100 } }), "ROUTES_UNSUPPORTED"],
+    ] as const) {
+      assert.equal(book.take(revision, other), true);
+      assert.deepEqual([book.revision, book.routes?.epoch, book.problem?.code], [5, 4, code]);
+    }
+    assert.equal(book.take(11, text({ epoch: 5 })), true);
+    assert.deepEqual([book.revision, book.problem], [11, null]);
+  });
+
+  it("does not acknowledge a revision of a bucket that is no more", () => {
+    const book = new RoutesBook(["atomic"]);
+    book.begin("bucket");
+    book.take(50, text());
+    book.begin("another");
+    assert.deepEqual([book.revision, book.routes?.default], [0, "B"]);
+    book.take(1, text());
+    assert.deepEqual([book.revision, book.problem], [1, null]);
+  });
+
+  it("goes on after a restart, with revisions only of the same bucket", () => {
+    const book = new RoutesBook(["atomic"]);
+    book.begin("bucket");
+    book.take(5, text());
+    for (const [bucket, revision] of [
+      ["bucket", 5],
+      ["another", 0],
+    ] as const) {
+      const next = new RoutesBook(["atomic"]);
+      next.restore(book.keep() as NonNullable<ReturnType<RoutesBook["keep"]>>);
+      next.begin(bucket);
+      assert.deepEqual([next.revision, next.routes?.default], [revision, "B"]);
+    }
+  });
+});
