@@ -97,9 +97,9 @@ export class ControlServer {
     verb: string | undefined,
     response: ServerResponse,
   ) {
-    const { inventory } = this.api.agent;
+    const { inventory } = this.api.agent.releases;
     const gone = new AbortController();
-    response.once("close", () => gone.abort(new Error("nobody waits for the answer any more")));
+    response.once("close", () => gone.abort(new Error("the client is gone")));
     if (request.method === "GET" && version === undefined) return inventory.list(gone.signal);
     if (request.method === "POST" && version !== undefined && verb === "verify")
       return inventory.verify(decodeURIComponent(version), gone.signal);

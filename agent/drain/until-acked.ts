@@ -30,7 +30,7 @@ export interface AckOptions {
 export type EdgesEnd = { clause: "acked" } | { clause: "none" } | { clause: "timeout"; missing: string[] };
 
 /**
- * Waits until every edge with a live lease runs with a withdrawal. AcknowledgingEdges that come are waited for, those whose lease lapses are left out.
+ * Waits until every edge with a live lease runs with a withdrawal. Edges that appear meanwhile are waited for; those whose lease lapses are not.
  * While the bus is away the bound stands still, since an edge that has lost the bus as well goes on sending requests.
  * @throws the signal's reason
  */

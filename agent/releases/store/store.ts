@@ -15,13 +15,12 @@ import { distrust } from "../../../protocol/signature.ts";
 import type { ReleaseBounds, StepOptions } from "../bounds.ts";
 import { diskFull, isDiskFull, requireRoom } from "../disk.ts";
 import { fetchArchive, requireArchiveBound } from "../fetch/fetch.ts";
-import type { ObjectSource } from "../fetch/source.ts";
+import type { ObjectSource } from "../fetch/opened.ts";
 import { manifestName } from "../manifest-file.ts";
 import { type UnpackJob, unpackInThread } from "../unpack/unpack.ts";
 import { readReleaseRecord, writeRecord } from "./record.ts";
 
 export type { ReleaseBounds, StepOptions, StepProgress as Progress } from "../bounds.ts";
-export type { ObjectSource } from "../fetch/source.ts";
 
 /** A release that is whole and durable. `tree` is the absolute path of its files, which never change. */
 export interface InstalledRelease {

@@ -27,7 +27,8 @@ describe("what slotctl does where something is wrong", () => {
 
   it("no socket, or several, is wrong usage, and the message says how to choose", async (t) => {
     const runDirectory = await scratch(t);
-    const says = (pattern: RegExp) => (error: unknown) => error instanceof SlotctlUsageError && pattern.test(error.message);
+    const says = (pattern: RegExp) => (error: unknown) =>
+      error instanceof SlotctlUsageError && pattern.test(error.message);
     assert.throws(
       () => chooseSocket({ runDirectory }),
       says(/no control socket in .*--socket PATH, --service NAME or SLOTD_SOCKET/),

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { EventEmitter, once } from "node:events";
 import { after, before, describe, it } from "node:test";
 import type { Acknowledgement, Mark } from "../../../agent/drain/mark.ts";
-import { type AckOptions, type AcknowledgingEdges, untilAcked } from "../../../agent/drain/until-acked.ts";
+import { type AcknowledgingEdges, type AckOptions, untilAcked } from "../../../agent/drain/until-acked.ts";
 
 /** Edges that report what a test says; null: nothing could be read yet. */
 class Reporting extends EventEmitter implements AcknowledgingEdges {
