@@ -144,21 +144,19 @@ export class Pool extends EventEmitter<PoolEvents> {
   }
 
   /**
-   * Starts the workers that are missing, and watches all of them from now on.
+   * Brings the workers to the wanted number, and watches all of them from now on.
    * @throws CommandNotFoundError and the like if no worker runs; otherwise what could not be started is retried.
    */
   async start(): Promise<void> {
     this.acceptWatcher.observeWorkers();
     this.monitor.checkWorkers();
     this.health.start();
-    await this.restarter.startMissing();
+    await this.resizeTo(this.wanted);
   }
 
   /** Changes how many workers are wanted. Those with the highest numbers end first. */
   async resize(wanted: number): Promise<void> {
-    for (const { worker, replacement } of this.indexes.resize(wanted))
-      for (const surplus of [worker, replacement]) if (surplus) void this.retire(surplus);
-    await this.restarter.startMissing();
+    await this.resizeTo(wanted);
     this.emit("change");
   }
 
@@ -236,6 +234,13 @@ export class Pool extends EventEmitter<PoolEvents> {
     if (!(await this.replacer.recycle(worker, why))) return;
     this.log.info({ worker: worker.number, pid: worker.pid, why }, "worker was recycled");
     this.emit("recycled", worker, why);
+  }
+
+  /** Ends surplus workers, also adopted ones, and starts those that are missing. */
+  private async resizeTo(wanted: number): Promise<void> {
+    for (const { worker, replacement } of this.indexes.resize(wanted))
+      for (const surplus of [worker, replacement]) if (surplus) void this.retire(surplus);
+    await this.restarter.startMissing();
   }
 
   private async startWorker(index: WorkerIndex): Promise<void> {
