@@ -14,7 +14,7 @@ export async function checkHost({ app, releases }: Pick<Config, "app" | "release
   const files = Object.fromEntries(Object.entries(secrets).filter(([, source]) => "file" in source));
   try {
     if (user !== undefined) await findAccount({ user, group, supplementary });
-    new Secrets(files, undefined).read();
+    new Secrets(files, undefined).readValues();
   } catch (cause) {
     const { field, message } = toSlotdError(cause);
     throw new ConfigInvalidError(field ?? "app.user", `can't be used: ${message}`, { cause });

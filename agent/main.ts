@@ -34,7 +34,7 @@ try {
     options.pretty ? (await import("pino-pretty")).default({ sync: true }) : pino.destination({ sync: true }),
   );
   const manager = new ServiceManager(process.env, process.pid, (err) => log.warn({ err }, "systemd could not be told"));
-  const agent = new Agent(config, log, manager, process.env);
+  const agent = Agent.open(config, log, manager, process.env);
   const api = new Api(agent);
   const control = new ControlServer(config.control, api, log);
   const start = async () => {

@@ -2,12 +2,12 @@ import { SlotdError, toSlotdError } from "../../protocol/errors.ts";
 import type { WireError } from "../../protocol/host-status.ts";
 
 /** The command line is wrong. Never crosses the wire. */
-export class UsageError extends Error {
+export class SlotctlUsageError extends Error {
   readonly code = "USAGE";
 }
 
 /** The user left before what was followed had ended. */
-export class InterruptedError extends Error {
+export class SlotctlInterruptedError extends Error {
   readonly code = "INTERRUPTED";
 }
 
@@ -32,7 +32,7 @@ export interface ShownError {
 }
 
 export function shown(error: unknown): ShownError {
-  if (error instanceof UsageError || error instanceof InterruptedError)
+  if (error instanceof SlotctlUsageError || error instanceof SlotctlInterruptedError)
     return { code: error.code, message: error.message };
   const { code, message, field } = error instanceof AgentError ? error.wire : toSlotdError(error).toWire();
   return { code, message, ...(field !== undefined && { field }) };

@@ -2,23 +2,23 @@
  * Exit codes of `slotctl`. Leaving a stream or `--watch` with Ctrl-C is `done`; leaving a drain or restart before its end is `failed`,
  * since it was not seen to end.
  */
-export const exitCodes = {
+export const slotctlExitCodes = {
   done: 0,
   failed: 1,
   /** Wrong usage, an unknown slot, or a configuration that breaks a rule. */
   usage: 2,
   unreachable: 3,
 } as const;
-export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+export type ExitCode = (typeof slotctlExitCodes)[keyof typeof slotctlExitCodes];
 
 const byCode: Record<string, ExitCode> = {
-  USAGE: exitCodes.usage,
-  CONFIG_INVALID: exitCodes.usage,
-  SLOT_UNKNOWN: exitCodes.usage,
-  AGENT_UNREACHABLE: exitCodes.unreachable,
+  USAGE: slotctlExitCodes.usage,
+  CONFIG_INVALID: slotctlExitCodes.usage,
+  SLOT_UNKNOWN: slotctlExitCodes.usage,
+  AGENT_UNREACHABLE: slotctlExitCodes.unreachable,
 };
 
 /** The exit code that goes with an error's code. */
 export function exitCodeOf(code: string): ExitCode {
-  return byCode[code] ?? exitCodes.failed;
+  return byCode[code] ?? slotctlExitCodes.failed;
 }

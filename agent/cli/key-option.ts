@@ -1,7 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { parsePublicKey } from "../../protocol/signature.ts";
-import { UsageError } from "./errors.ts";
+import { SlotctlUsageError } from "./errors.ts";
 
 /** The private keys in some files. */
 export async function readKeys(option: string, files: readonly string[]): Promise<KeyObject[]> {
@@ -11,7 +11,7 @@ export async function readKeys(option: string, files: readonly string[]): Promis
     try {
       keys.push(await readKey(file));
     } catch (error) {
-      throw new UsageError(`${option} ${file} can't be used: ${(error as Error).message}`);
+      throw new SlotctlUsageError(`${option} ${file} can't be used: ${(error as Error).message}`);
     }
   }
   return keys;
@@ -23,7 +23,7 @@ export async function readPublicKeys(option: string, given: readonly string[]): 
   for (const word of given) {
     const text = word.startsWith("ed25519:") ? word : await textOf(option, word);
     if (parsePublicKey(text) === null)
-      throw new UsageError(`${option} must be ed25519:…, or a file with that: ${word}`);
+      throw new SlotctlUsageError(`${option} must be ed25519:…, or a file with that: ${word}`);
     keys.push(text);
   }
   return keys;
@@ -33,6 +33,6 @@ async function textOf(option: string, file: string): Promise<string> {
   try {
     return (await readFile(file, "utf8")).trim();
   } catch (error) {
-    throw new UsageError(`${option} ${file} can't be used: ${(error as Error).message}`);
+    throw new SlotctlUsageError(`${option} ${file} can't be used: ${(error as Error).message}`);
   }
 }

@@ -3,7 +3,7 @@ import { hostname, userInfo } from "node:os";
 import process from "node:process";
 import pc from "picocolors";
 import type { CliContext } from "./context.ts";
-import { exitCodes } from "./exit-codes.ts";
+import { slotctlExitCodes } from "./exit-codes.ts";
 import { run } from "./run.ts";
 
 const { env, stdout } = process;
@@ -12,7 +12,7 @@ const { env, stdout } = process;
 for (const stream of [process.stdout, process.stderr])
   stream.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code !== "EPIPE") throw error;
-    process.exit(exitCodes.done);
+    process.exit(slotctlExitCodes.done);
   });
 
 // The first signal ends what runs in good order; a second one finds no handler and ends the process.

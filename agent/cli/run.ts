@@ -15,9 +15,9 @@ import { undrainCommand } from "./commands/undrain.ts";
 import { verifyCommand } from "./commands/verify.ts";
 import { workersCommand } from "./commands/workers.ts";
 import type { CliContext } from "./context.ts";
-import { InterruptedError, shown, UsageError } from "./errors.ts";
-import { type ExitCode, exitCodeOf, exitCodes } from "./exit-codes.ts";
-import { Session } from "./session.ts";
+import { SlotctlInterruptedError, SlotctlUsageError, shown } from "./errors.ts";
+import { type ExitCode, exitCodeOf, slotctlExitCodes } from "./exit-codes.ts";
+import { SlotctlSession } from "./session.ts";
 
 const verbs = [
   statusCommand,
@@ -45,12 +45,12 @@ const globalOptions = [
 
 /** Runs one command line. Never throws: what went wrong is on stderr, and in the exit code. */
 export async function run(args: readonly string[], context: CliContext): Promise<ExitCode> {
-  const session = new Session(context);
+  const session = new SlotctlSession(context);
   try {
     await program(session).parseAsync(args, { from: "user" });
     return session.exitCode;
   } catch (error) {
-    if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.done;
+    if (error instanceof CommanderError && error.exitCode === 0) return slotctlExitCodes.done;
     const last = toUsageError(error) ?? (context.signal.aborted ? toInterruptedError(error) : error);
     // An error in the command line comes before its options are known.
     session.printError(last, session.json || args.includes("--json"));
@@ -58,7 +58,7 @@ export async function run(args: readonly string[], context: CliContext): Promise
   }
 }
 
-function program(session: Session): Command {
+function program(session: SlotctlSession): Command {
   const root = new Command("slotctl")
     .description("Looks at and steers the slotd agent of this host. Works while the bus is down.")
     .version(agentVersion)
@@ -106,16 +106,16 @@ Examples:
   slotctl drain b --reason "kernel upgrade"
   slotctl doctor --config /etc/slotd/web.toml`;
 
-function toUsageError(error: unknown): UsageError | undefined {
+function toUsageError(error: unknown): SlotctlUsageError | undefined {
   if (!(error instanceof CommanderError)) return undefined;
-  if (error.code === "commander.help") return new UsageError("say what to do, for example: slotctl status");
+  if (error.code === "commander.help") return new SlotctlUsageError("say what to do, for example: slotctl status");
   const message = error.message
     .replace(/^error: /, "")
     .replace(/\s*\n\s*/g, " ")
     .replace(/\.$/, "");
-  return new UsageError(`${message}; see slotctl --help`);
+  return new SlotctlUsageError(`${message}; see slotctl --help`);
 }
 
-function toInterruptedError(error: unknown): InterruptedError {
-  return error instanceof InterruptedError ? error : new InterruptedError("interrupted");
+function toInterruptedError(error: unknown): SlotctlInterruptedError {
+  return error instanceof SlotctlInterruptedError ? error : new SlotctlInterruptedError("interrupted");
 }

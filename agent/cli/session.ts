@@ -1,20 +1,20 @@
 import { ControlClient } from "./client.ts";
 import type { CliContext } from "./context.ts";
 import { shown } from "./errors.ts";
-import { type ExitCode, exitCodes } from "./exit-codes.ts";
+import { type ExitCode, slotctlExitCodes } from "./exit-codes.ts";
 import { chooseSocket } from "./socket.ts";
 
 /** Options that every verb takes. */
-export interface GlobalOptions {
+export interface SlotctlOptions {
   socket?: string;
   service?: string;
   json?: boolean;
 }
 
 /** One run of the command: which agent, and in which form answers are shown. */
-export class Session {
-  options: GlobalOptions = {};
-  exitCode: ExitCode = exitCodes.done;
+export class SlotctlSession {
+  options: SlotctlOptions = {};
+  exitCode: ExitCode = slotctlExitCodes.done;
 
   constructor(readonly context: CliContext) {}
 

@@ -1,7 +1,7 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { nameSchema } from "../../protocol/names.ts";
-import { UsageError } from "./errors.ts";
+import { SlotctlUsageError } from "./errors.ts";
 
 /** Ways to say which agent is meant. */
 export interface SocketChoice {
@@ -26,18 +26,18 @@ export function chooseSocket({ socket, service, environment, runDirectory }: Soc
   const [only] = found;
   if (only && found.length === 1) return join(runDirectory, only);
   if (!only)
-    throw new UsageError(
+    throw new SlotctlUsageError(
       `there is no control socket in ${runDirectory}: is slotd running? Name one with --socket PATH, --service NAME or SLOTD_SOCKET`,
     );
   const services = found.map((name) => name.slice(0, -".sock".length));
-  throw new UsageError(
+  throw new SlotctlUsageError(
     `several agents run here (${services.join(", ")}); say which with --service NAME, --socket PATH or SLOTD_SOCKET`,
   );
 }
 
 /** A service's name, once it is one: it becomes part of a path. */
 export function checkedService(service: string): string {
-  if (!nameSchema.safeParse(service).success) throw new UsageError(`--service ${service}: not a service's name`);
+  if (!nameSchema.safeParse(service).success) throw new SlotctlUsageError(`--service ${service}: not a service's name`);
   return service;
 }
 
@@ -50,6 +50,8 @@ export function namesEnding(directory: string, ending: string): string[] {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT") return [];
-    throw new UsageError(`${directory} can't be listed (${code}); name the agent with --service NAME or --socket PATH`);
+    throw new SlotctlUsageError(
+      `${directory} can't be listed (${code}); name the agent with --service NAME or --socket PATH`,
+    );
   }
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { InvalidArgumentError, Option } from "commander";
-import type { Session } from "./session.ts";
+import type { SlotctlSession } from "./session.ts";
 
 const ESC = "\u001b";
 const CLEAR = `${ESC}[2J`;
@@ -34,7 +34,7 @@ export interface Picture {
 }
 
 /** Shows a picture once, or again and again. Once it was shown, an agent that is away for a while ends nothing. */
-export async function show(session: Session, watch: Watch, take: () => Promise<Picture>): Promise<void> {
+export async function show(session: SlotctlSession, watch: Watch, take: () => Promise<Picture>): Promise<void> {
   const first = await take();
   if (watch === undefined) return print(session, first);
   const everyMs = (watch === true ? DEFAULT_SECONDS : watch) * 1000;
@@ -52,18 +52,18 @@ export async function show(session: Session, watch: Watch, take: () => Promise<P
   }
 }
 
-function print(session: Session, { lines, value }: Picture): void {
+function print(session: SlotctlSession, { lines, value }: Picture): void {
   if (session.json) session.printJson(value);
   else session.print(lines.join("\n"));
 }
 
-function redraw({ context }: Session, { lines }: Picture): void {
+function redraw({ context }: SlotctlSession, { lines }: Picture): void {
   const rows = context.terminal()?.rows ?? lines.length;
   const seen = lines.slice(0, Math.max(1, rows - 1));
   context.write(HOME + seen.map((line) => `${line}${CLEAR_LINE}\n`).join("") + CLEAR_BELOW);
 }
 
-async function takeOrTell(session: Session, take: () => Promise<Picture>): Promise<Picture | null> {
+async function takeOrTell(session: SlotctlSession, take: () => Promise<Picture>): Promise<Picture | null> {
   try {
     return await take();
   } catch (error) {

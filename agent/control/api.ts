@@ -1,8 +1,10 @@
 import { z } from "zod";
 import { OrderMalformedError } from "../../protocol/errors.ts";
 import type { HostStatus, SlotStatus, WorkerStatus } from "../../protocol/host-status.ts";
-import type { Agent } from "../agent.ts";
-import type { OutputFilter } from "../output/worker-output.ts";
+import type { EventLog } from "../event-log.ts";
+import type { OutputFilter, WorkerOutput } from "../output/worker-output.ts";
+import type { Inventory } from "../releases/store/inventory.ts";
+import type { Slot } from "../slots/slot.ts";
 import type { Pool } from "../workers/pool.ts";
 import type { Worker } from "../workers/process/worker.ts";
 
@@ -15,9 +17,21 @@ const askSchema = z.object({
   reason: z.string().max(1024).optional(),
 });
 
-/** What an agent answers, the same on the control socket and as a micro service. */
+/** What is controlled here: an agent. */
+export interface Controlled {
+  readonly slots: ReadonlyMap<string, Slot>;
+  readonly events: EventLog;
+  readonly output: WorkerOutput;
+  readonly releases: { readonly inventory: Inventory };
+  status(): HostStatus;
+  slotStatus(name: string): SlotStatus;
+  /** @throws SlotUnknownError */
+  slot(name: string): Slot;
+}
+
+/** The agent's answers: the same on the control socket and as a micro service. */
 export class Api {
-  constructor(readonly agent: Agent) {}
+  constructor(readonly agent: Controlled) {}
 
   status(): HostStatus {
     return this.agent.status();
@@ -53,32 +67,32 @@ export class Api {
    */
   outputFilter(asked: { slot?: unknown; worker?: unknown; lines?: unknown }): OutputFilter {
     return {
-      slot: asked.slot == null ? null : this.agent.find(String(asked.slot)).name,
-      worker: asked.worker == null ? null : wholeNumber("worker", asked.worker, MAX_WORKER),
-      lines: wholeNumber("lines", asked.lines ?? DEFAULT_LINES, MAX_LINES),
+      slot: asked.slot == null ? null : this.agent.slot(String(asked.slot)).name,
+      worker: asked.worker == null ? null : requireWholeNumber("worker", asked.worker, MAX_WORKER),
+      lines: requireWholeNumber("lines", asked.lines ?? DEFAULT_LINES, MAX_LINES),
     };
   }
 
   /** Starts a drain that is held until `undrain`. */
   drain(slot: string, body: unknown): SlotStatus {
     const { by, reason } = ask(body);
-    this.agent.find(slot).drain(by, reason);
+    this.agent.slot(slot).drain(by, reason);
     return this.agent.slotStatus(slot);
   }
 
   undrain(slot: string, body: unknown): SlotStatus {
-    this.agent.find(slot).undrain(ask(body).by);
+    this.agent.slot(slot).undrain(ask(body).by);
     return this.agent.slotStatus(slot);
   }
 
   restart(slot: string, body: unknown): SlotStatus {
-    this.agent.find(slot).restart(ask(body).by);
+    this.agent.slot(slot).restart(ask(body).by);
     return this.agent.slotStatus(slot);
   }
 }
 
 /** @throws OrderMalformedError */
-export function wholeNumber(name: string, value: unknown, max: number): number {
+export function requireWholeNumber(name: string, value: unknown, max: number): number {
   const count = typeof value === "string" && /^\d+$/.test(value) ? Number(value) : value;
   if (Number.isInteger(count) && (count as number) >= 0 && (count as number) <= max) return count as number;
   const given = (JSON.stringify(value) ?? "nothing").slice(0, 100);

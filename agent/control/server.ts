@@ -13,7 +13,7 @@ import {
 } from "../../protocol/errors.ts";
 import type { Event } from "../../protocol/event.ts";
 import type { Config } from "../config/schema.ts";
-import { type Api, wholeNumber } from "./api.ts";
+import { type Api, requireWholeNumber } from "./api.ts";
 
 const MAX_BODY = 64 * 1024;
 const MAX_READ = 16 * 1024 ** 2;
@@ -97,9 +97,9 @@ export class ControlServer {
     verb: string | undefined,
     response: ServerResponse,
   ) {
-    const { inventory } = this.api.agent;
+    const { inventory } = this.api.agent.releases;
     const gone = new AbortController();
-    response.once("close", () => gone.abort(new Error("nobody waits for the answer any more")));
+    response.once("close", () => gone.abort(new Error("the client is gone")));
     if (request.method === "GET" && version === undefined) return inventory.list(gone.signal);
     if (request.method === "POST" && version !== undefined && verb === "verify")
       return inventory.verify(decodeURIComponent(version), gone.signal);
@@ -109,7 +109,7 @@ export class ControlServer {
   private events(query: URLSearchParams, response: ServerResponse): undefined {
     const { events } = this.api.agent;
     const write = (event: Event) => response.write(`${JSON.stringify(event)}\n`);
-    const count = wholeNumber("last", query.get("last") ?? DEFAULT_EVENTS, MAX_EVENTS);
+    const count = requireWholeNumber("last", query.get("last") ?? DEFAULT_EVENTS, MAX_EVENTS);
     startLines(response);
     for (const event of events.last(count)) write(event);
     if (!query.has("follow")) return void response.end();

@@ -3,7 +3,7 @@ import type { DrainRecord } from "../../protocol/host-status.ts";
 import type { DrainClause } from "../../protocol/states.ts";
 import type { ConnectionCount } from "./in-flight.ts";
 import type { Mark } from "./mark.ts";
-import { type Edges, missingOf, untilAcked } from "./until-acked.ts";
+import { type AcknowledgingEdges, missingOf, untilAcked } from "./until-acked.ts";
 
 /** How often the kernel is asked while requests are waited for. */
 const SAMPLE_MS = 20;
@@ -16,7 +16,7 @@ export interface DrainOptions {
   withdraw(signal: AbortSignal): Promise<Mark>;
   /** Connections on the slot's port, and those of them with a request in flight. */
   count(): ConnectionCount;
-  edges: Edges;
+  edges: AcknowledgingEdges;
   /** How long edges may take to acknowledge the withdrawal. */
   edgesTimeoutMs: number;
   /** How long readers of the serverset have to see it where there is no edge that could acknowledge. */

@@ -2,7 +2,7 @@ import { abortable } from "../../daemon/abortable.ts";
 import type { Acknowledgement, Mark } from "./mark.ts";
 
 /** The edges as a drain needs them. */
-export interface Edges {
+export interface AcknowledgingEdges {
   /** Those with a live lease; null while it could not be read yet who they are. */
   live(): readonly Acknowledgement[] | null;
   /** Whether an edge runs with what the registry had at a mark. An edge whose proxy does not run has applied nothing. */
@@ -16,7 +16,7 @@ export interface Edges {
 }
 
 export interface AckOptions {
-  edges: Edges;
+  edges: AcknowledgingEdges;
   /** Of the withdrawal. */
   mark: Mark;
   timeoutMs: number;
@@ -30,7 +30,7 @@ export interface AckOptions {
 export type EdgesEnd = { clause: "acked" } | { clause: "none" } | { clause: "timeout"; missing: string[] };
 
 /**
- * Waits until every edge with a live lease runs with a withdrawal. Edges that come are waited for, those whose lease lapses are left out.
+ * Waits until every edge with a live lease runs with a withdrawal. Edges that appear meanwhile are waited for; those whose lease lapses are not.
  * While the bus is away the bound stands still, since an edge that has lost the bus as well goes on sending requests.
  * @throws the signal's reason
  */
@@ -53,7 +53,7 @@ export async function untilAcked(options: AckOptions): Promise<EdgesEnd> {
 }
 
 /** The live edges that do not run with a withdrawal: with none at all, where the registry did not take it. */
-export function missingOf(edges: Edges, mark: Mark | undefined): string[] {
+export function missingOf(edges: AcknowledgingEdges, mark: Mark | undefined): string[] {
   const live = edges.live() ?? [];
   return live.filter((edge) => mark === undefined || !edges.hasApplied(edge, mark)).map(({ edge }) => edge);
 }

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { renameSync } from "node:fs";
 import { join } from "node:path";
 import { JournalCorruptError, JournalNewerError, JournalUnwritableError } from "../../protocol/errors.ts";
-import { writeDurably } from "../os/durable-file.ts";
+import { writeDurablySync } from "../os/durable-file.ts";
 import { readOwnFile } from "./read-file.ts";
 import {
   emptySlotJournal,
@@ -70,7 +70,7 @@ export class Journal {
 
   private write(next: JournalContent): void {
     try {
-      writeDurably(this.path, `${JSON.stringify(next)}\n`);
+      writeDurablySync(this.path, `${JSON.stringify(next)}\n`);
     } catch (error) {
       throw new JournalUnwritableError(this.path, error as Error);
     }

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import { writeDurably } from "../os/durable-file.ts";
+import { writeDurablySync } from "../os/durable-file.ts";
 import { readOwnFile } from "./read-file.ts";
 
 /**
@@ -12,6 +12,6 @@ export function instanceToken(stateDirectory: string): string {
   const written = readOwnFile(path, "let the agent's user read it: the workers that run are known by it")?.trim();
   if (written !== undefined && /^[0-9a-f]{32}$/.test(written)) return written;
   const token = randomBytes(16).toString("hex");
-  writeDurably(path, `${token}\n`);
+  writeDurablySync(path, `${token}\n`);
   return token;
 }

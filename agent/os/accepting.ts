@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { descriptors } from "./process.ts";
+import { allPids, descriptors, processStat } from "./process.ts";
 
 /**
  * Whether a process waits for connections on a listening socket, as the kernel sees it: one of its epoll sets holds that socket
@@ -27,4 +27,20 @@ export function isAccepting(pid: number, inode: number): boolean {
 /** The inode of one of our own sockets. */
 export function socketInode(fd: number): number {
   return Number(/^socket:\[(\d+)\]$/.exec(descriptors(process.pid).get(fd) ?? "")?.[1] ?? 0);
+}
+
+/**
+ * The workers that are seen to wait for connections on a listening socket, themselves or through a process of their group.
+ * @param inode of the socket
+ * @returns their pids. A pid that is missing waits in a way that can't be seen, or does not wait.
+ */
+export function whoAccepts(workers: readonly number[], inode: number): Set<number> {
+  const seen = new Set(workers.filter((pid) => isAccepting(pid, inode)));
+  const rest = new Set(workers.filter((pid) => !seen.has(pid)));
+  if (rest.size === 0) return seen;
+  for (const pid of allPids()) {
+    const group = processStat(pid)?.group ?? 0;
+    if (pid !== group && rest.has(group) && !seen.has(group) && isAccepting(pid, inode)) seen.add(group);
+  }
+  return seen;
 }

@@ -35,12 +35,12 @@ export class Cgroup {
 
   /** The controllers that can be given to the groups below. */
   get controllers(): string[] {
-    return words(this.read("cgroup.controllers"));
+    return words(this.readText("cgroup.controllers"));
   }
 
   /** The controllers that the groups below have. */
   get enabled(): string[] {
-    return words(this.read("cgroup.subtree_control"));
+    return words(this.readText("cgroup.subtree_control"));
   }
 
   get exists(): boolean {
@@ -86,7 +86,7 @@ export class Cgroup {
   }
 
   /** A file's text; empty where it can't be read. */
-  read(file: string): string {
+  readText(file: string): string {
     try {
       return readFileSync(join(this.path, file), "utf8");
     } catch {
@@ -95,14 +95,14 @@ export class Cgroup {
   }
 
   /** Moves a process here. What it starts from then on is born here. */
-  take(pid: number): void {
+  addProcess(pid: number): void {
     this.write("cgroup.procs", String(pid));
   }
 
   /** The same, unless it has ended since. */
-  tryToTake(pid: number): void {
+  tryToAddProcess(pid: number): void {
     try {
-      this.take(pid);
+      this.addProcess(pid);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
     }
@@ -110,13 +110,13 @@ export class Cgroup {
 
   /** The processes here and below. */
   pids(): number[] {
-    const own = words(this.read("cgroup.procs")).map(Number);
+    const own = words(this.readText("cgroup.procs")).map(Number);
     return [...own, ...this.children().flatMap((child) => child.pids())];
   }
 
   /** A count of events, for example `oom_kill` in `memory.events`; 0 where it is not counted. */
   count(file: string, event: string): number {
-    return Number(new RegExp(`^${event} (\\d+)$`, "m").exec(this.read(file))?.[1] ?? 0);
+    return Number(new RegExp(`^${event} (\\d+)$`, "m").exec(this.readText(file))?.[1] ?? 0);
   }
 
   /** Kills all that is here and below, also what forks meanwhile. @returns false where the kernel can't (before 5.14), or it is gone. */

@@ -6,7 +6,7 @@ import { dirname } from "node:path";
  * write beside, fsync, rename over, fsync the directory. What a crash leaves beside is overwritten the next time; so there must be one
  * writer only.
  */
-export function writeDurably(path: string, content: string, mode = 0o600): void {
+export function writeDurablySync(path: string, content: string, mode = 0o600): void {
   const beside = `${path}.tmp`;
   try {
     const fd = openSync(beside, "w", mode);
@@ -22,10 +22,10 @@ export function writeDurably(path: string, content: string, mode = 0o600): void 
     rmSync(beside, { force: true });
     throw error;
   }
-  syncDirectory(dirname(path));
+  syncDirectorySync(dirname(path));
 }
 
-export function syncDirectory(path: string): void {
+export function syncDirectorySync(path: string): void {
   const fd = openSync(path, "r");
   try {
     fsyncSync(fd);

@@ -56,7 +56,7 @@ export function identify(pid: number): ProcessIdentity | null {
 const TICKS_PER_SECOND = 100;
 
 /** How long ago a process was started, in ms, by the kernel's clock, which nobody can set. */
-export function ageMs(identity: ProcessIdentity): number {
+export function processAgeMs(identity: ProcessIdentity): number {
   const [uptime] = readFileSync("/proc/uptime", "utf8").split(" ");
   return Math.max(0, (Number(uptime) - identity.startTime / TICKS_PER_SECOND) * 1000);
 }

@@ -65,7 +65,7 @@ export class ServiceManager {
   }
 
   /** Takes all that systemd kept under a name, once. */
-  take(name: string): number[] {
+  takeInherited(name: string): number[] {
     const descriptors = this.inherited.get(name) ?? [];
     this.inherited.delete(name);
     return descriptors;

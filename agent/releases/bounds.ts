@@ -1,6 +1,3 @@
-import type { Config } from "../config/schema.ts";
-import type { KeepPolicy } from "./store/surplus.ts";
-
 /** What a release may cost. Each comes from the key of the same name in [releases]. */
 export interface ReleaseBounds {
   maxArchiveBytes: number;
@@ -20,25 +17,8 @@ export interface ReleaseBounds {
   trustedKeys: readonly string[];
 }
 
-export function releaseBounds(releases: Config["releases"]): ReleaseBounds {
-  return {
-    maxArchiveBytes: releases.max_archive_bytes,
-    maxUnpackedBytes: releases.max_unpacked_bytes,
-    maxEntries: releases.max_entries,
-    stallTimeoutMs: releases.stall_timeout_ms,
-    fetchAttempts: releases.fetch_attempts,
-    fetchBytesPerS: releases.fetch_bytes_per_s ?? null,
-    fetchHeadersFile: releases.fetch_headers_file ?? null,
-    trustedKeys: releases.trusted_keys,
-  };
-}
-
-export function keepPolicy({ keep, keep_max_bytes, keep_max_disk_percent }: Config["releases"]): KeepPolicy {
-  return { keep, maxBytes: keep_max_bytes ?? null, maxDiskPercent: keep_max_disk_percent };
-}
-
 /** How far a step is: bytes of a fetch, entries of an unpacking. `total` is 0 while it is unknown. */
-export interface Progress {
+export interface StepProgress {
   done: number;
   total: number;
 }
@@ -46,5 +26,5 @@ export interface Progress {
 /** What fetch and unpack take beside their subject. An abort ends them with the signal's reason. */
 export interface StepOptions {
   signal: AbortSignal;
-  onProgress(progress: Progress): void;
+  onProgress(progress: StepProgress): void;
 }

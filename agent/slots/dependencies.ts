@@ -1,24 +1,19 @@
 import type { Logger } from "pino";
 import type { Event } from "../../protocol/event.ts";
 import type { Config } from "../config/schema.ts";
-import type { Edges } from "../drain/until-acked.ts";
+import type { AcknowledgingEdges } from "../drain/until-acked.ts";
 import type { SlotRecord } from "../journal/journal.ts";
 import type { AccountLookup } from "../os/account.ts";
-import type { ServiceManager } from "../os/service-manager.ts";
 import type { WorkerOutput } from "../output/worker-output.ts";
 import type { ReleaseStore } from "../releases/store/store.ts";
 import type { SlotCgroup } from "../workers/process/cgroups.ts";
 import type { Secrets } from "../workers/process/secrets.ts";
 import type { Traffic } from "./routed-by.ts";
 import type { SlotRegistration } from "./slot-registration.ts";
+import type { SlotAddress } from "./slot-socket.ts";
 
 /** Says that something happened, for people and audits. */
 export type EmitEvent = (event: Pick<Event, "kind" | "message"> & Partial<Event>) => void;
-
-/** Under which name the service manager keeps a slot's socket. */
-export function storeName(slot: string): string {
-  return `slot-${slot}`;
-}
 
 /** What a slot is made with. */
 export interface SlotDependencies {
@@ -29,7 +24,7 @@ export interface SlotDependencies {
   journalLost: boolean;
   releases: ReleaseStore;
   registration: SlotRegistration;
-  edges: Edges;
+  edges: AcknowledgingEdges;
   /** Who routes to which version, as it is known now. */
   traffic(): Traffic;
   /** Marks the slot's processes. */
@@ -40,7 +35,7 @@ export interface SlotDependencies {
   secrets: Secrets;
   account: AccountLookup;
   /** Keeps the slot's socket over the agent's end. */
-  manager: Pick<ServiceManager, "store" | "forget" | "take">;
+  manager: SlotAddress["manager"];
   /** After what a slot holds has changed: sets the links of roles, and removes the releases that are too many. Never throws. */
   tidy(): Promise<void>;
   /** Removes every release that nobody needs. @returns whether there were any */

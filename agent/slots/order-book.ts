@@ -37,7 +37,7 @@ export class OrderBook {
    * @returns the order where it is to be acted on, and is in the journal; null where it was refused or seen before.
    * @throws JournalUnwritableError where it could not be taken down; nothing has changed, and it has to be brought again.
    */
-  take(text: string, traffic: Traffic): Order | null {
+  admitOrder(text: string, traffic: Traffic): Order | null {
     let order: Order;
     try {
       order = parseOrder(text);

@@ -11,7 +11,7 @@ export class ReleasePreparer {
   private ready: InstalledRelease | null = null;
 
   constructor(
-    private readonly parts: Pick<SlotDependencies, "config" | "releases" | "makeRoom" | "emit" | "log">,
+    private readonly deps: Pick<SlotDependencies, "config" | "releases" | "makeRoom" | "emit" | "log">,
     private readonly onProgress: (progress: Progress) => void,
   ) {}
 
@@ -22,7 +22,7 @@ export class ReleasePreparer {
   /** Makes a release ready. One that was made ready before and is not wanted any more goes. */
   async prepare(release: Release, resident: string | undefined, signal: AbortSignal, onUnpack: () => void) {
     // Also where its files are here already: keys may have changed since.
-    this.parts.releases.requireTrusted(release);
+    this.deps.releases.requireTrusted(release);
     if (!this.isReady(release)) this.forget(resident);
     const installed = await this.obtain(release, signal, onUnpack);
     // What is wrong with how it wants to be run is found out before anything is taken away for it.
@@ -32,12 +32,24 @@ export class ReleasePreparer {
 
   /** The configuration that a release is run under: the host's, and what the release says of itself. @throws ReleaseConfigError */
   async configure({ version, tree }: Pick<InstalledRelease, "version" | "tree">): Promise<RunConfig> {
-    return withReleaseConfig(this.parts.config, version, await readReleaseConfig(version, tree));
+    return withReleaseConfig(this.deps.config, version, await readReleaseConfig(version, tree));
+  }
+
+  /** The same for workers that are already running: their release may set what is not allowed any more, or be gone. */
+  async configureRunning(installed: InstalledRelease): Promise<RunConfig> {
+    try {
+      return await this.configure(installed);
+    } catch (err) {
+      const { config, log } = this.deps;
+      log.warn({ err }, "release's own configuration can't be used; its workers keep running under the host's");
+      const command = config.app.command ?? ["(left to the release: see [releases] may_set)"];
+      return { ...config, app: { ...config.app, command } };
+    }
   }
 
   /** The release, installed: the one that is there, or fetched and unpacked. */
   async obtain(release: Release, signal: AbortSignal, onUnpack = () => {}): Promise<InstalledRelease> {
-    const { releases, emit, log } = this.parts;
+    const { releases, emit, log } = this.deps;
     const { version, sha256 } = release;
     const there = await releases.find(version);
     if (there && isSame(there, release)) return there;
@@ -62,13 +74,13 @@ export class ReleasePreparer {
     try {
       return await work();
     } catch (error) {
-      if (!(error instanceof DiskFullError) || !(await this.parts.makeRoom())) throw error;
+      if (!(error instanceof DiskFullError) || !(await this.deps.makeRoom())) throw error;
       return work();
     }
   }
 
   private async bring(release: Release, signal: AbortSignal, onUnpack: () => void, way: "shortest" | "whole") {
-    const { releases } = this.parts;
+    const { releases } = this.deps;
     const show = (step: string, unit: Progress["unit"]) => (how: { done: number; total: number }) =>
       this.onProgress({ step, version: release.version, unit, ...how });
     const fetched = await releases.fetch(release, { signal, onProgress: show("fetching", "bytes") }, way);

@@ -1,23 +1,21 @@
 import { EventEmitter } from "node:events";
 import type { Progress, WorkerEnd } from "../../protocol/host-status.ts";
 import type { Order } from "../../protocol/order.ts";
-import { notifyDirectory } from "../config/notify-paths.ts";
 import type { RunConfig } from "../config/release-config.ts";
 import { drain } from "../drain/drain.ts";
 import type { ConnectionCount } from "../drain/in-flight.ts";
 import type { Resident, SlotJournal } from "../journal/schema.ts";
-import { Listener } from "../os/listener.ts";
-import { environment } from "../os/process.ts";
 import type { InstalledRelease } from "../releases/store/store.ts";
-import { endTree } from "../workers/end/end-tree.ts";
 import type { Pool } from "../workers/pool.ts";
-import { sweepNotifyFiles } from "../workers/watch/worker-notify.ts";
-import { type SlotDependencies, storeName } from "./dependencies.ts";
-import { findLeftovers, versionInUse } from "./find-leftovers.ts";
+import type { Worker } from "../workers/process/worker.ts";
+import type { SlotDependencies } from "./dependencies.ts";
+import { versionInUse } from "./find-leftovers.ts";
 import type { Machine } from "./machine.ts";
 import { openPool } from "./open-pool.ts";
 import { ReleasePreparer } from "./release-preparer.ts";
+import { type SlotAddress, SlotSocket } from "./slot-socket.ts";
 import { Superseded } from "./superseded.ts";
+import { takeOverWorkers } from "./take-over.ts";
 import { untilReady } from "./until-ready.ts";
 
 export interface DrainBounds {
@@ -28,11 +26,11 @@ export interface DrainBounds {
 
 interface SlotRuntimeEvents {
   change: [];
-  /** Its workers end again and again. */
+  /** Its workers keep ending. */
   looping: [pool: Pool, ends: number];
 }
 
-/** What an order may say beside the release. */
+/** What an install order may set besides the release. */
 type OrderedSettings = Pick<Resident, "workers" | "role">;
 
 function orderedSettings({ workers, role }: OrderedSettings): OrderedSettings {
@@ -40,34 +38,39 @@ function orderedSettings({ workers, role }: OrderedSettings): OrderedSettings {
 }
 
 /**
- * What stands in a slot: a release's files, the workers that run it, and their registration. Its methods are the steps that the slot
- * decides on; each can be entered again where it was left, and moves the slot's state as it goes.
+ * What a slot holds: a release's files, the workers that run it, and their registration. Its methods are the steps that the slot
+ * decides on. Each step can be repeated from wherever it was interrupted, and moves the slot's state as it proceeds.
  */
 export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
   pool: Pool | null = null;
   progress: Progress | null = null;
   lastEnd: WorkerEnd | null = null;
-  /** The drain has come to its end, and nothing was taken back since. */
+  /** The drain has ended, and was not cancelled since. */
   drained = false;
   private readonly preparer: ReleasePreparer;
   private recording = false;
-  /** The slot's socket, kept by the service manager while no worker had it. */
-  private kept: Listener | null = null;
+  private readonly address: SlotAddress;
+  /** The open socket of `pool`. */
+  private socket: SlotSocket | null = null;
+  /** A socket that the service manager kept while no worker had it; the next workers get it. */
+  private spare: SlotSocket | null = null;
 
   constructor(
-    private readonly parts: SlotDependencies,
+    private readonly deps: SlotDependencies,
     private readonly machine: Machine,
   ) {
     super();
-    this.preparer = new ReleasePreparer(parts, (progress) => this.setProgress(progress));
+    const { name: slot, config, manager, log } = deps;
+    this.address = { slot, bind: config.bind, port: this.port, manager, log };
+    this.preparer = new ReleasePreparer(deps, (progress) => this.setProgress(progress));
     machine.on("change", () => this.register());
   }
 
   get resident(): Resident | null {
-    return this.parts.record.current.resident;
+    return this.deps.record.current.resident;
   }
 
-  /** Its workers take requests, registered or on their way out. */
+  /** Its workers take requests, whether registered or being drained. */
   get serves(): boolean {
     return this.machine.state === "serving" || this.machine.state === "draining";
   }
@@ -80,7 +83,12 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
     return this.resident?.workers ?? this.own.workers;
   }
 
-  /** Connections on the slot's port; null where no socket is open. */
+  /** How this agent came by the slot's socket; "none" if it has none open. */
+  get socketOrigin(): SlotSocket["origin"] | "none" {
+    return (this.pool && this.socket?.origin) ?? "none";
+  }
+
+  /** Connections on the slot's port; null if no socket is open. */
   countConnections(quietMs = 0): ConnectionCount | null {
     return this.pool?.countConnections(quietMs) ?? null;
   }
@@ -89,11 +97,11 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
     return this.preparer.isReady(release);
   }
 
-  /** Makes a release ready: beside what serves, or as the slot's own step where nothing does. */
+  /** Prepares a release: while another one serves, or as the slot's own step if none does. */
   async fetch(release: Resident["release"], signal: AbortSignal): Promise<void> {
-    // What would keep the workers from starting is found out before anything is taken away.
-    await this.parts.account.get();
-    this.parts.secrets.read();
+    // What would keep the workers from starting has to be found out before anything is removed.
+    await this.deps.account.get();
+    this.deps.secrets.readValues();
     const beside = this.pool !== null;
     if (!beside) this.machine.send("fetch");
     await this.preparer.prepare(release, this.resident?.release.version, signal, () => {
@@ -101,9 +109,9 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
     });
   }
 
-  /** Starts the workers of a release, or goes on waiting for them, until enough are ready. A failure leaves none of them. */
+  /** Starts the workers of a release, or keeps waiting for them, until enough are ready. A failure ends them all. */
   async start(release: Resident["release"], asked: OrderedSettings, signal: AbortSignal): Promise<void> {
-    const { record, config } = this.parts;
+    const { record } = this.deps;
     if (this.resident?.release.version !== release.version)
       record.update({ resident: { release, epoch: record.current.epoch, proven: false, ...orderedSettings(asked) } });
     if (record.current.stopping) record.update({ stopping: false, workers: [] });
@@ -111,8 +119,8 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
     const run = await this.preparer.configure(installed);
     this.machine.send("start");
     try {
-      this.pool ??= this.openPool(run, installed, this.kept ?? Listener.open(config.bind, this.port));
-      this.kept = null;
+      this.pool ??= this.openPool(run, installed, this.spare ?? SlotSocket.open(this.address));
+      this.spare = null;
       await this.pool.start();
       await untilReady(this.pool, run.readiness, signal, (done, total) =>
         this.setProgress({ step: "starting", version: release.version, done, total, unit: "workers" }),
@@ -130,12 +138,12 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
     const onProgress = (done: number, total: number) =>
       this.setProgress({ step: "restarting", done, total, unit: "workers", ...this.versionFact() });
     await this.pool?.roll(signal, onProgress);
-    this.parts.emit({ kind: "worker", message: "all workers were restarted", ...this.versionFact() });
+    this.deps.emit({ kind: "worker", message: "all workers were restarted", ...this.versionFact() });
   }
 
-  /** Withdraws, and waits until nobody uses the version. The workers run on. */
+  /** Withdraws, and waits until nobody uses the version. The workers keep running. */
   async drain({ timeoutMs, withdrawTimeoutMs, forced }: DrainBounds, signal: AbortSignal): Promise<void> {
-    const { config, registration: registrar, emit } = this.parts;
+    const { config, registration, emit } = this.deps;
     const version = this.resident?.release.version ?? "";
     this.drained = false;
     this.machine.send("drain");
@@ -144,11 +152,11 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
       forced,
       signal,
       timeoutMs,
-      edges: this.parts.edges,
+      edges: this.deps.edges,
       edgesTimeoutMs: config.drain.edges_timeout_ms,
       pauseMs: config.drain.pause_ms,
       ...(withdrawTimeoutMs !== undefined && { withdrawTimeoutMs }),
-      withdraw: (bounded) => registrar.stored(bounded),
+      withdraw: (bounded) => registration.stored(bounded),
       count: () => this.countConnections(config.drain.quiet_ms) ?? { open: 0, inFlight: 0 },
       onProgress: ({ waitingFor, done, total }) => {
         const unit = waitingFor === "edges" ? "edges" : "connections";
@@ -172,34 +180,34 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
     await this.endPool();
   }
 
-  /** Ends every process of the slot, and leaves it so. */
+  /** Ends every process of the slot, and leaves the slot failed. */
   async fail(): Promise<void> {
     if (this.machine.state !== "failed") this.machine.send("fail");
     await this.endPool();
   }
 
-  /** Gives the release up. Its files go with those that are too many, if nobody else needs them. */
+  /** Removes the release from the slot. Clean-up deletes its files once nobody needs them. */
   async remove(): Promise<void> {
     this.machine.send("remove");
-    this.parts.record.update({ resident: null });
-    await this.parts.tidy();
+    this.deps.record.update({ resident: null });
+    await this.deps.tidy();
   }
 
-  /** Forgets what was made ready for an order which another one superseded, and has the host's releases looked after. */
+  /** Forgets a release that was prepared for a superseded order, and tidies up the host's releases. */
   async settle(): Promise<void> {
     this.preparer.forget(this.resident?.release.version);
-    await this.parts.tidy();
+    await this.deps.tidy();
   }
 
-  /** Takes up what a new order for the same release says beside it. */
+  /** Applies what a new order for the same release sets besides it. */
   async adjust(order: Order & { action: "install" }): Promise<void> {
     const { release, proven } = this.resident as Resident;
-    this.parts.record.update({ resident: { release, proven, epoch: order.epoch, ...orderedSettings(order) } });
+    this.deps.record.update({ resident: { release, proven, epoch: order.epoch, ...orderedSettings(order) } });
     if (this.pool && this.pool.wanted !== this.wantedWorkers) await this.pool.resize(this.wantedWorkers);
     this.register();
   }
 
-  /** Lets go of the workers, which live on. */
+  /** Stops watching the workers, which keep running. */
   abandon(): void {
     this.pool?.abandon();
     this.pool = null;
@@ -207,67 +215,33 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
 
   /** Takes over the workers that an earlier agent left, and ends what else it left of the slot. */
   async takeOver(): Promise<void> {
-    const { token, config, log, record, journalLost } = this.parts;
+    const { record, journalLost } = this.deps;
     if (journalLost) await this.recallResident();
     const { resident } = this;
-    const { stopping, workers } = record.current;
-    const stored = this.takeStored();
-    const left = findLeftovers(
-      token,
-      stopping ? null : (resident?.release.version ?? null),
-      { bind: config.bind, port: this.port },
-      workers,
-      stored,
-    );
-    if (left.strays.length > 0) {
-      log.warn({ pids: left.strays.map(({ pid }) => pid) }, "processes of an earlier agent are being ended");
-      const tree = { slot: this.parts.name, token, leaders: [], cgroup: null, only: left.strays };
-      await endTree({ ...tree, signal: config.app.stop_signal as NodeJS.Signals }, config.app.stop_grace_ms);
-    }
-    sweepNotifyFiles(
-      notifyDirectory(config),
-      this.parts.name,
-      left.workers.map(({ pid }) => environment(pid) ?? new Map()),
-    );
-    // The stop that a crash interrupted has come to its end: whatever is started now is to be taken over again.
+    const { stopping } = record.current;
+    const version = stopping ? null : (resident?.release.version ?? null);
+    const { workers, socket, spare } = await takeOverWorkers(this.deps, this.address, version);
+    // The stop that a crash interrupted is complete: workers that are started from now on are taken over again.
     if (stopping) this.note({ stopping: false, workers: [] });
-    if (!resident || !left.listener) {
-      // Nobody holds the socket but its queue may hold connections: the next workers get it.
-      if (resident && stored) this.kept = stored;
-      else stored?.close();
+    if (!resident || !socket) {
+      // The next workers of the slot get the spare socket, with the connections in its queue.
+      if (resident) this.spare = spare;
+      else spare?.abandon();
       return;
     }
-    if (stored !== left.listener) stored?.close();
-    const { version, sha256 } = resident.release;
-    const installed = (await this.parts.releases.find(version)) ?? {
-      version,
-      sha256,
-      tree: "/nonexistent",
-      treeDigest: null,
-    };
-    this.pool = this.openPool(await this.configured(installed), installed, left.listener);
-    this.pool.adopt(left.workers);
-    this.machine.send(resident.proven ? "adopt" : "start");
-    const message = `${left.workers.length} workers of an earlier agent were taken over`;
-    this.parts.emit({ kind: "worker", message, version });
+    spare?.abandon();
+    await this.adoptWorkers(resident, workers, socket);
+  }
+
+  private async adoptWorkers({ release, proven }: Resident, workers: Worker[], socket: SlotSocket): Promise<void> {
+    const { version, sha256 } = release;
+    const absent = { version, sha256, tree: "/nonexistent", treeDigest: null };
+    const installed = (await this.deps.releases.find(version)) ?? absent;
+    this.pool = this.openPool(await this.preparer.configureRunning(installed), installed, socket);
+    this.pool.adopt(workers);
+    this.machine.send(proven ? "adopt" : "start");
+    this.deps.emit({ kind: "worker", message: `took over ${workers.length} workers of an earlier agent`, version });
     await this.pool.start();
-  }
-
-  /** The slot's socket, as the service manager kept it; null where it did not, or keeps another one. */
-  private takeStored(): Listener | null {
-    const { manager, config, log } = this.parts;
-    const listeners = manager.take(this.storeName).map((fd) => Listener.fromStore(fd, config.bind, this.port));
-    const [own = null, ...more] = listeners.filter((listener) => listener !== null);
-    if (listeners.length === (own ? 1 : 0)) return own;
-    for (const listener of more) listener.close();
-    // By name: all of them. The slot's own one is kept again as soon as it has workers.
-    manager.forget(this.storeName);
-    log.warn({ port: this.port }, "the service manager kept a socket that is not this slot's; it was let go");
-    return own;
-  }
-
-  private get storeName(): string {
-    return storeName(this.parts.name);
   }
 
   setProgress(progress: Progress | null): void {
@@ -280,20 +254,18 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
     return version === undefined ? {} : { version };
   }
 
-  /** Without a journal, the workers themselves tell which release they are. */
+  /** Without a journal, the workers' environments say which release they run. */
   private async recallResident(): Promise<void> {
-    const { token, releases, record } = this.parts;
+    const { token, releases, record } = this.deps;
     const version = versionInUse(token);
     const release = version && (await releases.describe(version));
     if (release) record.update({ resident: { release, epoch: 0, proven: true } });
   }
 
-  /** Between the two journal writes a crash leaves processes that are to be ended, not taken over. */
+  /** After a crash between the two journal writes, the next agent ends the processes rather than taking them over. */
   private async endPool(): Promise<void> {
     if (!this.pool) return;
     this.note({ stopping: true });
-    // The port is free only when nobody keeps the socket.
-    this.parts.manager.forget(this.storeName);
     await this.pool.stop();
     this.pool = null;
     this.drained = false;
@@ -302,29 +274,15 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
   }
 
   private note(change: Partial<SlotJournal>): void {
-    this.parts.record.note(change, (err) => this.parts.log.error({ err }, "journal could not be written; going on"));
+    this.deps.record.note(change, (err) =>
+      this.deps.log.error({ err }, "journal could not be written; continuing without"),
+    );
   }
 
-  /** How workers that run already are gone on with: what they were started with may not be permitted any more, or not be there. */
-  private async configured(installed: InstalledRelease): Promise<RunConfig> {
-    try {
-      return await this.preparer.configure(installed);
-    } catch (err) {
-      this.parts.log.warn(
-        { err },
-        "release's own configuration can't be used; its workers are gone on with as the host's says",
-      );
-      const { config } = this.parts;
-      return {
-        ...config,
-        app: { ...config.app, command: config.app.command ?? ["(left to the release: see [releases] may_set)"] },
-      };
-    }
-  }
-
-  private openPool(run: RunConfig, installed: InstalledRelease, listener: Listener): Pool {
-    const pool = openPool(this.parts, run, installed, listener, this.wantedWorkers);
-    this.parts.manager.store(this.storeName, listener.fd);
+  private openPool(run: RunConfig, installed: InstalledRelease, socket: SlotSocket): Pool {
+    const pool = openPool(this.deps, run, installed, socket, this.wantedWorkers);
+    this.socket = socket;
+    socket.store();
     pool.on("change", () => {
       this.register();
       this.emit("change");
@@ -338,10 +296,10 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
   }
 
   private register(): void {
-    this.parts.registration.update(this.machine.state, this.resident, this.pool);
+    this.deps.registration.update(this.machine.state, this.resident, this.pool);
   }
 
-  /** Writes down who the workers are, once for all that start together. Until then they are known by their token. */
+  /** Journals who the workers are, once for all that start together. Until then their token identifies them. */
   private recordSoon(): void {
     if (this.recording) return;
     this.recording = true;
@@ -353,6 +311,6 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
   }
 
   private get own(): { port: number; workers: number } {
-    return this.parts.config.slots[this.parts.name] as { port: number; workers: number };
+    return this.deps.config.slots[this.deps.name] as { port: number; workers: number };
   }
 }

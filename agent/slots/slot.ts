@@ -50,36 +50,36 @@ export class Slot extends EventEmitter<{ change: [] }> {
   private current: { step: Step; abort: AbortController } | null = null;
   private readonly wakeup = new Wakeup();
 
-  constructor(private readonly parts: SlotDependencies) {
+  constructor(private readonly deps: SlotDependencies) {
     super();
     const emit: SlotDependencies["emit"] = (event) => {
-      parts.emit(event);
+      deps.emit(event);
       this.emit("change");
     };
-    this.orders = new OrderBook(parts.name, parts.record, emit, parts.log);
-    this.runtime = new SlotRuntime({ ...parts, emit }, this.machine);
+    this.orders = new OrderBook(deps.name, deps.record, emit, deps.log);
+    this.runtime = new SlotRuntime({ ...deps, emit }, this.machine);
     this.runtime.on("change", () => this.emit("change"));
     this.runtime.on("looping", (pool, ends) => void this.condemn(pool, ends));
     this.machine.on("change", (next, was, event) => {
       if (next === was) return;
       const version = this.runtime.versionFact();
-      parts.log.info({ state: next, was, event, ...version }, "state changed");
+      deps.log.info({ state: next, was, event, ...version }, "state changed");
       emit({ kind: "state", message: `${was} → ${next}`, ...version });
     });
   }
 
   get name(): string {
-    return this.parts.name;
+    return this.deps.name;
   }
 
   get journal(): SlotJournal {
-    return this.parts.record.current;
+    return this.deps.record.current;
   }
 
   /** Who still routes to the version that the slot holds, in words; null: nobody, as far as is known. */
   get routedBy(): string | null {
     const version = this.runtime.resident?.release.version;
-    return version === undefined ? null : routedBy(version, this.parts.traffic());
+    return version === undefined ? null : routedBy(version, this.deps.traffic());
   }
 
   /** Whether the slot holds, or is about to hold, that version's files. */
@@ -93,9 +93,9 @@ export class Slot extends EventEmitter<{ change: [] }> {
    * Takes an order as it came from the bus; what is wrong with it is answered in the status.
    * @throws JournalUnwritableError where it could not be taken down; it has to be brought again.
    */
-  take(text: string): void {
+  receiveOrder(text: string): void {
     try {
-      if (this.orders.take(text, this.parts.traffic()) === null) return;
+      if (this.orders.admitOrder(text, this.deps.traffic()) === null) return;
     } catch (error) {
       this.report(toSlotdError(error));
       throw error;
@@ -114,8 +114,8 @@ export class Slot extends EventEmitter<{ change: [] }> {
       throw new SlotStateError(this.name, state, "drain", "only a slot that serves can be drained");
     if (pending) throw new SlotStateError(this.name, state, "drain", `order ${pending.id} is under way`);
     const why = reason === undefined ? {} : { reason };
-    this.parts.record.update({ held: { by, ...why } });
-    this.parts.emit({ kind: "drain", message: `drain was asked for by ${by}`, facts: why });
+    this.deps.record.update({ held: { by, ...why } });
+    this.deps.emit({ kind: "drain", message: `drain was asked for by ${by}`, facts: why });
     this.wakeup.call();
   }
 
@@ -127,8 +127,8 @@ export class Slot extends EventEmitter<{ change: [] }> {
     const { pending } = this.orders;
     if (pending)
       this.orders.finish(pending, "cancelled", new DrainCancelledError(this.runtime.resident?.release.version ?? ""));
-    this.parts.record.update({ held: null });
-    this.parts.emit({ kind: "drain", message: `drain was taken back by ${by}` });
+    this.deps.record.update({ held: null });
+    this.deps.emit({ kind: "drain", message: `drain was taken back by ${by}` });
     this.interrupt();
   }
 
@@ -138,8 +138,8 @@ export class Slot extends EventEmitter<{ change: [] }> {
     if ((state !== "serving" && state !== "failed") || !this.runtime.resident)
       throw new SlotStateError(this.name, state, "restart", "only a slot that serves or has failed can be restarted");
     if (this.journal.condemned) this.lastError = null;
-    this.parts.record.update({ condemned: null });
-    this.parts.emit({ kind: "worker", message: `restart was asked for by ${by}` });
+    this.deps.record.update({ condemned: null });
+    this.deps.emit({ kind: "worker", message: `restart was asked for by ${by}` });
     this.retry = true;
     this.wakeup.call();
   }
@@ -163,7 +163,7 @@ export class Slot extends EventEmitter<{ change: [] }> {
     while (this.ending !== "left") {
       const step = decide(this.view());
       if (step !== null) {
-        await this.takeStep(step);
+        await this.runStep(step);
         continue;
       }
       if (this.ending !== "no") break;
@@ -173,7 +173,7 @@ export class Slot extends EventEmitter<{ change: [] }> {
   }
 
   /** Takes over what an earlier agent left. Only then does the state say what there is. */
-  async begin(): Promise<void> {
+  async adoptLeftovers(): Promise<void> {
     const last = this.journal.order;
     this.lastError = this.journal.condemned ?? last?.error ?? null;
     try {
@@ -191,7 +191,7 @@ export class Slot extends EventEmitter<{ change: [] }> {
     }
   }
 
-  private async takeStep(step: NonNullable<Step>): Promise<void> {
+  private async runStep(step: NonNullable<Step>): Promise<void> {
     const abort = new AbortController();
     const { pending } = this.orders;
     this.current = { step, abort };
@@ -265,7 +265,7 @@ export class Slot extends EventEmitter<{ change: [] }> {
     const ordered = pending?.action === "uninstall" ? pending.drainTimeoutMs : undefined;
     const reason = this.ending === "forced" ? "the agent was told to end at once" : pending?.reason;
     return {
-      timeoutMs: ordered ?? this.parts.config.drain.timeout_ms,
+      timeoutMs: ordered ?? this.deps.config.drain.timeout_ms,
       ...(this.ending !== "no" && { withdrawTimeoutMs: SHUTDOWN_WITHDRAW_MS }),
       forced: this.ending === "forced" || pending?.force ? reason : undefined,
     };
@@ -280,7 +280,7 @@ export class Slot extends EventEmitter<{ change: [] }> {
       const fails = step !== "drain" && step !== "roll" && error.code !== "JOURNAL_UNWRITABLE";
       if (pending && fails) this.orders.finish(pending, "failed", error);
     } catch (unwritable) {
-      this.parts.log.error({ err: unwritable }, "order's failure could not be recorded");
+      this.deps.log.error({ err: unwritable }, "order's failure could not be recorded");
     }
     const wait = backoffMs(this.failures++, RETRY_MIN_MS, RETRY_MAX_MS);
     if (this.tryAgainLater(wait)) return;
@@ -310,14 +310,14 @@ export class Slot extends EventEmitter<{ change: [] }> {
       // What is to be replaced or removed anyway is left to that order.
       const stays = !pending || (pending.action === "install" && orderVersion(pending) === pool.spec.version);
       if (this.runtime.pool !== pool || !this.runtime.serves || !stays) return;
-      const { within_ms } = this.parts.config.crash_loop;
+      const { within_ms } = this.deps.config.crash_loop;
       const error = new CrashLoopError(ends, within_ms, describeEnd(last), words);
       this.report(error, pending);
       if (pending) this.orders.finish(pending, "failed", error);
-      this.parts.record.update({ condemned: this.lastError });
+      this.deps.record.update({ condemned: this.lastError });
       this.interrupt();
     } catch (err) {
-      this.parts.log.error({ err }, "verdict on a crash loop could not be recorded; it is drawn again");
+      this.deps.log.error({ err }, "verdict on a crash loop could not be recorded; it is drawn again");
     } finally {
       this.condemning = false;
     }
@@ -328,8 +328,8 @@ export class Slot extends EventEmitter<{ change: [] }> {
     const facts = { ...(version !== undefined && { version }), ...(order && { orderId: order.id }) };
     this.lastError = { ...error.toWire(), at: new Date().toISOString(), ...(order && { orderId: order.id }) };
     const unforeseen = error instanceof InternalError ? { err: error.cause ?? error } : {};
-    this.parts.log.error({ ...this.lastError, ...facts, ...unforeseen }, "step failed");
-    this.parts.emit({ kind: "error", message: error.message, code: error.code, ...facts });
+    this.deps.log.error({ ...this.lastError, ...facts, ...unforeseen }, "step failed");
+    this.deps.emit({ kind: "error", message: error.message, code: error.code, ...facts });
     this.emit("change");
   }
 

@@ -4,23 +4,23 @@ import type { Slot } from "./slot.ts";
 
 /** A slot as the command line, the bus and the control socket show it: one source for each fact. */
 export function slotStatus(slot: Slot): SlotStatus {
-  const { journal, runtime: occupant, machine, orders } = slot;
-  const { pool, resident } = occupant;
+  const { journal, runtime, machine, orders } = slot;
+  const { pool, resident } = runtime;
   const last = journal.order;
   return {
     slot: slot.name,
     state: machine.state,
     since: machine.since,
-    port: occupant.port,
+    port: runtime.port,
     version: resident?.release.version ?? null,
     sha256: resident?.release.sha256 ?? null,
     workers: {
-      wanted: pool?.wanted ?? (resident ? occupant.wantedWorkers : 0),
+      wanted: pool?.wanted ?? (resident ? runtime.wantedWorkers : 0),
       alive: pool?.alive ?? 0,
       ready: pool?.ready ?? 0,
       restarts: pool?.restarts ?? 0,
     },
-    connections: occupant.countConnections(),
+    connections: runtime.countConnections(),
     routedBy: slot.routedBy,
     held: journal.held !== null,
     order: last && {
@@ -32,11 +32,11 @@ export function slotStatus(slot: Slot): SlotStatus {
       ...(last.error && { error: last.error }),
     },
     epoch: journal.epoch,
-    progress: occupant.progress,
+    progress: runtime.progress,
     lastError: slot.lastError,
     refused: orders.refused,
     lastDrain: journal.lastDrain,
-    lastEnd: occupant.lastEnd,
-    socket: pool?.listener.origin ?? "none",
+    lastEnd: runtime.lastEnd,
+    socket: runtime.socketOrigin,
   };
 }

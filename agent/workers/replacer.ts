@@ -5,31 +5,31 @@ import type { WorkerEnd } from "../../protocol/host-status.ts";
 import { describeEnd, type StopReason, type Worker } from "./process/worker.ts";
 import type { WorkerIndex, WorkerIndexes } from "./worker-index.ts";
 
-/** After a replacement that did not come up, the next one is tried so much later. */
-const AGAIN_MS = 60_000;
+/** After a replacement that did not come up, none is started for this long. */
+const PAUSE_MS = 60_000;
 
-/** What the replacing of workers needs of their pool. */
+/** A pool as the replacing of workers needs it. */
 export interface Replaceable {
-  readonly seats: WorkerIndexes;
+  readonly indexes: WorkerIndexes;
   isHealthy(): boolean;
   /** As many workers are ready as are wanted. */
   isWhole(): boolean;
   /** Why a worker that did not come up in time is not ready. */
   notReady(timeoutMs: number): Error;
-  /** Starts a worker beside the one that has the seat. */
-  addReplacement(seat: WorkerIndex): Promise<Worker>;
-  /** The relief has the seat now. */
-  seated(relief: Worker): void;
+  /** Starts a worker beside the one that has the index. */
+  addReplacement(index: WorkerIndex): Promise<Worker>;
+  /** Called when a replacement has taken its index over. */
+  promoted(replacement: Worker): void;
   /** Ends a worker; resolves when it has ended. */
   retire(worker: Worker, why?: StopReason): Promise<void>;
   lastWords(end: WorkerEnd): Promise<string>;
-  /** Resolves when something that is looked at after each change holds. */
+  /** Resolves once a condition holds, which is checked after each change. */
   until(done: () => boolean, signal: AbortSignal): Promise<void>;
 }
 
-/** Replaces workers one at a time: the next one is up before the old one is told to end, so that there are never fewer ready ones. */
+/** Replaces workers one at a time: the next one is up before the old one is stopped, so that the number of ready workers never drops. */
 export class Replacer {
-  /** The replacement under way; none is begun beside it. */
+  /** The replacing under way; there is only one at a time. */
   private current: Promise<void> | null = null;
   private readonly ending = new AbortController();
   /** Monotonic ms. */
@@ -49,31 +49,31 @@ export class Replacer {
   async roll(signal: AbortSignal, onProgress: (done: number, total: number) => void): Promise<void> {
     while (this.current) await abortable(this.current, signal);
     await this.alone(async () => {
-      const old = this.pool.seats.workers;
+      const old = this.pool.indexes.workers;
       for (const [done, worker] of old.entries()) {
         onProgress(done, old.length);
-        if (worker.alive && this.seatOf(worker).worker === worker) await this.replace(worker, "stopped", signal);
+        if (worker.alive && this.indexOf(worker).worker === worker) await this.replace(worker, "stopped", signal);
       }
     });
   }
 
-  /** Replaces a worker that is due, if the slot is well and no other is being replaced. @returns whether that was done. */
+  /** Replaces a worker that is due, if all are ready and no other is being replaced. @returns whether it was replaced. */
   async recycle(worker: Worker, why: string): Promise<boolean> {
     const { pool, ending } = this;
-    const calm = !this.current && performance.now() >= this.notBefore && pool.isWhole();
-    if (ending.signal.aborted || !calm || this.seatOf(worker).worker !== worker) return false;
+    const allowed = !this.current && performance.now() >= this.notBefore && pool.isWhole();
+    if (ending.signal.aborted || !allowed || this.indexOf(worker).worker !== worker) return false;
     try {
       await this.alone(() => this.replace(worker, "recycled", ending.signal));
       return true;
     } catch (err) {
       if (ending.signal.aborted) return false;
-      this.notBefore = performance.now() + AGAIN_MS;
+      this.notBefore = performance.now() + PAUSE_MS;
       this.log.warn({ err, worker: worker.number, why }, "worker could not be recycled; it serves on");
       return false;
     }
   }
 
-  /** Begins no more, and leaves what is under way. */
+  /** Starts no further replacement, and abandons the one under way. */
   stop(): void {
     this.ending.abort();
   }
@@ -90,12 +90,12 @@ export class Replacer {
 
   private async replace(worker: Worker, why: StopReason, signal: AbortSignal): Promise<void> {
     const { pool, timeoutMs } = this;
-    const seat = this.seatOf(worker);
+    const index = this.indexOf(worker);
     const bounded = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
     try {
-      await this.relieve(seat, bounded);
+      await this.bringUpReplacement(index, bounded);
       await abortable(pool.retire(worker, why), signal);
-      await pool.until(() => (seat.worker?.ready ?? false) && pool.isHealthy(), bounded);
+      await pool.until(() => (index.worker?.ready ?? false) && pool.isHealthy(), bounded);
     } catch (error) {
       signal.throwIfAborted();
       if ((error as Error).name !== "TimeoutError") throw error;
@@ -103,26 +103,25 @@ export class Replacer {
     }
   }
 
-  /** Brings up the next worker of a seat beside the one that sits there. */
-  private async relieve(seat: WorkerIndex, signal: AbortSignal): Promise<void> {
+  /** Brings up the next worker of an index beside the one that has it. */
+  private async bringUpReplacement(index: WorkerIndex, signal: AbortSignal): Promise<void> {
     const { pool } = this;
-    const relief = await pool.addReplacement(seat);
+    const replacement = await pool.addReplacement(index);
     try {
-      await pool.until(() => relief.ready || !relief.alive, signal);
-      if (!relief.alive) {
-        const end = await relief.whenEnded();
+      await pool.until(() => replacement.ready || !replacement.alive, signal);
+      if (!replacement.alive) {
+        const end = await replacement.whenEnded();
         throw new WorkersExitedError(1, describeEnd(end), await pool.lastWords(end));
       }
-      seat.worker = relief;
-      seat.restarts++;
-      pool.seated(relief);
+      index.promote(replacement);
+      pool.promoted(replacement);
     } finally {
-      if (seat.replacement === relief) seat.replacement = null;
-      if (seat.worker !== relief) void pool.retire(relief);
+      index.removeReplacement(replacement);
+      if (index.worker !== replacement) void pool.retire(replacement);
     }
   }
 
-  private seatOf(worker: Worker): WorkerIndex {
-    return this.pool.seats.at(worker.number);
+  private indexOf(worker: Worker): WorkerIndex {
+    return this.pool.indexes.at(worker.number);
   }
 }

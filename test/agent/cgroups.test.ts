@@ -32,7 +32,7 @@ function layout(group: Cgroup, below = ""): Record<string, number[]> {
   const found: Record<string, number[]> = {};
   for (const child of group.children()) {
     const name = join(below, basename(child.path));
-    const pids = child.read("cgroup.procs").split("\n").filter(Boolean).map(Number);
+    const pids = child.readText("cgroup.procs").split("\n").filter(Boolean).map(Number);
     Object.assign(found, { [name]: pids.sort((x, y) => x - y) }, layout(child, name));
   }
   return found;

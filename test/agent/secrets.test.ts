@@ -33,11 +33,11 @@ describe("the value of a secret", () => {
   it("is a file's text without its last line break, read anew each time", () => {
     const file = put("password", `${PASSWORD}\n`);
     const secrets = new Secrets({ PASSWORD: { file } }, undefined);
-    assert.deepEqual(secrets.read(), { PASSWORD });
+    assert.deepEqual(secrets.readValues(), { PASSWORD });
     put("password", " two\nlines \r\n");
-    assert.deepEqual(secrets.read(), { PASSWORD: " two\nlines " });
+    assert.deepEqual(secrets.readValues(), { PASSWORD: " two\nlines " });
     put("password", "");
-    assert.deepEqual(secrets.read(), { PASSWORD: "" });
+    assert.deepEqual(secrets.readValues(), { PASSWORD: "" });
   });
 
   it("can't be read: the variable and the path are named, and nothing of what is in it", () => {
@@ -50,19 +50,19 @@ describe("the value of a secret", () => {
     for (const [content, why] of wrong) {
       const file = join(directory, "wrong");
       if (content !== null) put("wrong", content);
-      assert.throws(() => new Secrets({ PASSWORD: { file } }, undefined).read(), unreadable(file, why));
+      assert.throws(() => new Secrets({ PASSWORD: { file } }, undefined).readValues(), unreadable(file, why));
     }
     assert.throws(
-      () => new Secrets({ PASSWORD: { file: directory } }, undefined).read(),
+      () => new Secrets({ PASSWORD: { file: directory } }, undefined).readValues(),
       unreadable(directory, /EISDIR/),
     );
     assert.throws(
-      () => new Secrets({ PASSWORD: { credential: "db" } }, undefined).read(),
+      () => new Secrets({ PASSWORD: { credential: "db" } }, undefined).readValues(),
       unreadable("db", /LoadCredential=db:/),
     );
     const inside = join(directory, "db");
     assert.throws(
-      () => new Secrets({ PASSWORD: { credential: "db" } }, directory).read(),
+      () => new Secrets({ PASSWORD: { credential: "db" } }, directory).readValues(),
       unreadable(inside, /ENOENT/),
     );
   });
@@ -95,7 +95,7 @@ describe("the value of a secret", () => {
   it("is replaced also when the file has another one since, or is gone", () => {
     const file = put("password", PASSWORD);
     const secrets = new Secrets({ PASSWORD: { file } }, undefined);
-    secrets.read();
+    secrets.readValues();
     put("password", NEXT_PASSWORD);
     assert.equal(secrets.redact(`${PASSWORD} ${NEXT_PASSWORD}`), "[PASSWORD] [PASSWORD]");
     rmSync(file);

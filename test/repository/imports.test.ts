@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { dirname, join, normalize } from "node:path";
 import { describe, it } from "node:test";
-import { sources } from "./sources.ts";
+import { importsOf, sources } from "./sources.ts";
 
 /** What each folder may import of ours, beside itself. */
 const allowed: Record<string, string[]> = {
@@ -15,12 +15,6 @@ const allowed: Record<string, string[]> = {
 
 /** Who may speak NATS beside `bus/`: two object stores, whose chunks and metadata nobody else touches. */
 const nats = ["agent/releases/fetch/object-source.ts", "controller-stub/publish/targets/nats.ts"];
-
-const IMPORT = /(?:\bfrom|\bimport)\s*\(?\s*"([^"]+)"/g;
-
-function importsOf(text: string): string[] {
-  return [...text.matchAll(IMPORT)].map(([, name]) => name as string);
-}
 
 describe("imports between the parts", () => {
   for (const [folder, others] of Object.entries(allowed)) {

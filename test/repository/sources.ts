@@ -29,3 +29,10 @@ export function code(text: string): string {
   const pattern = /\/\*[\s\S]*?\*\/|\/\/[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'/g;
   return text.replaceAll(pattern, (match) => match.replaceAll(/[^\n]/g, " "));
 }
+
+const IMPORT = /(?:\bfrom|\bimport)\s*\(?\s*"([^"]+)"/g;
+
+/** The modules that a text imports. */
+export function importsOf(text: string): string[] {
+  return [...text.matchAll(IMPORT)].map(([, name]) => name as string);
+}

@@ -1,10 +1,10 @@
 import { Command } from "commander";
 import type { Check } from "../doctor/check.ts";
 import { chooseConfig } from "../doctor/config-file.ts";
-import { exitCodes } from "../exit-codes.ts";
+import { slotctlExitCodes } from "../exit-codes.ts";
 import { plural } from "../render/amounts.ts";
 import { checkLines } from "../render/check.ts";
-import type { Session } from "../session.ts";
+import type { SlotctlSession } from "../session.ts";
 
 const help = `
 Works while the agent is down. Without --config or --service, the only file in /etc/slotd is used. What the agent's user may
@@ -15,7 +15,7 @@ Examples:
   slotctl doctor --config ./web.toml
   slotctl doctor --json | jq '.checks[] | select(.ok != "ok")'`;
 
-export function doctorCommand(session: Session): Command {
+export function doctorCommand(session: SlotctlSession): Command {
   return new Command("doctor")
     .description("checks the configuration, the agent, the bus, ports, disk and limits, and says what to mend")
     .option("--config <file>", "the service's configuration (default: the only one in /etc/slotd)")
@@ -35,6 +35,6 @@ export function doctorCommand(session: Session): Command {
       const warned = checks.filter((check) => check.ok === "warn").length;
       if (session.json) session.printJson({ ok: failed === 0, checks });
       else session.print(`\n${plural(checks.length, "check")}: ${failed} failed, ${plural(warned, "warning")}`);
-      if (failed > 0) session.exitCode = exitCodes.failed;
+      if (failed > 0) session.exitCode = slotctlExitCodes.failed;
     });
 }

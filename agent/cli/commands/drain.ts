@@ -7,7 +7,7 @@ import { poll } from "../follow/poll.ts";
 import { Teller } from "../follow/teller.ts";
 import { drainText } from "../render/drain.ts";
 import { standing } from "../render/standing.ts";
-import type { Session } from "../session.ts";
+import type { SlotctlSession } from "../session.ts";
 import { slotOf } from "../slot-of.ts";
 
 const examples = `
@@ -20,7 +20,7 @@ Examples:
   slotctl drain a --reason "looking at a memory leak"
   slotctl drain a --no-wait`;
 
-export function drainCommand(session: Session): Command {
+export function drainCommand(session: SlotctlSession): Command {
   return new Command("drain")
     .description("takes a slot's version out of use, and holds it so")
     .argument("<slot>")
@@ -42,7 +42,7 @@ export function drainCommand(session: Session): Command {
 }
 
 async function toTheEnd(
-  session: Session,
+  session: SlotctlSession,
   client: ControlClient,
   before: SlotStatus,
   begun: SlotStatus,

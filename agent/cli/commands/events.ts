@@ -1,12 +1,12 @@
 import { Command } from "commander";
-import { wholeNumber } from "../numbers.ts";
+import { wholeNumberOption } from "../option-values.ts";
 import { eventLine } from "../render/event.ts";
-import type { Session } from "../session.ts";
+import type { SlotctlSession } from "../session.ts";
 
-export function eventsCommand(session: Session): Command {
+export function eventsCommand(session: SlotctlSession): Command {
   return new Command("events")
     .description("what happened on this host, oldest first")
-    .option("-n, --last <events>", "how many to show", wholeNumber, 20)
+    .option("-n, --last <events>", "how many to show", wholeNumberOption, 20)
     .option("-f, --follow", "go on with new events as they come", false)
     .addHelpText(
       "after",

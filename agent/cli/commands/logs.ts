@@ -1,8 +1,8 @@
 import { Command } from "commander";
-import { UsageError } from "../errors.ts";
-import { wholeNumber } from "../numbers.ts";
+import { SlotctlUsageError } from "../errors.ts";
+import { wholeNumberOption } from "../option-values.ts";
 import { logText } from "../render/log-line.ts";
-import type { Session } from "../session.ts";
+import type { SlotctlSession } from "../session.ts";
 
 interface Options {
   worker?: number;
@@ -16,17 +16,17 @@ Examples:
   slotctl logs a --worker 0 -n 500
   slotctl logs b -f                go on with what comes, until Ctrl-C`;
 
-export function logsCommand(session: Session): Command {
+export function logsCommand(session: SlotctlSession): Command {
   return new Command("logs")
     .description("what the workers have written")
     .argument("[slot]", "only this slot's workers")
-    .option("--worker <number>", "only this worker of the slot", wholeNumber)
-    .option("-n, --lines <lines>", "how many lines back to begin, per worker", wholeNumber, 50)
+    .option("--worker <number>", "only this worker of the slot", wholeNumberOption)
+    .option("-n, --lines <lines>", "how many lines back to begin, per worker", wholeNumberOption, 50)
     .option("-f, --follow", "go on with new lines as they come", false)
     .addHelpText("after", examples)
     .action(async (slot: string | undefined, { worker, lines, follow }: Options) => {
       if (worker !== undefined && slot === undefined)
-        throw new UsageError("--worker needs a slot: slotctl logs a --worker 0");
+        throw new SlotctlUsageError("--worker needs a slot: slotctl logs a --worker 0");
       const forTerminal = session.context.terminal() !== null;
       for await (const line of session.client().logs({ slot, worker, lines, follow }))
         if (session.json) session.printJson(line);

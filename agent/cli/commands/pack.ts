@@ -5,11 +5,11 @@ import type { Manifest } from "../../../protocol/manifest.ts";
 import { nameSchema, versionSchema } from "../../../protocol/names.ts";
 import { type ArchiveFormat, maxPackageArchives, packageFiles } from "../../../protocol/package.ts";
 import type { PackResult } from "../../pack/pack.ts";
-import { UsageError } from "../errors.ts";
+import { SlotctlUsageError } from "../errors.ts";
 import { readKeys } from "../key-option.ts";
-import { list } from "../list-option.ts";
+import { repeatedOption } from "../option-values.ts";
 import { bytes, percent, plural } from "../render/amounts.ts";
-import type { Session } from "../session.ts";
+import type { SlotctlSession } from "../session.ts";
 
 const FORMATS: readonly string[] = ["gz", "zst"] satisfies ArchiveFormat[];
 const MAX_FILE_NAME = 255;
@@ -34,15 +34,15 @@ Examples:
   slotctl pack build --name web --version 1.4.3 --to dist --base dist/web-1.4.2.release.json --sign release.key
   slotctl pack build --name web --version 1.4.3 --to dist --format gz --format zst`;
 
-export function packCommand(session: Session): Command {
+export function packCommand(session: SlotctlSession): Command {
   return new Command("pack")
     .description("makes a release of a directory: archive, deltas, manifest, description")
     .argument("<dir>", "the release's files")
     .requiredOption("--version <version>", "name of the release, unique for good")
     .option("--name <name>", "what the files' names begin with (default: the directory's name)")
-    .option("--base <file>", "NAME-V.release.json of a release to make a delta against; repeatable", list)
-    .option("--format <format>", "gz or zst; repeatable (default: gz)", list)
-    .option("--sign <keyfile>", "sign with this key; repeatable", list)
+    .option("--base <file>", "NAME-V.release.json of a release to make a delta against; repeatable", repeatedOption)
+    .option("--format <format>", "gz or zst; repeatable (default: gz)", repeatedOption)
+    .option("--sign <keyfile>", "sign with this key; repeatable", repeatedOption)
     .option("--to <dir>", "where the files go", ".")
     .addHelpText("after", help)
     .action(async (directory: string, options: Options) => {
@@ -76,7 +76,7 @@ export function packCommand(session: Session): Command {
     });
 }
 
-function show(session: Session, { manifest, description, path }: PackResult): void {
+function show(session: SlotctlSession, { manifest, description, path }: PackResult): void {
   if (session.json) {
     session.printJson({ ...description, description: path, entries: manifest.entries.length });
     return;
@@ -92,12 +92,12 @@ function show(session: Session, { manifest, description, path }: PackResult): vo
 function checked(option: string, schema: typeof nameSchema, text: string): string {
   const parsed = schema.safeParse(text);
   if (parsed.success) return parsed.data;
-  throw new UsageError(`${option} ${parsed.error.issues[0]?.message}, not ${JSON.stringify(text)}`);
+  throw new SlotctlUsageError(`${option} ${parsed.error.issues[0]?.message}, not ${JSON.stringify(text)}`);
 }
 
 function requireDirectory(directory: string): void {
   const stats = statSync(directory, { throwIfNoEntry: false });
-  if (!stats?.isDirectory()) throw new UsageError(`${directory} is not a directory`);
+  if (!stats?.isDirectory()) throw new SlotctlUsageError(`${directory} is not a directory`);
 }
 
 /** What is packed must not change by being packed. */
@@ -106,7 +106,9 @@ async function requireOutside(directory: string, to: string): Promise<void> {
   if (path.startsWith("..")) return;
   const { ignoreRules } = await import("../../pack/scan.ts");
   if (path !== "" && (await ignoreRules(directory)).ignores(`${path}/`)) return;
-  throw new UsageError(`--to ${to} lies in the directory that is packed: name another, or list it in .slotdignore`);
+  throw new SlotctlUsageError(
+    `--to ${to} lies in the directory that is packed: name another, or list it in .slotdignore`,
+  );
 }
 
 /** The path without links, as far as it is there. */
@@ -116,9 +118,9 @@ function real(path: string): string {
 
 async function chooseFormats(given: string[] = ["gz"]): Promise<ArchiveFormat[]> {
   const wrong = given.find((format) => !FORMATS.includes(format));
-  if (wrong !== undefined) throw new UsageError(`--format must be gz or zst, not ${JSON.stringify(wrong)}`);
+  if (wrong !== undefined) throw new SlotctlUsageError(`--format must be gz or zst, not ${JSON.stringify(wrong)}`);
   if (given.includes("zst") && !(await import("../../os/zstd.ts")).hasZstd())
-    throw new UsageError("--format zst needs the command zstd: install it, or leave that format out");
+    throw new SlotctlUsageError("--format zst needs the command zstd: install it, or leave that format out");
   return FORMATS.filter((format): format is ArchiveFormat => given.includes(format));
 }
 
@@ -133,15 +135,15 @@ async function readBases(files: string[], { name, version, formats }: Target): P
   const bases = new Map<string, Manifest>();
   for (const file of files) {
     const description = await readPackage(file);
-    if (description.version === version) throw new UsageError(`--base ${file} is of version ${version} itself`);
+    if (description.version === version) throw new SlotctlUsageError(`--base ${file} is of version ${version} itself`);
     const base = await readPackedManifest(file, description);
-    if (bases.has(base.version)) throw new UsageError(`--base ${file} is the second of version ${base.version}`);
+    if (bases.has(base.version)) throw new SlotctlUsageError(`--base ${file} is the second of version ${base.version}`);
     bases.set(base.version, base);
     if (Buffer.byteLength(`${name}-${version}-from-${base.version}.tar.zst`) > MAX_FILE_NAME)
-      throw new UsageError(`--base ${file}: the delta's name would be longer than ${MAX_FILE_NAME} bytes`);
+      throw new SlotctlUsageError(`--base ${file}: the delta's name would be longer than ${MAX_FILE_NAME} bytes`);
   }
   const most = Math.floor((maxPackageArchives - formats.length) / formats.length);
-  if (bases.size > most) throw new UsageError(`--base may be given at most ${most} times`);
+  if (bases.size > most) throw new SlotctlUsageError(`--base may be given at most ${most} times`);
   return [...bases.values()];
 }
 
@@ -149,5 +151,5 @@ async function readBases(files: string[], { name, version, formats }: Target): P
 function epoch(text: string | undefined): number | null {
   if (text === undefined || text === "") return null;
   if (/^\d{1,10}$/.test(text)) return Number(text);
-  throw new UsageError(`SOURCE_DATE_EPOCH must be a number of seconds since 1970, not ${JSON.stringify(text)}`);
+  throw new SlotctlUsageError(`SOURCE_DATE_EPOCH must be a number of seconds since 1970, not ${JSON.stringify(text)}`);
 }

@@ -1,13 +1,13 @@
 import { Command } from "commander";
 import { releasesPage } from "../render/releases.ts";
-import type { Session } from "../session.ts";
+import type { SlotctlSession } from "../session.ts";
 
 const examples = `
 Examples:
   slotctl releases
   slotctl releases --json | jq -r '.[] | select(.slots == []) | .version'`;
 
-export function releasesCommand(session: Session): Command {
+export function releasesCommand(session: SlotctlSession): Command {
   return new Command("releases")
     .description("the releases on this host: who uses them, how large they are, what they share")
     .addHelpText("after", examples)

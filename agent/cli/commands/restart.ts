@@ -6,7 +6,7 @@ import { poll } from "../follow/poll.ts";
 import { pidsOf, restartVerdict } from "../follow/restart.ts";
 import { Teller } from "../follow/teller.ts";
 import { standing } from "../render/standing.ts";
-import type { Session } from "../session.ts";
+import type { SlotctlSession } from "../session.ts";
 import { slotOf } from "../slot-of.ts";
 
 const examples = `
@@ -15,7 +15,7 @@ Examples:
   slotctl restart a --reason "new certificate"
   slotctl restart a --no-wait`;
 
-export function restartCommand(session: Session): Command {
+export function restartCommand(session: SlotctlSession): Command {
   return new Command("restart")
     .description("replaces a slot's workers by new ones of the same version")
     .argument("<slot>")
@@ -34,7 +34,7 @@ export function restartCommand(session: Session): Command {
 }
 
 async function toTheEnd(
-  session: Session,
+  session: SlotctlSession,
   client: ControlClient,
   before: SlotStatus,
   pidsBefore: number[],

@@ -1,9 +1,9 @@
 import { Command } from "commander";
 import { formatPackage } from "../../../protocol/package.ts";
-import { UsageError } from "../errors.ts";
+import { SlotctlUsageError } from "../errors.ts";
 import { readKeys } from "../key-option.ts";
-import { list } from "../list-option.ts";
-import type { Session } from "../session.ts";
+import { repeatedOption } from "../option-values.ts";
+import type { SlotctlSession } from "../session.ts";
 
 const help = `
 Signs what the description says: the version, the digest of the tree, and the digests of all archives. The archives need not be here;
@@ -14,11 +14,11 @@ Example:
 
 const MAX_SIGNATURES = 8;
 
-export function signCommand(session: Session): Command {
+export function signCommand(session: SlotctlSession): Command {
   return new Command("sign")
     .description("adds a signature to a packed release, or replaces that key's")
     .argument("<file>", "NAME-V.release.json")
-    .requiredOption("--key <keyfile>", "the private key, of slotctl keygen; repeatable", list)
+    .requiredOption("--key <keyfile>", "the private key, of slotctl keygen; repeatable", repeatedOption)
     .addHelpText("after", help)
     .action(async (file: string, { key }: { key: string[] }) => {
       const { readPackage } = await import("../../pack/package-file.ts");
@@ -28,7 +28,7 @@ export function signCommand(session: Session): Command {
       const keys = await readKeys("--key", key);
       const description = signed(await readPackage(file), keys);
       if (description.signatures.length > MAX_SIGNATURES)
-        throw new UsageError(`${file} would have more than ${MAX_SIGNATURES} signatures`);
+        throw new SlotctlUsageError(`${file} would have more than ${MAX_SIGNATURES} signatures`);
       await replaceFile(file, formatPackage(description));
       const by = keys.map((each) => publicPart(each).id);
       if (session.json) session.printJson({ ...description, description: file, by });

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { slotColumns, slotFields } from "../render/slots.ts";
 import { table } from "../render/table.ts";
-import type { Session } from "../session.ts";
+import type { SlotctlSession } from "../session.ts";
 import { show, type Watch, watchOption } from "../watch.ts";
 
 const examples = `
@@ -11,7 +11,7 @@ Examples:
   slotctl slots
   slotctl slots --no-header | awk '$2 == "serving" { print $3 }'`;
 
-export function slotsCommand(session: Session): Command {
+export function slotsCommand(session: SlotctlSession): Command {
   return new Command("slots")
     .description("one line per slot, for scripts")
     .option("--no-header", "leave the heading out")

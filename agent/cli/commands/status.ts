@@ -1,9 +1,9 @@
 import { Command } from "commander";
 import { statusPage } from "../render/status.ts";
-import type { Session } from "../session.ts";
+import type { SlotctlSession } from "../session.ts";
 import { show, type Watch, watchOption } from "../watch.ts";
 
-export function statusCommand(session: Session): Command {
+export function statusCommand(session: SlotctlSession): Command {
   return new Command("status")
     .description("the host's slots, and what deserves a look")
     .addOption(watchOption())

@@ -3,10 +3,10 @@ import { SlotStateError } from "../../../protocol/errors.ts";
 import type { SlotStatus } from "../../../protocol/host-status.ts";
 import { poll } from "../follow/poll.ts";
 import { standing } from "../render/standing.ts";
-import type { Session } from "../session.ts";
+import type { SlotctlSession } from "../session.ts";
 import { slotOf } from "../slot-of.ts";
 
-export function undrainCommand(session: Session): Command {
+export function undrainCommand(session: SlotctlSession): Command {
   return new Command("undrain")
     .description("takes a drain back: the same processes serve again")
     .argument("<slot>")

@@ -1,12 +1,12 @@
 import { Command } from "commander";
 import { packageSuffix } from "../../../protocol/package.ts";
 import type { Difference } from "../../../protocol/release-status.ts";
-import { UsageError } from "../errors.ts";
-import { exitCodes } from "../exit-codes.ts";
+import { SlotctlUsageError } from "../errors.ts";
+import { slotctlExitCodes } from "../exit-codes.ts";
 import { readPublicKeys } from "../key-option.ts";
-import { list } from "../list-option.ts";
+import { repeatedOption } from "../option-values.ts";
 import { bytes } from "../render/amounts.ts";
-import type { Session } from "../session.ts";
+import type { SlotctlSession } from "../session.ts";
 
 /** A large release on a busy disk. */
 const VERIFY_TIMEOUT_MS = 30 * 60_000;
@@ -28,31 +28,32 @@ Examples:
   slotctl verify 1.4.2
   slotctl verify dist/web-1.4.2.release.json --trusted release.key.pub`;
 
-export function verifyCommand(session: Session): Command {
+export function verifyCommand(session: SlotctlSession): Command {
   return new Command("verify")
     .description("checks that an installed or a packed release is whole, and by whom it is signed")
     .argument("<what>", "NAME-V.release.json, or a version that is installed on this host")
-    .option("--trusted <key>", "a public key, ed25519:… or a file with it; repeatable", list)
+    .option("--trusted <key>", "a public key, ed25519:… or a file with it; repeatable", repeatedOption)
     .addHelpText("after", help)
     .action(async (what: string, { trusted = [] }: { trusted?: string[] }) => {
       if (what.endsWith(packageSuffix)) return verifyFile(session, what, trusted);
-      if (trusted.length > 0) throw new UsageError("--trusted is about packed releases: name a NAME-V.release.json");
+      if (trusted.length > 0)
+        throw new SlotctlUsageError("--trusted is about packed releases: name a NAME-V.release.json");
       await verifyInstalled(session, what);
     });
 }
 
-async function verifyInstalled(session: Session, version: string): Promise<void> {
+async function verifyInstalled(session: SlotctlSession, version: string): Promise<void> {
   const { good, differences, bytes: size, tree } = await session.client(VERIFY_TIMEOUT_MS).verify(version);
-  if (!good) session.exitCode = exitCodes.failed;
+  if (!good) session.exitCode = slotctlExitCodes.failed;
   if (session.json) return session.printJson({ version, good, tree, bytes: size, differences });
   for (const { path, what } of differences) session.print(`FAIL  ${path}  ${WORDS[what]}`);
   if (good) session.print(`ok    ${version}  ${bytes(size)}, tree ${tree}`);
 }
 
-async function verifyFile(session: Session, path: string, trusted: string[]): Promise<void> {
+async function verifyFile(session: SlotctlSession, path: string, trusted: string[]): Promise<void> {
   const { verifyPackage } = await import("../../pack/verify.ts");
   const verdict = await verifyPackage(path, await readPublicKeys("--trusted", trusted));
-  if (!verdict.ok) session.exitCode = exitCodes.failed;
+  if (!verdict.ok) session.exitCode = slotctlExitCodes.failed;
   if (session.json) return session.printJson(verdict);
   for (const { file, why } of verdict.files)
     session.print(`${why === null ? "ok  " : "FAIL"}  ${file}  ${why ?? ""}`.trimEnd());

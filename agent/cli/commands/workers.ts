@@ -1,10 +1,10 @@
 import { Command } from "commander";
 import { workersPage } from "../render/workers.ts";
-import type { Session } from "../session.ts";
+import type { SlotctlSession } from "../session.ts";
 import { slotOf } from "../slot-of.ts";
 import { show, type Watch, watchOption } from "../watch.ts";
 
-export function workersCommand(session: Session): Command {
+export function workersCommand(session: SlotctlSession): Command {
   return new Command("workers")
     .description("the worker processes, with what they use")
     .argument("[slot]", "only those of this slot")

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { UsageError } from "../errors.ts";
+import { SlotctlUsageError } from "../errors.ts";
 import { checkedService, namesEnding } from "../socket.ts";
 
 /** Ways to say which configuration is meant. */
@@ -21,9 +21,10 @@ export function chooseConfig({ config, service, configDirectory }: ConfigChoice)
   const found = namesEnding(configDirectory, ".toml");
   const [only] = found;
   if (only && found.length === 1) return join(configDirectory, only);
-  if (!only) throw new UsageError(`there is no configuration in ${configDirectory}; name one with --config FILE`);
+  if (!only)
+    throw new SlotctlUsageError(`there is no configuration in ${configDirectory}; name one with --config FILE`);
   const services = found.map((name) => name.slice(0, -".toml".length));
-  throw new UsageError(
+  throw new SlotctlUsageError(
     `several services are configured here (${services.join(", ")}); say which with --service NAME or --config FILE`,
   );
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { InterruptedError } from "../errors.ts";
+import { SlotctlInterruptedError } from "../errors.ts";
 
 const EVERY_MS = 250;
 
@@ -15,6 +15,6 @@ export async function poll<T>(signal: AbortSignal, left: string, ask: () => Prom
       await sleep(EVERY_MS, undefined, { signal });
     }
   } catch (error) {
-    throw signal.aborted ? new InterruptedError(left, { cause: error }) : error;
+    throw signal.aborted ? new SlotctlInterruptedError(left, { cause: error }) : error;
   }
 }

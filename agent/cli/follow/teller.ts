@@ -1,6 +1,6 @@
 import type { SlotStatus } from "../../../protocol/host-status.ts";
 import { standing } from "../render/standing.ts";
-import type { Session } from "../session.ts";
+import type { SlotctlSession } from "../session.ts";
 
 const AT_MOST_EVERY_MS = 1_000;
 
@@ -10,7 +10,7 @@ export class Teller {
   private phase = "";
   private toldAtMs = 0;
 
-  constructor(private readonly session: Session) {}
+  constructor(private readonly session: SlotctlSession) {}
 
   tell(slot: SlotStatus): void {
     const text = standing(slot, this.session.colors);

@@ -1,8 +1,9 @@
 import type { Archive } from "../../../protocol/release.ts";
 import type { ReleaseBounds, StepOptions } from "../bounds.ts";
 import type { ArchiveCopy } from "./copy.ts";
+import type { ArchiveStream, ObjectSource } from "./opened.ts";
 import { type Pace, paceOf } from "./pace.ts";
-import { type ObjectSource, type Opened, openSource } from "./source.ts";
+import { openSource } from "./source.ts";
 import { otherSize, SourceFault, toFault } from "./source-fault.ts";
 import { chunksOf, within } from "./stall.ts";
 
@@ -28,7 +29,7 @@ export async function copyOnce(source: Tried, way: Way & StepOptions): Promise<S
   const attempt = new AbortController();
   const onAbort = () => attempt.abort(way.signal.reason);
   way.signal.addEventListener("abort", onAbort);
-  let opened: Opened | null = null;
+  let opened: ArchiveStream | null = null;
   try {
     opened = await open(source, way, attempt.signal);
     source.validator = opened.validator;
@@ -45,7 +46,7 @@ export async function copyOnce(source: Tried, way: Way & StepOptions): Promise<S
   }
 }
 
-async function open(source: Tried, way: Way & StepOptions, ended: AbortSignal): Promise<Opened> {
+async function open(source: Tried, way: Way & StepOptions, ended: AbortSignal): Promise<ArchiveStream> {
   const { bounds, release, copy, signal } = way;
   const opening = openSource(source.url, way.objects, {
     sizeBytes: release.sizeBytes,
@@ -61,7 +62,7 @@ async function open(source: Tried, way: Way & StepOptions, ended: AbortSignal): 
   });
 }
 
-async function receive({ stream, from, to }: Opened, way: Way & StepOptions): Promise<void> {
+async function receive({ stream, from, to }: ArchiveStream, way: Way & StepOptions): Promise<void> {
   const { release, bounds, copy, signal, onProgress } = way;
   const { sizeBytes } = release;
   const pace = paceOf(bounds);

@@ -5,7 +5,7 @@ import type { ReleaseBounds, StepOptions } from "../bounds.ts";
 import { copyOnce, type Way } from "./attempt.ts";
 import { ArchiveCopy } from "./copy.ts";
 import { fetchError } from "./error.ts";
-import type { ObjectSource } from "./source.ts";
+import type { ObjectSource } from "./opened.ts";
 import { otherDigest, SourceFault } from "./source-fault.ts";
 
 const BACKOFF_BASE_MS = 250;

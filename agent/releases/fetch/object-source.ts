@@ -1,7 +1,7 @@
 import type { Consumer, ConsumerMessages, JetStreamClient } from "@nats-io/jetstream";
 import type { ObjectInfo } from "@nats-io/obj";
 import type { BusConnection } from "../../../bus/connection.ts";
-import type { ObjectSource } from "./source.ts";
+import type { ObjectSource } from "./opened.ts";
 
 /** Chunks that are asked for at a time, each 128 KiB unless the publisher chose otherwise. That many may lie in memory. */
 const BATCH = 8;

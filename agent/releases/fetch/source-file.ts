@@ -1,13 +1,13 @@
 import { constants } from "node:fs";
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import type { Asked, Opened } from "./source.ts";
+import type { ArchiveRequest, ArchiveStream } from "./opened.ts";
 import { otherSize, SourceFault } from "./source-fault.ts";
 
 const CHUNK_BYTES = 128 * 1024;
 
 /** A file's bytes, from where they are needed. Not more than one chunk is read ahead. */
-export async function openFile(url: string, { from, sizeBytes }: Asked): Promise<Opened> {
+export async function openFile(url: string, { from, sizeBytes }: ArchiveRequest): Promise<ArchiveStream> {
   const path = fileURLToPath(url);
   // Before it is opened: that does something to some devices, and a FIFO would be read for ever.
   const stats = await stat(path).catch(refuse);

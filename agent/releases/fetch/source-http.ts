@@ -1,12 +1,12 @@
 import { readHeaders } from "./headers.ts";
-import type { Asked, Opened } from "./source.ts";
+import type { ArchiveRequest, ArchiveStream } from "./opened.ts";
 import { otherSize, SourceFault } from "./source-fault.ts";
 import { requireRange, validatorOf } from "./source-range.ts";
-import { follow } from "./source-redirects.ts";
+import { followRedirects } from "./source-redirects.ts";
 
 /** An archive from a server, resumed where the server can. @throws SourceFault; anything else may pass. */
-export async function openHttp(url: string, asked: Asked): Promise<Opened> {
-  const response = await follow(url, await readHeaders(asked.headersFile), wayOf(asked), asked.signal);
+export async function openHttp(url: string, asked: ArchiveRequest): Promise<ArchiveStream> {
+  const response = await followRedirects(url, await readHeaders(asked.headersFile), wayOf(asked), asked.signal);
   switch (response.status) {
     case 200:
       return whole(response, asked);
@@ -23,7 +23,7 @@ export async function openHttp(url: string, asked: Asked): Promise<Opened> {
 }
 
 /** The headers that say what is wanted. */
-function wayOf({ from, validator }: Asked): Record<string, string> {
+function wayOf({ from, validator }: ArchiveRequest): Record<string, string> {
   return {
     // The bytes are what the digest is of: no encoding for the way.
     "accept-encoding": "identity",
@@ -32,14 +32,14 @@ function wayOf({ from, validator }: Asked): Record<string, string> {
   };
 }
 
-function whole(response: Response, { sizeBytes }: Asked): Opened {
+function whole(response: Response, { sizeBytes }: ArchiveRequest): ArchiveStream {
   const stream = plainBody(response);
   const length = response.headers.get("content-length");
   if (length !== null && Number(length) !== sizeBytes) throw otherSize(Number(length));
   return { stream, from: 0, to: length === null ? null : sizeBytes, validator: validatorOf(response.headers) };
 }
 
-function rest(response: Response, asked: Asked): Opened {
+function rest(response: Response, asked: ArchiveRequest): ArchiveStream {
   const stream = plainBody(response);
   const to = requireRange(response.headers, asked);
   return { stream, from: asked.from, to, validator: validatorOf(response.headers) };

@@ -1,4 +1,4 @@
-import type { Asked } from "./source.ts";
+import type { ArchiveRequest } from "./opened.ts";
 import { otherSize, SourceFault } from "./source-fault.ts";
 
 const STRONG_ETAG = /^"[\x21\x23-\x7e\x80-\xff]*"$/;
@@ -11,7 +11,7 @@ export function validatorOf(headers: Headers): string | null {
 }
 
 /** Where the part that a 206 announces ends. @throws SourceFault unless it begins where it was asked to, within the archive. */
-export function requireRange(headers: Headers, { from, sizeBytes, validator }: Asked): number {
+export function requireRange(headers: Headers, { from, sizeBytes, validator }: ArchiveRequest): number {
   const text = headers.get("content-range");
   if (from === 0) throw new SourceFault("ranges", "the server sent a part where the whole was asked for");
   if (text === null) throw new SourceFault("ranges", "the server sent a part without saying which");

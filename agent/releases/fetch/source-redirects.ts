@@ -11,7 +11,7 @@ const MAX_REDIRECTS = 10;
  * @param way sent everywhere
  * @throws SourceFault for redirects that lead nowhere; what fetch says.
  */
-export async function follow(
+export async function followRedirects(
   address: string,
   own: Record<string, string>,
   way: Record<string, string>,

@@ -3,7 +3,7 @@ import { ReleaseNotInstalledError } from "../../../protocol/errors.ts";
 import type { ReleaseStatus, Verification } from "../../../protocol/release-status.ts";
 import { manifestName } from "../manifest-file.ts";
 import { audit } from "./audit.ts";
-import { readRecord } from "./record.ts";
+import { readReleaseRecord } from "./record.ts";
 import type { Roles } from "./role-links.ts";
 import type { InstalledRelease, ReleaseStore } from "./store.ts";
 import type { KeptRelease } from "./surplus.ts";
@@ -58,7 +58,7 @@ export async function installedReleases(
 ): Promise<(InstalledRelease & KeptRelease)[]> {
   const found = await Promise.all(
     (await store.list()).map(async (release) => {
-      const record = await readRecord(dirname(release.tree));
+      const record = await readReleaseRecord(dirname(release.tree));
       return record && { ...release, installedAt: record.installedAt, bytes: record.unpackedBytes };
     }),
   );

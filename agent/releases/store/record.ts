@@ -33,7 +33,7 @@ export async function writeRecord(dir: string, record: ReleaseRecord): Promise<v
 }
 
 /** The record in `dir`, or null if there is none that makes sense. Throws when the disk can't be read (EIO, EACCES). */
-export async function readRecord(dir: string): Promise<ReleaseRecord | null> {
+export async function readReleaseRecord(dir: string): Promise<ReleaseRecord | null> {
   let text: string;
   try {
     text = await readFile(join(dir, NAME), "utf8");

@@ -15,13 +15,12 @@ import { distrust } from "../../../protocol/signature.ts";
 import type { ReleaseBounds, StepOptions } from "../bounds.ts";
 import { diskFull, isDiskFull, requireRoom } from "../disk.ts";
 import { fetchArchive, requireArchiveBound } from "../fetch/fetch.ts";
-import type { ObjectSource } from "../fetch/source.ts";
+import type { ObjectSource } from "../fetch/opened.ts";
 import { manifestName } from "../manifest-file.ts";
 import { type UnpackJob, unpackInThread } from "../unpack/unpack.ts";
-import { readRecord, writeRecord } from "./record.ts";
+import { readReleaseRecord, writeRecord } from "./record.ts";
 
-export type { Progress, ReleaseBounds, StepOptions } from "../bounds.ts";
-export type { ObjectSource } from "../fetch/source.ts";
+export type { ReleaseBounds, StepOptions, StepProgress as Progress } from "../bounds.ts";
 
 /** A release that is whole and durable. `tree` is the absolute path of its files, which never change. */
 export interface InstalledRelease {
@@ -84,7 +83,7 @@ export class ReleaseStore {
     if (!versionSchema.safeParse(version).success) return null;
     return this.coded(async () => {
       const dir = join(this.dir, version);
-      const record = await readRecord(dir);
+      const record = await readReleaseRecord(dir);
       if (record?.release.version !== version) return null;
       const tree = join(dir, "tree");
       if ((await kindOf(tree)) !== "directory") return null;
@@ -95,7 +94,7 @@ export class ReleaseStore {
   /** What an installed release was made from, or null. */
   async describe(version: string): Promise<Release | null> {
     if ((await this.find(version)) === null) return null;
-    return (await readRecord(join(this.dir, version)))?.release ?? null;
+    return (await readReleaseRecord(join(this.dir, version)))?.release ?? null;
   }
 
   /** All installed releases, by version. */
@@ -125,7 +124,7 @@ export class ReleaseStore {
     const short = way === "shortest" ? await this.shortest(release) : null;
     const archive = short ? { version: release.version, ...short.delta } : release;
     const dir = await this.coded(async () => {
-      const baseNodes = short ? (await readRecord(dirname(short.base.tree)))?.ownNodes : 0;
+      const baseNodes = short ? (await readReleaseRecord(dirname(short.base.tree)))?.ownNodes : 0;
       await requireRoom(this.dir, archive.sizeBytes, baseNodes);
       return this.makeBeside(INCOMING);
     });
@@ -197,7 +196,7 @@ export class ReleaseStore {
     const target = join(this.dir, release.version);
     await rename(dir, target);
     await syncDirectory(this.dir);
-    const record = await readRecord(target);
+    const record = await readReleaseRecord(target);
     const { version, sha256 } = release;
     return { version, sha256, tree: join(target, "tree"), treeDigest: record?.tree ?? null };
   }
@@ -214,7 +213,7 @@ export class ReleaseStore {
 
   /** What the unpacking of a delta has to know of its base. */
   private async baseOf({ version, tree }: InstalledRelease): Promise<UnpackJob["base"]> {
-    const record = await readRecord(dirname(tree));
+    const record = await readReleaseRecord(dirname(tree));
     if (record === null) throw new Error(`${version}, which the delta is against, is not installed any more`);
     return { tree, manifest: join(dirname(tree), manifestName), installedAt: new Date(record.installedAt) };
   }

@@ -27,7 +27,7 @@ export interface Accepted {
 }
 
 /** `rule` completes "the archive's entry X …". */
-export type Verdict = Accepted | { rule: string };
+export type EntryVerdict = Accepted | { rule: string };
 
 const MAX_PATH_BYTES = 4096;
 const MAX_NAME_BYTES = 255;
@@ -46,7 +46,7 @@ export function fold(path: string): string {
  * a parent is never a link, and a symbolic link may climb only at the start of its target, where the parents are
  * known to be real directories; so no chain of links leaves the tree.
  */
-export function checkEntry(entry: EntryFacts, known: Known): Verdict {
+export function checkEntry(entry: EntryFacts, known: Known): EntryVerdict {
   const { type, mode } = entry;
   if (!isKind(type)) return { rule: `is of type ${type}, not a file, directory or link` };
   if (mode & 0o7000) return { rule: "has a setuid, setgid or sticky bit" };

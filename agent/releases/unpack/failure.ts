@@ -8,7 +8,7 @@ import {
 import { diskFull } from "../disk.ts";
 
 /** Why an archive was not unpacked, as plain data: an error's class does not survive the way between threads. */
-export type Failure =
+export type UnpackFault =
   | { kind: "unsafe"; entry: string; rule: string }
   | { kind: "tooLarge"; what: string; bound: string; limit: number }
   | { kind: "corrupt"; why: string }
@@ -17,7 +17,7 @@ export type Failure =
 
 /** Carries a failure to the thread's end. */
 export class UnpackFailure extends Error {
-  constructor(readonly failure: Failure) {
+  constructor(readonly failure: UnpackFault) {
     super(failure.kind);
   }
 }
@@ -27,7 +27,7 @@ export function corrupt(why: string): UnpackFailure {
 }
 
 /** The coded error for a failure. `dir` is where a full disk is measured. */
-export async function toError(failure: Failure, dir: string): Promise<SlotdError> {
+export async function toError(failure: UnpackFault, dir: string): Promise<SlotdError> {
   switch (failure.kind) {
     case "unsafe":
       return new ArchiveUnsafeError(failure.entry, failure.rule);

@@ -7,7 +7,7 @@ import { readManifest, writeManifest } from "../manifest-file.ts";
 import { unpackArchive } from "./archive.ts";
 import { BaseTree } from "./base-tree.ts";
 import { DeltaReader } from "./delta-reader.ts";
-import { corrupt, type Failure, UnpackFailure } from "./failure.ts";
+import { corrupt, UnpackFailure, type UnpackFault } from "./failure.ts";
 import { TreeWriter } from "./tree-writer.ts";
 import type { UnpackJob, UnpackReport } from "./unpack.ts";
 
@@ -48,7 +48,7 @@ try {
   writer.close();
 }
 
-function failureOf(error: unknown): Failure {
+function failureOf(error: unknown): UnpackFault {
   if (error instanceof UnpackFailure) return error.failure;
   return { kind: "internal", message: error instanceof Error ? error.message : String(error) };
 }

@@ -1,7 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { InternalError } from "../../../protocol/errors.ts";
 import type { ReleaseBounds, StepOptions } from "../bounds.ts";
-import { type Failure, toError } from "./failure.ts";
+import { toError, type UnpackFault } from "./failure.ts";
 
 /** What the thread is told. `tree` is an empty directory. */
 export interface UnpackJob {
@@ -30,7 +30,7 @@ export interface Unpacked {
 export type UnpackReport =
   | { kind: "progress"; entries: number }
   | ({ kind: "done" } & Unpacked)
-  | { kind: "failed"; failure: Failure };
+  | { kind: "failed"; failure: UnpackFault };
 
 /** How long a thread that is not wanted any more may take to end what it has begun. */
 const STOP_MS = 2_000;

@@ -1,36 +1,36 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { StopFailedError } from "../../../protocol/errors.ts";
 import { commandLine, isAlive, type ProcessIdentity } from "../../os/process.ts";
-import type { SlotCgroup } from "../process/cgroups.ts";
 import { findOrphans } from "./find-orphans.ts";
 
-const LOOK_MS = 10;
-/** How long the kernel may take to bury what was killed. */
+const POLL_MS = 10;
+/** How long a killed process may take to disappear. */
 const BURIAL_MS = 5_000;
 
 export interface Tree {
   slot: string;
-  /** The slot's token: see `stragglers`. */
+  /** The slot's token: see `findOrphans`. */
   token: string;
   leaders: readonly ProcessIdentity[];
-  /** The slot's, where it has one: all that is in it belongs to the slot. */
-  cgroup: Pick<SlotCgroup, "processes" | "kill"> | null;
-  /** Only these processes, rather than all that is found; they are told to end first. */
+  /** The slot's control group, where it has one: every process in it belongs to the slot. */
+  cgroup: { processes(): ProcessIdentity[]; kill(): boolean } | null;
+  /** Only these processes, rather than all that are found. */
   only?: readonly ProcessIdentity[];
+  /** Sent to the processes first. */
   signal?: NodeJS.Signals;
 }
 
 /**
- * Waits for the processes of a slot, which were told to end, until the grace is over; then kills what is left, one by one and only
- * what still is the process that was found.
- * @throws StopFailedError naming what does not end.
+ * Waits until the processes of a slot, which were signalled before, have ended. When the grace is over, kills what is left: one by one,
+ * and only what still is the process that was found.
+ * @throws StopFailedError naming the processes that do not end.
  */
 export async function endTree({ slot, token, leaders, cgroup, only, signal }: Tree, graceMs: number): Promise<void> {
   const left = () => only?.filter(isAlive) ?? findOrphans(token, leaders, cgroup);
   if (signal) for (const identity of left()) signalExactly(identity, signal);
   const graceEnd = performance.now() + graceMs;
   let rest = left();
-  for (; rest.length > 0 && performance.now() < graceEnd; rest = left()) await sleep(LOOK_MS);
+  for (; rest.length > 0 && performance.now() < graceEnd; rest = left()) await sleep(POLL_MS);
   const burialEnd = performance.now() + BURIAL_MS;
   for (; rest.length > 0; rest = left()) {
     if (performance.now() > burialEnd) {
@@ -40,7 +40,7 @@ export async function endTree({ slot, token, leaders, cgroup, only, signal }: Tr
     // At once, so that nothing forks away meanwhile; then what is in no group of the slot.
     if (!only) cgroup?.kill();
     for (const identity of rest) signalExactly(identity, "SIGKILL");
-    await sleep(LOOK_MS);
+    await sleep(POLL_MS);
   }
 }
 

@@ -1,7 +1,6 @@
 import type { Cgroup } from "../../os/cgroup.ts";
-import { allPids, environment, findByToken, identify, type ProcessIdentity, processStat } from "../../os/process.ts";
-import type { SlotCgroup } from "../process/cgroups.ts";
-import { TOKEN_VARIABLE } from "../process/spec.ts";
+import { allPids, identify, type ProcessIdentity, processStat } from "../../os/process.ts";
+import { processesWithToken } from "../process/token.ts";
 
 /**
  * What is left of a slot: processes that carry its token, members of its workers' process groups (an app that rewrites its title may
@@ -10,9 +9,9 @@ import { TOKEN_VARIABLE } from "../process/spec.ts";
 export function findOrphans(
   token: string,
   leaders: readonly ProcessIdentity[],
-  cgroup: Pick<SlotCgroup, "processes"> | null,
+  cgroup: { processes(): ProcessIdentity[] } | null,
 ): ProcessIdentity[] {
-  const found = findByToken(TOKEN_VARIABLE, token).map(({ identity }) => identity);
+  const found = processesWithToken(token).map(({ identity }) => identity);
   return distinct([...found, ...groupsOf(leaders), ...(cgroup?.processes() ?? [])]);
 }
 
@@ -29,26 +28,11 @@ export function orphansOf(
   const trees = ended.map(({ identity }) => identity);
   const grouped = ended.flatMap(({ cgroup }) => cgroup?.pids() ?? []).flatMap((pid) => identify(pid) ?? []);
   const pids = new Set(trees.map(({ pid }) => String(pid)));
-  const heirs = findByToken(TOKEN_VARIABLE, token).filter(({ env }) => pids.has(env.get("LISTEN_PID") ?? ""));
+  const heirs = processesWithToken(token).filter(({ env }) => pids.has(env.get("LISTEN_PID") ?? ""));
   const safe = (pid: number) => !living.includes(pid) && !living.includes(processStat(pid)?.group ?? 0);
   return distinct([...heirs.map(({ identity }) => identity), ...groupsOf(trees), ...grouped]).filter(({ pid }) =>
     safe(pid),
   );
-}
-
-/** A process with all that it started, as far as its environment, groups and parents tell. */
-export function treeOf({ pid }: ProcessIdentity): number[] {
-  const token = environment(pid)?.get(TOKEN_VARIABLE);
-  const heirs = token === undefined ? [] : findByToken(TOKEN_VARIABLE, token);
-  const stats = new Map(allPids().map((each) => [each, processStat(each)]));
-  const tree = new Set([pid]);
-  for (const { identity, env } of heirs) if (env.get("LISTEN_PID") === String(pid)) tree.add(identity.pid);
-  for (const [each, stat] of stats) if (stat?.group === pid) tree.add(each);
-  for (let size = 0; size < tree.size; ) {
-    size = tree.size;
-    for (const [each, stat] of stats) if (stat && tree.has(stat.parent)) tree.add(each);
-  }
-  return [...tree];
 }
 
 /** The living members of processes' groups. */

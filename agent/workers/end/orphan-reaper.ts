@@ -7,7 +7,7 @@ import { orphansOf } from "./find-orphans.ts";
 
 /** Ends what workers that ended by themselves, or one by one, left of their trees. */
 export class OrphanReaper {
-  /** Workers that ended, of whose trees it is not known yet that nothing is left. */
+  /** Workers that ended, and whose trees may not be gone yet. */
   private readonly departed = new Set<Worker>();
   private soon: NodeJS.Immediate | undefined;
   private stopped = false;
@@ -18,11 +18,11 @@ export class OrphanReaper {
     private readonly log: Logger,
   ) {}
 
-  /** Takes a worker that has ended; all that ended together cost one look. */
+  /** Has the tree of a worker that has ended checked. Workers that end together cost one check. */
   add(worker: Worker): void {
     this.departed.add(worker);
     if (this.stopped) return;
-    this.soon ??= setImmediate(() => void this.sweep());
+    this.soon ??= setImmediate(() => void this.endOrphans());
   }
 
   /** Ends no more. @returns the workers whose trees may still be there. */
@@ -32,7 +32,7 @@ export class OrphanReaper {
     return [...this.departed].map((worker) => worker.identity);
   }
 
-  private async sweep(): Promise<void> {
+  private async endOrphans(): Promise<void> {
     this.soon = undefined;
     const gone = [...this.departed];
     const { slot, token, config } = this.spec;

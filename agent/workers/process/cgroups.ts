@@ -2,14 +2,11 @@ import type { Logger } from "pino";
 import type { Config } from "../../config/schema.ts";
 import { Cgroup } from "../../os/cgroup.ts";
 import { commandLine, environment, identify, type ProcessIdentity } from "../../os/process.ts";
-import { endTree } from "../end/end-tree.ts";
-import { treeOf } from "../end/find-orphans.ts";
-import { TOKEN_VARIABLE } from "./spec.ts";
+import { TOKEN_VARIABLE } from "./token.ts";
+import { treeOf } from "./tree-of.ts";
 
 /** The controllers that the limits of slots and workers need. */
 const CONTROLLERS = ["cpu", "memory", "pids"];
-/** For what is found of workers that ended while no agent was there. */
-const ORPHANS_GRACE_MS = 10_000;
 
 /**
  * The control groups of a host's slots, below the one that systemd has handed to the agent:
@@ -33,12 +30,12 @@ export class HostCgroups {
     const top = Cgroup.delegated();
     if (!top) {
       log.info(
-        "no delegated cgroup v2 (Delegate=yes of slotd@.service): processes are told by session, group and token",
+        "no delegated cgroup v2 (Delegate=yes of slotd@.service): processes are found by session, group and token",
       );
       return null;
     }
     try {
-      top.child("agent").make().take(process.pid);
+      top.child("agent").make().addProcess(process.pid);
       return new HostCgroups(top, limits, log);
     } catch (err) {
       log.warn({ err, cgroup: top.path }, "the delegated cgroup can't be used");
@@ -58,23 +55,23 @@ export class HostCgroups {
   /**
    * Gives the controllers to the slots and sets all limits, also those of workers that run. Done at each start, when what an earlier
    * agent left has its place: before systemd 254 the limits are lifted while no agent is there, see systemd/after-agent.
-   * @returns the controllers that hold now
+   * @returns the controllers in force now, and the groups whose worker ended while no agent ran, which have to be ended
    */
-  enforce(): string[] {
+  enforce(): { controllers: string[]; orphaned: Cgroup[] } {
     const { top, log } = this;
     const there = CONTROLLERS.filter((controller) => top.controllers.includes(controller));
     try {
       top.enable(there);
     } catch (err) {
-      const inTheWay = top.read("cgroup.procs").split("\n").filter(Boolean);
+      const inTheWay = top.readText("cgroup.procs").split("\n").filter(Boolean);
       const processes = inTheWay.map((pid) => `${pid} (${commandLine(Number(pid))})`);
       log.warn(
         { err, processes, cgroup: top.path },
         "limits can't be enforced: processes are in the unit's own cgroup",
       );
     }
-    for (const slot of this.slots) slot.enforce();
-    return top.enabled;
+    const orphaned = this.slots.flatMap((slot) => slot.enforce());
+    return { controllers: top.enabled, orphaned };
   }
 }
 
@@ -93,7 +90,7 @@ export class SlotCgroup {
     private readonly log: Logger,
   ) {}
 
-  /** A new group for a worker. Two of a seat may run at a time. */
+  /** A new group for a worker. A worker and its replacement, with the same index, may run at the same time. */
   place(worker: number): Cgroup {
     if (!this.group.exists) this.open();
     for (let n = 0; ; n++) {
@@ -106,7 +103,7 @@ export class SlotCgroup {
     }
   }
 
-  /** The group of a worker that was found running; it is given one, with all that it has started, where it has none. */
+  /** The group of a worker that was found running. Where it has none, it gets one, together with all that it has started. */
   placeOf(identity: ProcessIdentity, worker: number): Cgroup {
     const now = Cgroup.of(identity.pid)?.below(this.group);
     if (now) {
@@ -115,33 +112,34 @@ export class SlotCgroup {
     }
     const group = this.place(worker);
     try {
-      group.take(identity.pid);
+      group.addProcess(identity.pid);
     } catch (error) {
       group.remove();
       throw error;
     }
-    // What is started from here on is born there; what was being started meanwhile is found by another look.
-    for (let looks = 0, rest = [0]; rest.length > 0 && looks < 5; looks++) {
+    // What the worker starts from now on is born there. What it was starting meanwhile is moved by the next round.
+    for (let round = 0, rest = [0]; rest.length > 0 && round < 5; round++) {
       const moved = new Set(group.pids());
       rest = treeOf(identity).filter((pid) => !moved.has(pid));
-      for (const pid of rest) group.tryToTake(pid);
+      for (const pid of rest) group.tryToAddProcess(pid);
     }
     return group;
   }
 
-  /** Sets the slot's weight and the limits of all of its workers, and ends what belongs to none. */
-  enforce(): void {
-    if (!this.group.exists) return;
+  /** Sets the slot's weight and the limits of all of its workers. @returns the groups that belong to no worker */
+  enforce(): Cgroup[] {
+    if (!this.group.exists) return [];
     this.open();
-    for (const group of this.group.children()) {
-      if (this.given.has(group.path) || !isOrphaned(group)) this.limit(group);
-      else void this.clear(group);
-    }
+    const [orphaned, owned] = [[] as Cgroup[], [] as Cgroup[]];
+    for (const group of this.group.children())
+      (this.given.has(group.path) || !isOrphaned(group) ? owned : orphaned).push(group);
+    for (const group of owned) this.limit(group);
+    return orphaned;
   }
 
   /** The processes in the slot's groups. */
   processes(): ProcessIdentity[] {
-    return processesOf(this.group);
+    return this.group.pids().flatMap((pid) => identify(pid) ?? []);
   }
 
   kill(): boolean {
@@ -164,28 +162,11 @@ export class SlotCgroup {
     }
   }
 
-  /** Ends what a worker left that ended while no agent was there. */
-  private async clear(group: Cgroup): Promise<void> {
-    const { log } = this;
-    const only = processesOf(group);
-    try {
-      if (only.length > 0)
-        log.warn({ pids: only.map(({ pid }) => pid) }, "processes that a worker left are being ended");
-      await endTree(
-        { slot: group.path, token: "", leaders: [], cgroup: null, only, signal: "SIGTERM" },
-        ORPHANS_GRACE_MS,
-      );
-      await group.end();
-    } catch (err) {
-      log.error({ err, cgroup: group.path }, "processes that a worker left could not be ended");
-    }
-  }
-
   private limit(group: Cgroup): void {
     for (const [file, value] of Object.entries(limitFiles(this.limits))) {
       if (!group.has(file)) continue;
       // Lowering it below what is in use would kill at once; the worker's next process gets it.
-      const used = file === "memory.max" ? Number(group.read("memory.current")) : 0;
+      const used = file === "memory.max" ? Number(group.readText("memory.current")) : 0;
       if (used > Number(value)) {
         this.log.warn({ file, value, used, cgroup: group.path }, "worker uses more than its new limit: not set yet");
         continue;
@@ -208,11 +189,7 @@ function limitFiles({ memory_max_bytes, pids_max }: Config["limits"]): Record<st
   };
 }
 
-function processesOf(group: Cgroup): ProcessIdentity[] {
-  return group.pids().flatMap((pid) => identify(pid) ?? []);
-}
-
-/** No process in it says whose it is: its worker has ended, and that one's children have made themselves unknown. */
+/** No process in it carries a token: its worker has ended, and the worker's children have overwritten their environments. */
 function isOrphaned(group: Cgroup): boolean {
   return !group.pids().some((pid) => environment(pid)?.has(TOKEN_VARIABLE));
 }

@@ -5,13 +5,13 @@ import type { Account } from "../../os/account.ts";
 import type { Cgroup } from "../../os/cgroup.ts";
 import { type WorkerSpec, workerEnvironment, workingDirectory, writer } from "./spec.ts";
 
-/** By their paths: what the app's PATH leads to is not run with the agent's rights. */
+/** Absolute paths: a program that the app's PATH leads to must not run with the agent's rights. */
 const PRLIMIT = "/usr/bin/prlimit";
 const SETPRIV = "/usr/bin/setpriv";
 
 /**
- * What is done by the process itself, before it becomes the worker: only it knows its own pid, and only while it has the agent's rights
- * can it enter its control group. An agent that is spared when memory runs out does not hand that on. Each command after it becomes the next.
+ * What the process does itself before it becomes the worker: only it knows its own pid, and it can enter its control group only while
+ * it has the agent's rights. A negative OOM score of the agent is reset. Each command that follows execs the next.
  */
 const LAUNCHER = [
   // Its one variable has a name that no app's can have.
@@ -28,10 +28,13 @@ export interface Launch {
   number: number;
   account: Account | null;
   cgroup: Cgroup | null;
-  /** Variables of this worker alone. */
+  inheritance: Inheritance;
+}
+
+/** Descriptors, in their order from 3 on, and variables that a worker is started with. */
+export interface Inheritance {
+  descriptors: readonly { name: string; fd: number }[];
   variables: Record<string, string>;
-  /** Descriptors that it inherits, from 3 on; the slot's socket is the first. */
-  descriptors: readonly number[];
 }
 
 export interface Exit {
@@ -45,10 +48,10 @@ export interface Exit {
  */
 export async function launch(
   spec: WorkerSpec,
-  { number, account, cgroup, variables, descriptors }: Launch,
+  { number, account, cgroup, inheritance: { descriptors, variables } }: Launch,
 ): Promise<{ pid: number; exited: Promise<Exit> }> {
   const { app } = spec.config;
-  const secrets = spec.secrets.read();
+  const secrets = spec.secrets.readValues();
   const output = spec.output.open(writer(spec, number));
   let child: ChildProcess;
   try {
@@ -58,10 +61,11 @@ export async function launch(
       env: workerEnvironment(spec, number, process.env, {
         account,
         secrets,
-        variables: { ...variables, ...journalStream(output) },
+        descriptorNames: descriptors.map(({ name }) => name),
+        variables: { ...variables, ...journaldStream(output) },
       }),
       detached: true,
-      stdio: ["ignore", output, output, ...descriptors],
+      stdio: ["ignore", output, output, ...descriptors.map(({ fd }) => fd)],
     });
   } finally {
     closeSync(output);
@@ -76,8 +80,8 @@ export async function launch(
   return { pid: child.pid as number, exited };
 }
 
-/** By this a program knows that it writes to the journal, and may prefix its lines with their priority: systemd.exec(5). */
-function journalStream(output: number): Record<string, string> {
+/** Tells a program that it writes to journald, so that it may prefix its lines with a priority: systemd.exec(5). */
+function journaldStream(output: number): Record<string, string> {
   const stats = fstatSync(output, { bigint: true });
   return stats.isSocket() ? { JOURNAL_STREAM: `${stats.dev}:${stats.ino}` } : {};
 }

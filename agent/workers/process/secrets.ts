@@ -21,7 +21,7 @@ export class Secrets {
   ) {}
 
   /** The variables, read anew. @throws SecretUnreadableError naming the variable, never a value. */
-  read(): Record<string, string> {
+  readValues(): Record<string, string> {
     return Object.fromEntries(Object.keys(this.sources).map((name) => [name, this.value(name)]));
   }
 

@@ -4,6 +4,7 @@ import type { Account, AccountLookup } from "../../os/account.ts";
 import type { WorkerOutput, Writer } from "../../output/worker-output.ts";
 import type { SlotCgroup } from "./cgroups.ts";
 import type { Secrets } from "./secrets.ts";
+import { TOKEN_VARIABLE } from "./token.ts";
 
 /** All that a worker of a slot needs to know to be started. */
 export interface WorkerSpec {
@@ -11,6 +12,7 @@ export interface WorkerSpec {
   version: string;
   /** The release's files. */
   tree: string;
+  /** The slot's. */
   port: number;
   /** Marks every process of the slot, so that none is ever mistaken for another's. */
   token: string;
@@ -31,6 +33,8 @@ const SERVICE_MANAGER = new Set([
   "NOTIFY_SOCKET",
   "WATCHDOG_USEC",
   "WATCHDOG_PID",
+  "LISTEN_FDS",
+  "LISTEN_FDNAMES",
   "LISTEN_PID",
   "MAINPID",
   "INVOCATION_ID",
@@ -47,9 +51,6 @@ const SERVICE_MANAGER = new Set([
   "MEMORY_PRESSURE_WRITE",
 ]);
 
-/** The variable that carries a slot's token. */
-export const TOKEN_VARIABLE = "SLOTD_TOKEN";
-
 export function workingDirectory({ tree, config }: WorkerSpec): string {
   return resolve(tree, config.app.working_directory);
 }
@@ -59,32 +60,42 @@ export function writer({ slot, version }: Pick<WorkerSpec, "slot" | "version">, 
   return { slot, version, worker };
 }
 
+/** What is one worker's own in its environment. */
+export interface OwnEnvironment {
+  account: Account | null;
+  secrets: Record<string, string>;
+  /** The names of the descriptors it inherits, from 3 on: sd_listen_fds_with_names(3). */
+  descriptorNames: readonly string[];
+  /** For example PORT and NOTIFY_SOCKET. */
+  variables: Record<string, string>;
+}
+
 /**
- * The environment of a worker: the agent's own, without what belongs to the agent's service manager, its user's, the configured one, and
- * then what slotd promises: PORT, SLOTD_* and systemd's activation protocol (sd_listen_fds(3); LISTEN_PID is set by the launcher).
- * @param own what is this worker's alone
+ * The environment of a worker. Later sources win: the agent's own environment, without what belongs to the agent's service manager;
+ * the worker's account; the configured variables; secrets; and then what slotd promises: SLOTD_*, systemd's activation protocol
+ * (sd_listen_fds(3); the launcher sets LISTEN_PID) and the worker's own variables.
  */
 export function workerEnvironment(
-  { slot, version, port, token, config }: Pick<WorkerSpec, "slot" | "version" | "port" | "token" | "config">,
+  { slot, version, token, config }: Pick<WorkerSpec, "slot" | "version" | "token" | "config">,
   worker: number,
   inherited: NodeJS.ProcessEnv,
-  own: { account: Account | null; secrets: Record<string, string>; variables: Record<string, string> },
+  { account, secrets, descriptorNames, variables }: OwnEnvironment,
 ): NodeJS.ProcessEnv {
-  const { account, secrets, variables } = own;
   const kept = Object.fromEntries(Object.entries(inherited).filter(([name]) => !SERVICE_MANAGER.has(name)));
   return {
     ...kept,
     ...(account && { HOME: account.home, USER: account.name, LOGNAME: account.name, SHELL: account.shell }),
     ...config.app.environment,
     ...secrets,
-    PORT: String(port),
     SLOTD_SERVICE: config.service,
     SLOTD_SLOT: slot,
     SLOTD_VERSION: version,
     SLOTD_WORKER: String(worker),
     [TOKEN_VARIABLE]: token,
-    LISTEN_FDS: "1",
-    LISTEN_FDNAMES: "http",
+    ...(descriptorNames.length > 0 && {
+      LISTEN_FDS: String(descriptorNames.length),
+      LISTEN_FDNAMES: descriptorNames.join(":"),
+    }),
     ...variables,
   };
 }

@@ -1,23 +1,25 @@
 import type { WorkerEnd } from "../../../protocol/host-status.ts";
 import type { Cgroup } from "../../os/cgroup.ts";
 import { close, openPidfd } from "../../os/libc.ts";
-import { ageMs, identify, isAlive, type ProcessIdentity } from "../../os/process.ts";
+import { environment, identify, isAlive, type ProcessIdentity, processAgeMs } from "../../os/process.ts";
 import { WorkerNotify } from "../watch/worker-notify.ts";
-import { launch } from "./launch.ts";
+import { type Inheritance, launch } from "./launch.ts";
 import type { WorkerSpec } from "./spec.ts";
 
 /** Why the agent asked a worker to end. */
 export type StopReason = Exclude<WorkerEnd["reason"], "crashed" | "lost" | "oom">;
 
+/** What the agent keeps of a worker while it runs. */
+interface Kept {
+  notify: WorkerNotify | null;
+  cgroup: Cgroup | null;
+}
+
 /** A worker that was started by this agent or an earlier one. Its end is a value; the first cause wins. */
 export class Worker {
-  /** Its listening socket was seen in use: it accepts connections. */
-  accepting = false;
-  notify: WorkerNotify | null = null;
-  cgroup: Cgroup | null = null;
-  /** Of an adopted worker: readable when it has ended. */
-  pidfd: number | null = null;
-  /** When the agent asked it to end, if it did. */
+  private seenAccepting = false;
+  private openPidfd: number | null = null;
+  /** Why the agent asked it to end, if it did. */
   private asked: StopReason | undefined;
   private end: WorkerEnd | undefined;
   private readonly begun: number;
@@ -33,52 +35,88 @@ export class Worker {
     /** Wall-clock ms. */
     readonly startedAt: number,
     readonly adopted: boolean,
+    private kept: Kept,
   ) {
     // The wall clock may jump while it runs.
-    this.begun = performance.now() - (adopted ? ageMs(identity) : 0);
+    this.begun = performance.now() - (adopted ? processAgeMs(identity) : 0);
   }
 
   /**
-   * @param onSigns what it shows of itself has changed
+   * @param front what it inherits from the pool's front
+   * @param onReport what it reports has changed
    * @throws CommandNotFoundError, AccountUnknownError, SecretUnreadableError, or the spawn's error, for example EAGAIN.
    */
-  static async spawn(spec: WorkerSpec, number: number, listenerFd: number, onSigns: () => void): Promise<Worker> {
+  static async spawn(spec: WorkerSpec, number: number, front: Inheritance, onReport: () => void): Promise<Worker> {
     const account = await spec.account.get();
     const cgroup = spec.cgroup?.place(number) ?? null;
-    let signs: WorkerNotify | null = null;
+    let notify: WorkerNotify | null = null;
     try {
-      signs = WorkerNotify.prepare(spec.config, spec.socketDirectory, `${spec.slot}-${number}`, account, onSigns);
-      const descriptors = [listenerFd, ...(signs?.descriptors ?? [])];
-      const variables = signs?.variables ?? {};
-      const { pid, exited } = await launch(spec, { number, account, cgroup, variables, descriptors });
+      notify = WorkerNotify.prepare(spec.config, spec.socketDirectory, `${spec.slot}-${number}`, account, onReport);
+      const inheritance = {
+        descriptors: [...front.descriptors, ...(notify?.descriptors ?? [])],
+        variables: { ...front.variables, ...notify?.variables },
+      };
+      const { pid, exited } = await launch(spec, { number, account, cgroup, inheritance });
       // Null where it ended at once: the exit is on its way, and nothing will be signalled.
       const identity = identify(pid) ?? { pid, startTime: -1, bootId: "" };
-      const worker = new Worker(number, spec.version, identity, Date.now(), false);
-      worker.notify = signs;
-      worker.cgroup = cgroup;
+      const worker = new Worker(number, spec.version, identity, Date.now(), false, { notify, cgroup });
       void exited.then(({ code, signal }) => worker.ended(code, signal, "crashed"));
-      signs?.handedOver();
+      notify?.handedOver();
       return worker;
     } catch (error) {
-      signs?.close();
+      notify?.close();
       cgroup?.remove();
       throw error;
     }
   }
 
-  /** A living worker of an earlier agent. Its end is noticed by `observe`. */
+  /** A living worker of an earlier agent. `observe` notices its end, and `resume` picks up its reports. */
   static adopt(number: number, version: string, identity: ProcessIdentity, startedAt: number): Worker {
-    const worker = new Worker(number, version, identity, startedAt, true);
+    const worker = new Worker(number, version, identity, startedAt, true, { notify: null, cgroup: null });
     try {
-      worker.pidfd = openPidfd(identity.pid);
+      worker.openPidfd = openPidfd(identity.pid);
     } catch {
-      // It has ended since, which its identity tells.
+      // It has ended since. Its identity will show that.
     }
     return worker;
   }
 
+  /**
+   * Picks up the sockets that an adopted worker reports on, and its control group.
+   * @throws what a socket or the control group can't be used for; the worker runs on without them.
+   */
+  resume({ slot, config, cgroup, socketDirectory }: WorkerSpec, onReport: () => void): void {
+    const started = environment(this.pid) ?? new Map<string, string>();
+    const name = `${slot}-${this.number}`;
+    this.kept.notify = WorkerNotify.resume(config, socketDirectory, name, started, onReport);
+    this.kept.cgroup = cgroup?.placeOf(this.identity, this.number) ?? null;
+  }
+
   get pid(): number {
     return this.identity.pid;
+  }
+
+  /** It was seen to accept connections. */
+  get accepting(): boolean {
+    return this.seenAccepting;
+  }
+
+  markAccepting(): void {
+    this.seenAccepting = true;
+  }
+
+  /** What it reports of itself; null where nothing of the kind is configured. */
+  get notify(): WorkerNotify | null {
+    return this.kept.notify;
+  }
+
+  get cgroup(): Cgroup | null {
+    return this.kept.cgroup;
+  }
+
+  /** Of an adopted worker that runs: readable once it has ended. */
+  get pidfd(): number | null {
+    return this.openPidfd;
   }
 
   get alive(): boolean {
@@ -89,7 +127,7 @@ export class Worker {
     return this.asked !== undefined;
   }
 
-  /** It accepts, and has come up as far as it shows that itself. */
+  /** It accepts, and has reported that it is ready where it has to. */
   get ready(): boolean {
     return this.accepting && !this.stopping && (this.notify?.ready ?? true);
   }
@@ -118,7 +156,7 @@ export class Worker {
     }
   }
 
-  /** Lets go of a worker that lives on. */
+  /** Stops watching a worker that lives on. */
   abandon(): void {
     this.notify?.abandon();
     this.closePidfd();
@@ -144,12 +182,12 @@ export class Worker {
   }
 
   private closePidfd(): void {
-    if (this.pidfd !== null) close(this.pidfd);
-    this.pidfd = null;
+    if (this.openPidfd !== null) close(this.openPidfd);
+    this.openPidfd = null;
   }
 }
 
-/** An end as a person would say it. */
+/** An end, in words. */
 export function describeEnd(end: WorkerEnd): string {
   const why = end.reason === "oom" ? ", out of memory," : "";
   const how = end.signal ? `by ${end.signal}` : end.exitCode === null ? "unseen" : `with exit code ${end.exitCode}`;

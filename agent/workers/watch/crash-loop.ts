@@ -1,7 +1,13 @@
 import type { Config } from "../../config/schema.ts";
-import type { WorkerIndex } from "../worker-index.ts";
 
-/** Counts the ends of a slot's workers that nobody asked for. So many in so long are a verdict, which is not this class's to act on. */
+/** A worker's place in its pool, as this check needs it. */
+interface Place {
+  readonly number: number;
+  /** Ends in a row without having settled. */
+  readonly failures: number;
+}
+
+/** Counts the ends of a slot's workers that nobody asked for, and tells when they are a crash loop. Acting on that is the caller's part. */
 export class CrashLoop {
   /** Monotonic ms. */
   private readonly ends: { number: number; at: number }[] = [];
@@ -10,18 +16,18 @@ export class CrashLoop {
 
   /**
    * Counts an end.
-   * @param seats of the workers that are wanted
-   * @returns how many there were lately, where that is a loop; else null.
+   * @param places of the workers that are wanted
+   * @returns the number of recent ends where they are a loop; else null.
    */
-  count(number: number, seats: readonly WorkerIndex[]): number | null {
+  count(number: number, places: readonly Place[]): number | null {
     const { ends, within_ms } = this.config;
     const now = performance.now();
     this.ends.push({ number, at: now });
     while ((this.ends[0]?.at ?? now) < now - within_ms) this.ends.shift();
-    if (this.ends.length < ends * seats.length) return null;
+    if (this.ends.length < ends * places.length) return null;
     // As long as a single one of them does not crash again and again, the slot serves.
-    const lately = (seat: WorkerIndex) => this.ends.filter((end) => end.number === seat.number).length;
-    const loops = seats.every((seat) => seat.failures >= ends || lately(seat) >= ends);
+    const lately = (place: Place) => this.ends.filter((end) => end.number === place.number).length;
+    const loops = places.every((place) => place.failures >= ends || lately(place) >= ends);
     return loops ? this.ends.length : null;
   }
 }

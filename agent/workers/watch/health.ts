@@ -50,7 +50,7 @@ export function probe(
 }
 
 /** Probes again and again, and counts good and bad answers in a row: `rise` make it healthy, `fall` unhealthy. */
-export class Health {
+export class HealthProbe {
   healthy = false;
   /** Enough answers came in a row to say whether it is healthy. */
   known = false;

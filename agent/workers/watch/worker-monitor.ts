@@ -1,76 +1,86 @@
 import { readFileSync } from "node:fs";
 import type { Config } from "../../config/schema.ts";
-import type { Worker } from "../process/worker.ts";
+import type { WorkerNotify } from "./worker-notify.ts";
 
-/** How often workers are looked after: ones that have not come up yet; else. */
+/** Time between two checks: while a worker has not come up yet; else. */
 const STARTING_MS = 50;
 const IDLE_MS = 1_000;
-/** A watchdog is looked at so many times within its time. */
-const LOOKS = 4;
-/** Ages are spread over so much of the configured one, both ways. */
+/** A watchdog is checked so many times within its timeout. */
+const CHECKS = 4;
+/** The age at which a worker is recycled differs from the configured one by up to this share, both ways. */
 const AGE_SPREAD = 0.1;
 
-interface MonitorCallbacks {
-  /** It hangs, or is not well: it is to be ended, and its seat filled again. */
-  onIll(worker: Worker, why: "hung" | "unhealthy"): void;
-  /** It is to be replaced, when another one is there. */
-  onWorn(worker: Worker, why: string): void;
-  /** It has come up, or says something else. */
+/** A worker as it is monitored here. */
+interface Monitored {
+  readonly pid: number;
+  readonly number: number;
+  readonly alive: boolean;
+  readonly stopping: boolean;
+  readonly ageMs: number;
+  readonly notify: Pick<WorkerNotify, "ready" | "says" | "requests" | "wantsReplacement" | "receiveAndJudge"> | null;
+}
+
+interface MonitorCallbacks<W> {
+  /** It hangs or is unhealthy: it must be killed and started again. */
+  onIll(worker: W, why: "hung" | "unhealthy"): void;
+  /** It is due to be replaced, once its replacement is up. */
+  onWorn(worker: W, why: string): void;
+  /** It has come up, or says something else of itself. */
   onChange(): void;
 }
 
-/** Looks after single workers: what they show of themselves, and whether they are due to be replaced. */
-export class WorkerMonitor {
+/** Monitors single workers: what they report, and whether they are due to be recycled. */
+export class WorkerMonitor<W extends Monitored> {
   private timer: NodeJS.Timeout | undefined;
   private readonly needed: boolean;
 
   constructor(
-    private readonly workers: ReadonlySet<Worker>,
+    private readonly workers: ReadonlySet<W>,
     private readonly config: Config,
-    private readonly care: MonitorCallbacks,
+    private readonly callbacks: MonitorCallbacks<W>,
   ) {
     const { recycle, watchdog, liveness, readiness } = config;
     const rules = [recycle.memory_bytes, recycle.age_ms, recycle.requests, watchdog.timeout_ms, liveness.path];
     this.needed = readiness.by === "notify" || rules.some((rule) => rule !== undefined);
   }
 
-  look(): void {
+  checkWorkers(): void {
     clearTimeout(this.timer);
     if (!this.needed) return;
-    for (const worker of this.workers) if (worker.alive && !worker.stopping) this.lookAt(worker);
-    const starting = [...this.workers].some(({ notify: signs, stopping }) => signs && !signs.ready && !stopping);
-    const watched = (this.config.watchdog.timeout_ms ?? Number.POSITIVE_INFINITY) / LOOKS;
-    this.timer = setTimeout(() => this.look(), starting ? STARTING_MS : Math.min(IDLE_MS, watched));
+    for (const worker of this.workers) if (worker.alive && !worker.stopping) this.checkWorker(worker);
+    const starting = [...this.workers].some(({ notify, stopping }) => notify && !notify.ready && !stopping);
+    const watched = (this.config.watchdog.timeout_ms ?? Number.POSITIVE_INFINITY) / CHECKS;
+    this.timer = setTimeout(() => this.checkWorkers(), starting ? STARTING_MS : Math.min(IDLE_MS, watched));
   }
 
   stop(): void {
     clearTimeout(this.timer);
   }
 
-  private lookAt(worker: Worker): void {
-    const { notify: signs } = worker;
-    const before = { ready: signs?.ready, says: signs?.says };
-    const ill = signs?.look() ?? null;
+  private checkWorker(worker: W): void {
+    const { notify } = worker;
+    const before = { ready: notify?.ready, says: notify?.says };
+    const ill = notify?.receiveAndJudge() ?? null;
     if (ill) {
-      this.care.onIll(worker, ill);
+      this.callbacks.onIll(worker, ill);
       return;
     }
-    if (before.ready !== signs?.ready || before.says !== signs?.says) this.care.onChange();
+    if (before.ready !== notify?.ready || before.says !== notify?.says) this.callbacks.onChange();
     const worn = this.wear(worker);
-    if (worn) this.care.onWorn(worker, worn);
+    if (worn) this.callbacks.onWorn(worker, worn);
   }
 
-  private wear({ pid, number, ageMs, notify: signs }: Worker): string | null {
+  private wear({ pid, number, ageMs, notify }: W): string | null {
     const { memory_bytes, age_ms, requests } = this.config.recycle;
-    if (signs?.wantsRelief) return "it asked for it";
-    if (requests !== undefined && signs && signs.requests >= requests) return `it served ${signs.requests} requests`;
+    if (notify?.wantsReplacement) return "it asked for it";
+    if (requests !== undefined && notify && notify.requests >= requests) return `it served ${notify.requests} requests`;
     if (age_ms !== undefined && ageMs > age_ms * spread(pid, number)) return `it ran for ${Math.round(ageMs / 1000)} s`;
     const memory = memory_bytes === undefined ? 0 : residentBytes(pid);
     return memory_bytes !== undefined && memory > memory_bytes ? `it uses ${memory} bytes of memory` : null;
   }
 }
 
-/** Another factor for each process, and always the same one for it. */
+/** A factor that differs between processes and stays the same for each. */
 function spread(pid: number, number: number): number {
   return 1 - AGE_SPREAD + (2 * AGE_SPREAD * ((pid * 31 + number * 17) % 100)) / 100;
 }

@@ -4,33 +4,33 @@ import { join } from "node:path";
 import { type NotifyConfig, type NotifyPaths, needsNotify, notifyPaths, stemOf } from "../../config/notify-paths.ts";
 import type { Account } from "../../os/account.ts";
 import { UnixSocket } from "../../os/unix-socket.ts";
-import { describeProbe, Health } from "./health.ts";
+import { describeProbe, HealthProbe } from "./health.ts";
 
 const LIVENESS_VARIABLE = "SLOTD_LIVENESS_SOCKET";
 const MAX_WORDS = 200;
-/** So many datagrams are read in one go: more than a queue holds (unix(7), max_dgram_qlen), but not as many as somebody likes to send. */
-const MAX_HEARD = 600;
-/** An install that takes too long is told as that, before its workers are ended one by one. */
+/** Datagrams read in one go: more than a queue holds (unix(7), max_dgram_qlen), yet bounded however many a worker sends. */
+const MAX_MESSAGES = 600;
+/** A slot that is not ready in time is reported as NOT_READY before its workers are killed one by one. */
 const LATE_MS = 2_000;
-/** What is listened to. STOPPING, RELOADING, MAINPID and the like change nothing here: the process itself is watched. */
-const SAID = /(?:^|\n)(READY|WATCHDOG|STATUS|X_SLOTD_REQUESTS|X_SLOTD_RECYCLE)=([^\n]*)/g;
+/** The fields that are read. STOPPING, RELOADING, MAINPID and the like change nothing here: the process itself is watched. */
+const FIELD = /(?:^|\n)(READY|WATCHDOG|STATUS|X_SLOTD_REQUESTS|X_SLOTD_RECYCLE)=([^\n]*)/g;
 
-/** What a process has been given to show of itself. */
+/** The sockets and bounds that a process was started with. */
 interface Given {
   paths: NotifyPaths;
   notify: UnixSocket | null;
   live: UnixSocket | null;
   /** Its liveness can be probed. */
   probed: boolean;
-  /** How often it was told to be heard of, in ms; infinite where it was not. */
+  /** The watchdog timeout that it was given, in ms; infinite where it was given none. */
   watchdogMs: number;
   /** It has come up, as far as is known. */
   up: boolean;
 }
 
 /**
- * What a single worker shows of itself, beside the slot's probe that any of them may answer: what it tells on a socket of its own
- * (sd_notify(3): READY=1, WATCHDOG=1, STATUS=…), and how it answers probes on another one.
+ * What a single worker reports; the slot's probe, by contrast, may be answered by any of them. It sends messages on a socket of its own
+ * (sd_notify(3): READY=1, WATCHDOG=1, STATUS=…), and answers liveness probes on another one.
  */
 export class WorkerNotify {
   /** What it says of itself. */
@@ -38,36 +38,40 @@ export class WorkerNotify {
   /** How many requests it says that it has served. */
   requests = 0;
   /** It asks for another one to take its place: `X_SLOTD_RECYCLE=1`. */
-  wantsRelief = false;
+  wantsReplacement = false;
   /** It has said that it is ready. */
-  private told: boolean;
+  private saidReady: boolean;
   private triggered = false;
-  /** It has come up once, whatever became of it. */
+  /** It has come up once, whatever happened to it since. */
   private up: boolean;
-  /** It has been heard of, and when last: monotonic ms. */
-  private heard: boolean;
-  private heardAt = performance.now();
-  private lookedAt = performance.now();
+  /** It has sent a heartbeat (READY=1 or WATCHDOG=1), and when last: monotonic ms. */
+  private hadHeartbeat: boolean;
+  private lastHeartbeatAt = performance.now();
+  private judgedAt = performance.now();
   private readonly begunAt = performance.now();
-  private readonly health: Health | null = null;
+  private readonly health: HealthProbe | null = null;
 
   private constructor(
     private readonly config: NotifyConfig,
     private readonly given: Given,
     onChange: () => void,
   ) {
-    this.told = this.heard = this.up = given.up;
+    this.saidReady = this.hadHeartbeat = this.up = given.up;
     const { path, ...rest } = config.liveness;
     if (!given.probed || path === undefined) return;
-    this.health = new Health({ socketPath: given.paths.live }, { path, ...rest }, (changed) => changed && onChange());
+    this.health = new HealthProbe(
+      { socketPath: given.paths.live },
+      { path, ...rest },
+      (changed) => changed && onChange(),
+    );
     this.health.start();
   }
 
   /** For a worker that is about to be started; null where nothing of the kind is configured. */
   static prepare(config: NotifyConfig, directory: string, name: string, account: Account | null, onChange: () => void) {
-    const told = needsNotify(config);
+    const notified = needsNotify(config);
     const probed = config.liveness.path !== undefined;
-    if (!told && !probed) return null;
+    if (!notified && !probed) return null;
     mkdirSync(directory, { recursive: true });
     // Whatever the agent's umask is, and whoever the workers are.
     chmodSync(directory, 0o755);
@@ -76,7 +80,7 @@ export class WorkerNotify {
     const given: Given = { paths, notify: null, live: null, probed, watchdogMs, up: false };
     try {
       writeFileSync(paths.starting, "");
-      if (told) given.notify = UnixSocket.open("datagram", paths.notify, account);
+      if (notified) given.notify = UnixSocket.open("datagram", paths.notify, account);
       if (probed) given.live = UnixSocket.open("stream", paths.live, account);
       return new WorkerNotify(config, given, onChange);
     } catch (error) {
@@ -87,8 +91,8 @@ export class WorkerNotify {
   }
 
   /**
-   * Of a worker that an earlier agent started, by what that gave it; null where it gave it nothing. The configuration may be another one
-   * by now: what the worker was not told of is not asked of it.
+   * For a worker that an earlier agent started; null where that agent gave it no sockets. The configuration may have changed since:
+   * only what the worker was started with is asked of it.
    * @param name of the worker, as for `prepare`
    * @param environment as the process shows it, which may have written there what it likes
    */
@@ -103,7 +107,7 @@ export class WorkerNotify {
     if (!found || `${found.slot}-${found.worker}` !== name) return null;
     const paths = notifyPaths(found.stem);
     const hasNotify = environment.get("NOTIFY_SOCKET") === paths.notify;
-    // One that nobody reads would fill up, and hold its worker up.
+    // A socket that nobody reads would fill up and block its worker.
     const notify =
       hasNotify && needsNotify(config) ? UnixSocket.open("datagram", paths.notify, ownerOf(paths.notify)) : null;
     const watched = notify && config.watchdog.timeout_ms !== undefined;
@@ -119,45 +123,45 @@ export class WorkerNotify {
     return {
       ...(notify && { NOTIFY_SOCKET: paths.notify }),
       ...(Number.isFinite(watchdogMs) && { WATCHDOG_USEC: String(watchdogMs * 1000) }),
-      ...(probed && { LISTEN_FDS: "2", LISTEN_FDNAMES: "http:liveness", [LIVENESS_VARIABLE]: paths.live }),
+      ...(probed && { [LIVENESS_VARIABLE]: paths.live }),
     };
   }
 
-  /** What it inherits beside the slot's socket. */
-  get descriptors(): number[] {
-    return this.given.live ? [this.given.live.fd] : [];
+  /** What it inherits after the descriptors of the pool's front. */
+  get descriptors(): { name: string; fd: number }[] {
+    return this.given.live ? [{ name: "liveness", fd: this.given.live.fd }] : [];
   }
 
-  /** The worker has its own copies now. With it, the socket for probes lives and dies. */
+  /** The worker has its own copies now: the socket for probes lives and ends with the worker. */
   handedOver(): void {
     this.given.live?.release();
   }
 
-  /** Whether it has come up, as far as it shows that itself. */
+  /** It has reported all that it has to. */
   get ready(): boolean {
     return this.lacks === null;
   }
 
-  /** What it does not show that it has to, for a message. One that had come up before it was taken over has, unless it shows otherwise. */
+  /** What it still has to report, for a message. One that had come up before it was taken over lacks nothing, unless its probe fails. */
   get lacks(): string | null {
     const { health } = this;
-    if (!this.told && this.config.readiness.by === "notify") return "has not said READY=1";
+    if (!this.saidReady && this.config.readiness.by === "notify") return "has not said READY=1";
     if (!health || health.healthy || (this.given.up && !health.known)) return null;
     return `did not answer on its own socket: ${describeProbe(health.last)}`;
   }
 
-  /** Hears what it has said since, and judges. @returns why it has to be replaced, or null. */
-  look(): "hung" | "unhealthy" | null {
-    this.hear();
+  /** Reads its new messages, and judges it. @returns why it must be killed and started again, or null. */
+  receiveAndJudge(): "hung" | "unhealthy" | null {
+    this.receiveMessages();
     const { watchdogMs } = this.given;
     const now = performance.now();
-    // Nobody looked for so long: the agent was stopped, and perhaps its workers were as well.
-    if (now - this.lookedAt > watchdogMs) this.heardAt = now;
-    this.lookedAt = now;
-    if (this.ready && (this.heard || watchdogMs === Number.POSITIVE_INFINITY)) this.comeUp();
+    // This check is late: the agent was suspended, and perhaps its workers were as well.
+    if (now - this.judgedAt > watchdogMs) this.lastHeartbeatAt = now;
+    this.judgedAt = now;
+    if (this.ready && (this.hadHeartbeat || watchdogMs === Number.POSITIVE_INFINITY)) this.comeUp();
     if (this.triggered) return "hung";
     if (!this.up) return now - this.begunAt > this.startMs ? "hung" : null;
-    if (now - this.heardAt > watchdogMs) return "hung";
+    if (now - this.lastHeartbeatAt > watchdogMs) return "hung";
     return this.health?.known && !this.health.healthy ? "unhealthy" : null;
   }
 
@@ -169,13 +173,13 @@ export class WorkerNotify {
     for (const path of Object.values(paths)) rmSync(path, { force: true });
   }
 
-  /** Lets go of a worker that lives on. */
+  /** Stops watching a worker that lives on. */
   abandon(): void {
     this.health?.stop();
     this.given.notify?.release();
   }
 
-  /** How long it may take to come up: to be ready, and to be heard of where it has to be. */
+  /** How long it may take to come up: to be ready, and to send its first heartbeat where it has a watchdog. */
   private get startMs(): number {
     const { watchdogMs } = this.given;
     return Math.max(this.config.readiness.timeout_ms, Number.isFinite(watchdogMs) ? watchdogMs : 0) + LATE_MS;
@@ -187,26 +191,26 @@ export class WorkerNotify {
     rmSync(this.given.paths.starting, { force: true });
   }
 
-  private hear(): void {
-    for (let count = 0; count < MAX_HEARD; count++) {
+  private receiveMessages(): void {
+    for (let count = 0; count < MAX_MESSAGES; count++) {
       const text = this.given.notify?.receive() ?? null;
       if (text === null) return;
-      for (const [, name, value] of text.matchAll(SAID)) this.take(name as string, value as string);
+      for (const [, name, value] of text.matchAll(FIELD)) this.applyField(name as string, value as string);
     }
   }
 
-  private hearNow(): void {
-    this.heard = true;
-    this.heardAt = performance.now();
+  private noteHeartbeat(): void {
+    this.hadHeartbeat = true;
+    this.lastHeartbeatAt = performance.now();
   }
 
-  private take(name: string, value: string): void {
+  private applyField(name: string, value: string): void {
     if (name === "STATUS") this.says = plain(value);
     if (name === "X_SLOTD_REQUESTS" && /^\d{1,15}$/.test(value)) this.requests = Number(value);
-    if (name === "X_SLOTD_RECYCLE") this.wantsRelief = value === "1";
+    if (name === "X_SLOTD_RECYCLE") this.wantsReplacement = value === "1";
     if (name === "WATCHDOG" && value === "trigger") this.triggered = true;
-    if (name === "READY" && value === "1") this.told = true;
-    if ((name === "READY" || name === "WATCHDOG") && value === "1") this.hearNow();
+    if (name === "READY" && value === "1") this.saidReady = true;
+    if ((name === "READY" || name === "WATCHDOG") && value === "1") this.noteHeartbeat();
   }
 }
 
@@ -226,8 +230,12 @@ function filesOf(environment: ReadonlyMap<string, string>, directory: string) {
   return path === undefined ? null : stemOf(path, directory);
 }
 
-/** Removes what workers left that ended while no agent was there. @param kept environments of those that live */
-export function sweepNotifyFiles(directory: string, slot: string, kept: readonly ReadonlyMap<string, string>[]): void {
+/** Removes the files of workers that ended while no agent ran. @param kept environments of the workers that live */
+export function removeStaleNotifyFiles(
+  directory: string,
+  slot: string,
+  kept: readonly ReadonlyMap<string, string>[],
+): void {
   if (!existsSync(directory)) return;
   const inUse = kept.map((environment) => filesOf(environment, directory)?.stem);
   for (const name of readdirSync(directory)) {

@@ -4,7 +4,7 @@ import { chmod, chown, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { UsageError } from "../../../agent/cli/errors.ts";
+import { SlotctlUsageError } from "../../../agent/cli/errors.ts";
 import { chooseSocket } from "../../../agent/cli/socket.ts";
 import { PATIENCE_MS } from "../../support/until.ts";
 import { startFakeAgent } from "./support/fake-agent.ts";
@@ -27,7 +27,8 @@ describe("what slotctl does where something is wrong", () => {
 
   it("no socket, or several, is wrong usage, and the message says how to choose", async (t) => {
     const runDirectory = await scratch(t);
-    const says = (pattern: RegExp) => (error: unknown) => error instanceof UsageError && pattern.test(error.message);
+    const says = (pattern: RegExp) => (error: unknown) =>
+      error instanceof SlotctlUsageError && pattern.test(error.message);
     assert.throws(
       () => chooseSocket({ runDirectory }),
       says(/no control socket in .*--socket PATH, --service NAME or SLOTD_SOCKET/),

@@ -3,9 +3,9 @@ import { after, before, describe, it } from "node:test";
 import fc from "fast-check";
 import { type DrainOptions, drain } from "../../../agent/drain/drain.ts";
 import type { Mark } from "../../../agent/drain/mark.ts";
-import type { Edges } from "../../../agent/drain/until-acked.ts";
+import type { AcknowledgingEdges } from "../../../agent/drain/until-acked.ts";
 
-const noEdges: Edges = {
+const noEdges: AcknowledgingEdges = {
   reachable: true,
   live: () => [],
   refresh: async () => {},

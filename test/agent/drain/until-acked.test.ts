@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { EventEmitter, once } from "node:events";
 import { after, before, describe, it } from "node:test";
 import type { Acknowledgement, Mark } from "../../../agent/drain/mark.ts";
-import { type AckOptions, type Edges, untilAcked } from "../../../agent/drain/until-acked.ts";
+import { type AcknowledgingEdges, type AckOptions, untilAcked } from "../../../agent/drain/until-acked.ts";
 
 /** Edges that report what a test says; null: nothing could be read yet. */
-class Reporting extends EventEmitter implements Edges {
+class Reporting extends EventEmitter implements AcknowledgingEdges {
   reachable = true;
   refreshes = 0;
   constructor(private edges: Record<string, number> | null) {

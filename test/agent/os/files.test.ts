@@ -14,7 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import { writeDurably } from "../../../agent/os/durable-file.ts";
+import { writeDurablySync } from "../../../agent/os/durable-file.ts";
 import { holdLock } from "../../../agent/os/lock.ts";
 import { until } from "../../support/until.ts";
 
@@ -47,10 +47,10 @@ describe("files that must survive, and a lock that must not", () => {
 
   it("a file holds the old content or the new one, whole, whenever its writer is killed", async () => {
     const path = join(directory, "file");
-    writeDurably(path, "0".repeat(300_000));
+    writeDurablySync(path, "0".repeat(300_000));
     const seen = new Set<string>();
     for (let round = 0; round < 8; round++) {
-      const script = `for (let n = 0; ; n = (n + 1) % 10) os.writeDurably(${JSON.stringify(path)}, String(n).repeat(300_000));`;
+      const script = `for (let n = 0; ; n = (n + 1) % 10) os.writeDurablySync(${JSON.stringify(path)}, String(n).repeat(300_000));`;
       const child = elsewhere("durable-file", script);
       const before = statSync(path).ino;
       await until("it writes", () => statSync(path).ino !== before, { everyMs: 1 + round });
@@ -60,14 +60,14 @@ describe("files that must survive, and a lock that must not", () => {
       assert.equal(content, (content[0] as string).repeat(300_000));
       seen.add(content[0] as string);
     }
-    writeDurably(path, "the end");
+    writeDurablySync(path, "the end");
     assert.equal(readFileSync(path, "utf8"), "the end");
     assert.deepEqual(readdirSync(directory), ["file"], "nothing that a killed writer left beside is there for ever");
   });
 
   it("a file is its owner's only, unless said otherwise", () => {
-    writeDurably(join(directory, "secret"), "x");
-    writeDurably(join(directory, "open"), "x", 0o644);
+    writeDurablySync(join(directory, "secret"), "x");
+    writeDurablySync(join(directory, "open"), "x", 0o644);
     assert.equal(statSync(join(directory, "secret")).mode & 0o777, 0o600);
     assert.equal(statSync(join(directory, "open")).mode & 0o777, 0o644);
   });
@@ -75,8 +75,8 @@ describe("files that must survive, and a lock that must not", () => {
   it("a write that fails leaves what was there, and nothing beside", () => {
     const path = join(directory, "in-the-way");
     mkdirSync(join(path, "child"), { recursive: true });
-    assert.throws(() => writeDurably(path, "x"), { code: "EISDIR" });
-    assert.throws(() => writeDurably(join(directory, "nowhere", "file"), "x"), { code: "ENOENT" });
+    assert.throws(() => writeDurablySync(path, "x"), { code: "EISDIR" });
+    assert.throws(() => writeDurablySync(join(directory, "nowhere", "file"), "x"), { code: "ENOENT" });
     assert.deepEqual(readdirSync(directory), ["in-the-way"]);
   });
 

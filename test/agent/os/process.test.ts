@@ -7,7 +7,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, it } from "node:test";
 import {
-  ageMs,
   allPids,
   bootId,
   commandLine,
@@ -16,6 +15,7 @@ import {
   findByToken,
   identify,
   isAlive,
+  processAgeMs,
   processStat,
 } from "../../../agent/os/process.ts";
 import { until } from "../../support/until.ts";
@@ -53,9 +53,9 @@ describe("who a process is", () => {
     assert.equal(identity.bootId, bootId());
     assert(!isAlive({ ...identity, startTime: identity.startTime - 1 }), "a pid that was given away again");
     assert(!isAlive({ ...identity, bootId: "another boot" }));
-    assert(ageMs(identity) < 10_000);
+    assert(processAgeMs(identity) < 10_000);
     const own = identify(process.pid);
-    assert(own && Math.abs(ageMs(own) - process.uptime() * 1000) < 1_000);
+    assert(own && Math.abs(processAgeMs(own) - process.uptime() * 1000) < 1_000);
     await end(child);
     assert(!isAlive(identity));
     assert.equal(identify(child.pid), null);

@@ -21,14 +21,14 @@ describe("what a worker is started with", () => {
     token: "word.b",
     config,
   };
-  const nothing = { account: null, secrets: {}, variables: {} };
+  const own = { account: null, secrets: {}, descriptorNames: ["http"], variables: { PORT: "8001" } };
 
-  it("is the agent's environment, then the configured one, then what is promised", () => {
+  it("is the agent's environment, then the configured one, then what slotd promises", () => {
     const env = workerEnvironment(
       spec,
       3,
       { HOME: "/root", PATH: "/bin", PORT: "1", SLOTD_SLOT: "z", COLOUR: "red" },
-      nothing,
+      own,
     );
     assert.deepEqual(env, {
       HOME: "/root",
@@ -45,7 +45,7 @@ describe("what a worker is started with", () => {
     });
   });
 
-  it("is nothing of what a service manager told the agent alone", () => {
+  it("has nothing that a service manager told the agent alone", () => {
     const told = {
       NOTIFY_SOCKET: "/run/n",
       WATCHDOG_USEC: "1",
@@ -53,7 +53,7 @@ describe("what a worker is started with", () => {
       LISTEN_PID: "3",
       INVOCATION_ID: "x",
     };
-    const env = workerEnvironment(spec, 0, told, nothing);
+    const env = workerEnvironment(spec, 0, told, own);
     for (const name of Object.keys(told)) assert.equal(env[name], undefined);
   });
 });

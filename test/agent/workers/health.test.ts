@@ -4,7 +4,7 @@ import { createServer, type RequestListener, type Server } from "node:http";
 import { type AddressInfo, connect, createServer as createTcpServer } from "node:net";
 import { afterEach, describe, it } from "node:test";
 import { peerName, tcpConnections } from "../../../agent/os/tcp-connections.ts";
-import { Health, probe } from "../../../agent/workers/watch/health.ts";
+import { HealthProbe, probe } from "../../../agent/workers/watch/health.ts";
 import { until } from "../../support/until.ts";
 
 describe("a health probe", () => {
@@ -71,7 +71,7 @@ describe("a health probe", () => {
     const config = { path: "/", interval_ms: 5, timeout_ms: 1_000, rise: 2, fall: 3 };
     const states: boolean[] = [];
     const known: boolean[] = [];
-    const health: Health = new Health({ host: "127.0.0.1", port }, config, () => {
+    const health: HealthProbe = new HealthProbe({ host: "127.0.0.1", port }, config, () => {
       states.push(health.healthy);
       known.push(health.known);
     });
@@ -89,7 +89,7 @@ describe("a health probe", () => {
     const port = await serve((_, response) => setTimeout(() => response.end(), 1));
     const config = { path: "/", interval_ms: 1, timeout_ms: 1_000, rise: 1, fall: 1 };
     let probes = 0;
-    const health = new Health({ host: "127.0.0.1", port }, config, () => {
+    const health = new HealthProbe({ host: "127.0.0.1", port }, config, () => {
       probes++;
     });
     undo.push(() => health.stop());

@@ -19,25 +19,26 @@ describe("replacing workers", () => {
 
   /** A pool without processes, whose next workers come up or do not; it tells what was done to it. */
   const playedPool = (workers: number) => {
-    const seats = new WorkerIndexes();
+    const indexes = new WorkerIndexes(workers);
     const done: string[] = [];
     const luck = { comesUp: true, whole: true };
     let made = 0;
     const play = (number: number): Played => ({ name: `w${made++}`, number, alive: true, ready: true });
-    for (const seat of seats.first(workers)) seat.worker = play(seat.number) as unknown as Worker;
+    for (const index of indexes.wanted) index.occupy(play(index.number) as unknown as Worker);
     const pool: Replaceable = {
-      seats,
+      indexes,
       isHealthy: () => true,
       isWhole: () => luck.whole,
       notReady: () => new Error("not ready"),
-      async addReplacement(seat: WorkerIndex) {
+      async addReplacement(index: WorkerIndex) {
         if (!luck.comesUp) throw new Error("it does not come up");
-        const relief = play(seat.number);
-        done.push(`+${relief.name}`);
-        seat.replacement = relief as unknown as Worker;
-        return seat.replacement;
+        const played = play(index.number);
+        done.push(`+${played.name}`);
+        const replacement = played as unknown as Worker;
+        index.addReplacement(replacement);
+        return replacement;
       },
-      seated: () => {},
+      promoted: () => {},
       async retire(worker: Worker) {
         const played = worker as unknown as Played;
         played.alive = false;
@@ -47,11 +48,11 @@ describe("replacing workers", () => {
       until: async (holds) => assert(holds()),
     };
     const replacer = new Replacer(pool, 1_000, pino({ level: "silent" }));
-    const worker = (number: number) => seats.at(number).worker as Worker;
+    const worker = (number: number) => indexes.at(number).worker as Worker;
     return { pool, replacer, luck, done, worker };
   };
 
-  it("puts the next one into its place before the old one is told to end", async () => {
+  it("starts the replacement before the old worker is told to end", async () => {
     const { replacer, done, worker } = playedPool(2);
     assert.equal(await replacer.recycle(worker(1), "age"), true);
     assert.deepEqual(done, ["+w2", "-w1"]);

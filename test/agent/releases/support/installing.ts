@@ -3,12 +3,8 @@ import { createHash } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import {
-  type InstalledRelease,
-  type ObjectSource,
-  type ReleaseBounds,
-  ReleaseStore,
-} from "../../../../agent/releases/store/store.ts";
+import type { ObjectSource } from "../../../../agent/releases/fetch/opened.ts";
+import { type InstalledRelease, type ReleaseBounds, ReleaseStore } from "../../../../agent/releases/store/store.ts";
 import type { ErrorCode } from "../../../../protocol/error-codes.ts";
 import { SlotdError } from "../../../../protocol/errors.ts";
 import type { Release } from "../../../../protocol/release.ts";

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, it } from "node:test";
 import { parseConfig } from "../../../agent/config/load.ts";
 import { descriptors } from "../../../agent/os/process.ts";
 import { sendUnixDatagram } from "../../../agent/os/unix-datagram.ts";
-import { sweepNotifyFiles, WorkerNotify } from "../../../agent/workers/watch/worker-notify.ts";
+import { removeStaleNotifyFiles, WorkerNotify } from "../../../agent/workers/watch/worker-notify.ts";
 import { until } from "../../support/until.ts";
 
 const config = (tables: string) => parseConfig(`service = "web"\n[app]\ncommand = ["x"]\n${tables}`);
@@ -70,13 +70,13 @@ describe("what a worker shows of itself", () => {
     const { signs, env } = prepare();
     for (const text of ["STATUS=a\nb=c", "X_SLOTD_REQUESTS=12", "X_SLOTD_REQUESTS=-1", "X_SLOTD_RECYCLE=1"])
       tell(env, text);
-    assert.equal(signs.look(), null);
-    assert.deepEqual([signs.says, signs.requests, signs.wantsRelief, signs.ready], ["a", 12, true, false]);
+    assert.equal(signs.receiveAndJudge(), null);
+    assert.deepEqual([signs.says, signs.requests, signs.wantsReplacement, signs.ready], ["a", 12, true, false]);
     tell(env, "STATUS=\nX_SLOTD_RECYCLE=0\nREADY=1");
-    signs.look();
-    assert.deepEqual([signs.says, signs.wantsRelief, signs.ready], [null, false, true]);
+    signs.receiveAndJudge();
+    assert.deepEqual([signs.says, signs.wantsReplacement, signs.ready], [null, false, true]);
     tell(env, `STATUS=${"ü😀".repeat(300)}`);
-    signs.look();
+    signs.receiveAndJudge();
     assert.equal(signs.says, "ü😀".repeat(100), "cut between characters");
   });
 
@@ -110,7 +110,7 @@ describe("what a worker shows of itself", () => {
     const second = resume(env);
     assert.equal(second?.ready, false);
     tell(env, "READY=1");
-    assert.equal(second.look(), null);
+    assert.equal(second.receiveAndJudge(), null);
     assert.equal(second.ready, true);
     second.abandon();
     assert.equal(resume(env)?.ready, true);
@@ -121,11 +121,11 @@ describe("what a worker shows of itself", () => {
     const gone = prepare(ALL);
     const elsewhere = prepare(ALL, "a-b-0");
     writeFileSync(join(directory, "a-0-note"), "");
-    sweepNotifyFiles(directory, "a", [lives.env]);
+    removeStaleNotifyFiles(directory, "a", [lives.env]);
     const there = ({ env }: typeof lives) => existsSync(env.get("NOTIFY_SOCKET") as string);
     assert.deepEqual([there(lives), there(gone), there(elsewhere)], [true, false, true]);
     assert.equal(readdirSync(directory).length, 7);
-    sweepNotifyFiles(join(directory, "none"), "a", []);
+    removeStaleNotifyFiles(join(directory, "none"), "a", []);
   });
 
   it("comes by the usual program as well, which waits until the descriptor that it passes is closed", async () => {
@@ -133,8 +133,8 @@ describe("what a worker shows of itself", () => {
     const variables = { PATH: process.env.PATH, NOTIFY_SOCKET: env.get("NOTIFY_SOCKET") };
     const sender = spawn("systemd-notify", ["--ready", "--status=up and about"], { env: variables, stdio: "ignore" });
     const ended = once(sender, "exit");
-    await until("it has been heard", () => signs.look() === null && signs.ready);
-    await until("it has ended", () => signs.look() === null && sender.exitCode !== null);
+    await until("it has been heard", () => signs.receiveAndJudge() === null && signs.ready);
+    await until("it has ended", () => signs.receiveAndJudge() === null && sender.exitCode !== null);
     assert.deepEqual(await ended, [0, null]);
     assert.equal(signs.says, "up and about");
   });

@@ -1,0 +1,30 @@
+import type { ConnectionCount } from "../drain/in-flight.ts";
+import type { Inheritance } from "./process/launch.ts";
+
+/**
+ * What stands in front of a pool's workers and brings them requests. A slot's shared socket is one kind: every worker inherits it.
+ * A proxy in front of workers that have ports of their own would be another.
+ */
+export interface Front {
+  /** What every worker inherits, from descriptor 3 on. */
+  readonly descriptors: Inheritance["descriptors"];
+  /** The variables that tell a worker where to listen. LISTEN_FDS and LISTEN_FDNAMES follow from the descriptors. */
+  variables(worker: number): Record<string, string>;
+  /**
+   * Which workers are seen to wait for requests.
+   * @returns their pids. A pid that is missing does not wait, or waits in a way that can't be seen.
+   */
+  accepting(pids: readonly number[]): Set<number>;
+  /**
+   * Connections to the workers, and how many of them have a request in flight.
+   * @param quietMs see `isInFlight`
+   * @param isOwn whether a connection, by its `TcpConnection.peer`, is the agent's own and must not be counted
+   */
+  connections(quietMs: number, isOwn: (peer: string) => boolean): ConnectionCount;
+  /** Accepts nothing more: gives up every hold on the port. Workers finish what they have accepted. Idempotent. */
+  free(): void;
+  /** Resolves once nothing listens on the port. @throws StopFailedError naming who does. */
+  untilFree(): Promise<void>;
+  /** Gives up this agent's hold only: the workers serve on, and the next agent takes over. */
+  abandon(): void;
+}
