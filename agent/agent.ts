@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import { BusConnection } from "../bus/connection.ts";
 import { EventPublisher } from "../bus/event-publisher.ts";
 import { KeyPublisher } from "../bus/key-publisher.ts";
-import { agentVersion } from "../daemon/version.ts";
+import { programVersion } from "../daemon/version.ts";
 import { type SlotdError, SlotUnknownError, toSlotdError } from "../protocol/errors.ts";
 import type { Event } from "../protocol/event.ts";
 import type { HostStatus, SlotStatus, WireError } from "../protocol/host-status.ts";
@@ -140,7 +140,7 @@ export class Agent {
 
   /** Starts all parts. Neither the bus nor a slot is waited for. */
   start(): void {
-    this.emit({ slot: "-", kind: "agent", message: `agent ${agentVersion} was started` });
+    this.emit({ slot: "-", kind: "agent", message: `agent ${programVersion} was started` });
     this.running = Promise.all([...this.slots.values()].map((slot) => slot.run()));
     this.running.catch((error) => this.log.fatal({ err: error }, "slot's reconciler ended"));
     for (const watch of [this.routes, this.edges, this.orders]) watch.start();
@@ -179,7 +179,7 @@ export class Agent {
       service,
       stage,
       host,
-      agentVersion,
+      agentVersion: programVersion,
       pid: process.pid,
       bootId: bootId(),
       startedAt: this.startedAt,

@@ -1,15 +1,15 @@
 import { EventEmitter } from "node:events";
 import type { Logger } from "pino";
+import { backoffMs } from "../daemon/backoff.ts";
 import { type SlotdError, toSlotdError } from "../protocol/errors.ts";
-import { backoffMs } from "./backoff.ts";
-import { ProxyDownError, type ManagedProxy as TableProxy } from "./proxies/contract.ts";
+import { type ManagedProxy, ProxyDownError } from "./proxies/contract.ts";
 import { routesAlike } from "./table/make-table.ts";
 import type { Table } from "./table/table.ts";
 
 const DOWN_RETRY_MS = 500;
 const REJECTED_RETRY_MIN_MS = 500;
 const REJECTED_RETRY_MAX_MS = 30_000;
-const LOOK_MS = 1_000;
+const CHECK_MS = 1_000;
 /** A proxy that has not taken a table by then is told to give up. */
 const APPLY_TIMEOUT_MS = 30_000;
 
@@ -30,15 +30,15 @@ export class Applier extends EventEmitter<ApplierEvents> {
   /** The table that was refused, how often, and when it is tried again. */
   private refused: { table: Table; times: number; retryAt: number } | null = null;
   private downUntil = 0;
-  private lookAt = 0;
+  private nextCheckAt = 0;
   private wake: () => void = () => {};
   private readonly stopped = new AbortController();
   private running: Promise<void> = Promise.resolve();
 
   constructor(
-    private readonly proxy: TableProxy,
+    private readonly proxy: ManagedProxy,
     /** Writes down what was applied, before it is acknowledged. Does not fail: it reports by itself where it can't. */
-    private readonly write: (table: Table) => Promise<void>,
+    private readonly writeLastGood: (table: Table) => Promise<void>,
     private readonly log: Logger,
   ) {
     super();
@@ -67,7 +67,7 @@ export class Applier extends EventEmitter<ApplierEvents> {
       if (wanted !== null && this.isApplied(wanted)) await this.adopt(wanted);
       else if (this.pauseMs() > 0) await this.sleep(this.pauseMs());
       else if (wanted !== null && wanted !== this.applied) await this.apply(wanted);
-      else await this.look();
+      else await this.checkProxy();
     }
   }
 
@@ -78,18 +78,18 @@ export class Applier extends EventEmitter<ApplierEvents> {
   }
 
   private async adopt(table: Table): Promise<void> {
-    if (table.routesRevision !== this.applied?.routesRevision) await this.write(table);
+    if (table.routesRevision !== this.applied?.routesRevision) await this.writeLastGood(table);
     this.applied = table;
-    this.tell(null);
+    this.setProblem(null);
   }
 
   /** How long there is nothing to do. */
   private pauseMs(): number {
     const { wanted, applied, refused } = this;
     const now = performance.now();
-    if (wanted === null) return LOOK_MS;
+    if (wanted === null) return CHECK_MS;
     if (this.downUntil > now) return this.downUntil - now;
-    if (wanted === applied) return Math.max(0, this.lookAt - now);
+    if (wanted === applied) return Math.max(0, this.nextCheckAt - now);
     if (refused && routesAlike(refused.table, wanted)) return Math.max(0, refused.retryAt - now);
     return 0;
   }
@@ -100,7 +100,7 @@ export class Applier extends EventEmitter<ApplierEvents> {
     try {
       await this.proxy.apply(table, AbortSignal.any([this.stopped.signal, AbortSignal.timeout(APPLY_TIMEOUT_MS)]));
       ranAt = performance.now();
-      await this.keep(table);
+      await this.persist(table);
     } catch (error) {
       if (!this.stopped.signal.aborted) this.onFailure(table, error);
       return;
@@ -109,11 +109,11 @@ export class Applier extends EventEmitter<ApplierEvents> {
     this.applied = table;
     this.refused = null;
     this.downUntil = 0;
-    this.lookAt = now + LOOK_MS;
+    this.nextCheckAt = now + CHECK_MS;
     const { routesRevision, serversetsRevision } = table;
     const [ms, keptMs] = [now - began, now - ranAt].map(Math.round);
     this.log.info({ routesRevision, serversetsRevision, ms, keptMs }, "table applied");
-    this.tell(null);
+    this.setProblem(null);
   }
 
   /**
@@ -122,8 +122,8 @@ export class Applier extends EventEmitter<ApplierEvents> {
    * table on disk that is not acknowledged yet does no harm, and neither does a proxy that is a table ahead of its disk. So both files,
    * the proxy's and the edge's own, are written when the proxy runs with the table, at once, for the file system to commit them together.
    */
-  private async keep(table: Table): Promise<void> {
-    const [kept] = await Promise.allSettled([this.proxy.keep?.(), this.write(table)]);
+  private async persist(table: Table): Promise<void> {
+    const [kept] = await Promise.allSettled([this.proxy.persist?.(), this.writeLastGood(table)]);
     if (kept.status === "fulfilled") return;
     this.applied = null; // It runs with the new table, and would start with the old one.
     throw kept.reason;
@@ -137,19 +137,19 @@ export class Applier extends EventEmitter<ApplierEvents> {
     const times = this.refused && routesAlike(this.refused.table, table) ? this.refused.times + 1 : 0;
     const retryAt = performance.now() + backoffMs(times, REJECTED_RETRY_MIN_MS, REJECTED_RETRY_MAX_MS);
     this.refused = { table, times, retryAt };
-    this.tell(toSlotdError(error));
+    this.setProblem(toSlotdError(error));
   }
 
   private onDown(error: SlotdError): void {
     this.applied = null;
     this.refused = null;
     this.downUntil = performance.now() + DOWN_RETRY_MS;
-    this.tell(error);
+    this.setProblem(error);
   }
 
   /** Whether the proxy still runs with what was applied. */
-  private async look(): Promise<void> {
-    this.lookAt = performance.now() + LOOK_MS;
+  private async checkProxy(): Promise<void> {
+    this.nextCheckAt = performance.now() + CHECK_MS;
     const { signal } = this.stopped;
     try {
       if (await this.proxy.isCurrent(signal)) return;
@@ -164,7 +164,7 @@ export class Applier extends EventEmitter<ApplierEvents> {
   }
 
   /** @param problem null where all is well */
-  private tell(problem: SlotdError | null): void {
+  private setProblem(problem: SlotdError | null): void {
     if (problem?.message !== this.problem?.message) {
       if (problem) this.log.error({ ...problem.toWire() }, "table was not applied");
       else this.log.info("proxy runs with the newest table again");

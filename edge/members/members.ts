@@ -9,14 +9,14 @@ import { type ReadMember, readMember } from "./read-member.ts";
  * - `held`: vanished together with too many others. Gets requests until it returns, withdraws, or an operator accepts its loss.
  * - `left`: vanished, and was let go. Remembered for a while, so that many small losses are seen to be a big one.
  */
-type State = "alive" | "withdrawn" | "vanished" | "held" | "left";
+type MemberState = "alive" | "withdrawn" | "vanished" | "held" | "left";
 
-interface Known {
+interface KnownMember {
   key: string;
   text: string;
   revision: number;
   member: ReadMember;
-  state: State;
+  state: MemberState;
   /** When the key was last heard of, or vanished; ms of a monotonic clock. */
   at: number;
 }
@@ -29,7 +29,7 @@ export interface KeptMember {
 }
 
 /** `repeated`: a heartbeat, nothing else. `ignored`: it was heard before, or can't be read. */
-export type Taken = "changed" | "repeated" | "ignored";
+export type WriteOutcome = "changed" | "repeated" | "ignored";
 
 /**
  * Who serves, as far as the serverset tells. Every value was checked; time comes from outside, in ms of a monotonic clock.
@@ -40,7 +40,7 @@ export class KnownMembers {
   revision = 0;
   /** Key → what is wrong with its value. */
   readonly problems = new Map<string, string>();
-  private readonly known = new Map<string, Known>();
+  private readonly known = new Map<string, KnownMember>();
   /** The keys of the listing under way. */
   private listing: { keys: Set<string>; upTo: number } | null = null;
 
@@ -56,14 +56,14 @@ export class KnownMembers {
   }
 
   /** Takes a write of a key: a text, or null for its deletion. */
-  take(key: string, revision: number, text: string | null, now: number): Taken {
+  recordWrite(key: string, revision: number, text: string | null, now: number): WriteOutcome {
     if (text !== null) this.listing?.keys.add(key);
     if (revision <= this.revision) return "ignored";
     this.revision = revision;
-    return text === null ? this.takeDeletion(key, now) : this.takeValue(key, revision, text, now);
+    return text === null ? this.recordDeletion(key, now) : this.recordValue(key, revision, text, now);
   }
 
-  private takeValue(key: string, revision: number, text: string, now: number): Taken {
+  private recordValue(key: string, revision: number, text: string, now: number): WriteOutcome {
     const known = this.known.get(key);
     if (known && known.text === text && (known.state === "alive" || known.state === "withdrawn")) {
       known.at = now;
@@ -83,7 +83,7 @@ export class KnownMembers {
     return "changed";
   }
 
-  private takeDeletion(key: string, now: number): Taken {
+  private recordDeletion(key: string, now: number): WriteOutcome {
     this.problems.delete(key);
     this.vanish(this.known.get(key), now);
     return "changed";
@@ -116,7 +116,7 @@ export class KnownMembers {
     for (const known of this.known.values()) if (known.state === "alive" || known.state === "withdrawn") known.at = now;
   }
 
-  private vanish(known: Known | undefined, now: number): void {
+  private vanish(known: KnownMember | undefined, now: number): void {
     if (known?.state === "withdrawn") this.known.delete(known.key);
     if (known?.state !== "alive") return;
     known.state = "vanished";
@@ -127,7 +127,7 @@ export class KnownMembers {
    * Judges what vanished since, and returns who gets requests.
    * @param counts whether a member is one that matters: others are let go
    */
-  judge(counts: (member: ReadMember) => boolean, maxLoss: number): { members: ReadMember[]; heldBack: string[] } {
+  judgeLosses(counts: (member: ReadMember) => boolean, maxLoss: number): { members: ReadMember[]; heldBack: string[] } {
     for (const { key, state, member } of [...this.known.values()])
       if ((state === "vanished" || state === "held" || state === "left") && !counts(member)) this.known.delete(key);
     const counted = [...this.known.values()].filter(({ member }) => counts(member));
@@ -154,7 +154,7 @@ export class KnownMembers {
   }
 
   /** What is needed to go on after a restart. */
-  keep(): KeptMember[] {
+  snapshot(): KeptMember[] {
     const routed = [...this.known.values()].filter(({ state }) => state === "alive" || state === "held");
     return routed.map(({ key, text, revision }) => ({ key, text, revision }));
   }

@@ -43,7 +43,7 @@ export function readMember(service: string, key: string, text: string): ReadMemb
   const alive = status === "ALIVE";
   if (alive && !CAPACITY.test(capacity)) return { broken: "metadata.capacity: is not a whole number from 1 to 999999" };
   const weight = CAPACITY.test(capacity) ? Number(capacity) : 1;
-  return { id: memberId(service, key), stage, address, port, weight, version, sha256: sha256 ?? null, alive };
+  return { id: endpointId(service, key), stage, address, port, weight, version, sha256: sha256 ?? null, alive };
 }
 
 function isKeyOf(key: string, service: string, stage: string, host: string, slot: string): boolean {
@@ -51,6 +51,6 @@ function isKeyOf(key: string, service: string, stage: string, host: string, slot
 }
 
 /** A member's key less the service. */
-export function memberId(service: string, key: string): string {
+export function endpointId(service: string, key: string): string {
   return key.slice(service.length + 1);
 }

@@ -16,7 +16,7 @@ export interface ManagedProxy {
    * Writes what `apply` brought to the proxy to where a proxy that is started alone begins with it. On disk for good when it resolves.
    * Absent where a proxy never starts alone.
    */
-  keep?(): Promise<void>;
+  persist?(): Promise<void>;
   /**
    * Whether the proxy still routes by the table that was applied last. False where it was started anew, or changed by others: then the
    * table is applied once more.

@@ -24,14 +24,14 @@ export class Reporter {
   /** Revisions that somebody may wait for to be acknowledged, in their order. */
   private awaited: number[] = [];
   /** The status that was published last, less what changes all the time. */
-  private said = "";
+  private lastPublished = "";
   /** Codes of what was wrong when that was last told. */
-  private told = "";
+  private lastCodes = "";
 
   constructor(
     bus: BusConnection,
     private readonly who: { service: string; edge: string; proxy: string },
-    private readonly look: () => EdgeView,
+    private readonly currentView: () => EdgeView,
     log: Logger,
   ) {
     this.status = new KeyPublisher(bus, buckets.edges, keys.edge(who.service, who.edge), log);
@@ -60,22 +60,22 @@ export class Reporter {
 
   /** Publishes the status where it says something that somebody may wait for, and tells of problems that are new. */
   reportNews(): void {
-    const view = this.look();
+    const view = this.currentView();
     const status = this.statusOf(view);
-    this.tellOfProblems(status.problems);
+    this.publishProblems(status.problems);
     const upTo = view.applied?.serversetsRevision ?? 0;
     const acknowledged = this.awaited.filter((revision) => revision <= upTo).length;
     if (acknowledged > 0) this.awaited = this.awaited.slice(acknowledged);
-    if (view.isRead && (acknowledged > 0 || lasting(status) !== this.said)) this.publish(status);
+    if (view.isRead && (acknowledged > 0 || lasting(status) !== this.lastPublished)) this.publish(status);
   }
 
   /** Says that the edge is there. */
   heartbeat(): void {
-    const view = this.look();
+    const view = this.currentView();
     if (view.isRead) this.publish(this.statusOf(view));
   }
 
-  tell(message: string, code?: string): void {
+  publishEvent(message: string, code?: string): void {
     const { service, edge, proxy } = this.who;
     const event: Event = {
       at: new Date().toISOString(),
@@ -96,19 +96,19 @@ export class Reporter {
   }
 
   private publish(status: EdgeStatus): void {
-    this.said = lasting(status);
+    this.lastPublished = lasting(status);
     this.status.set(JSON.stringify(status));
   }
 
   /** Says what began to be wrong with this edge as a whole, and when it ended. */
-  private tellOfProblems(problems: EdgeStatus["problems"]): void {
+  private publishProblems(problems: EdgeStatus["problems"]): void {
     const grave = problems.filter(({ key }) => key === undefined);
     const codes = grave.map(({ code }) => code).join(" ");
-    if (codes === this.told) return;
-    this.told = codes;
+    if (codes === this.lastCodes) return;
+    this.lastCodes = codes;
     const [first] = grave;
-    if (first) this.tell(first.message, first.code);
-    else this.tell("nothing is wrong any more");
+    if (first) this.publishEvent(first.message, first.code);
+    else this.publishEvent("nothing is wrong any more");
   }
 }
 

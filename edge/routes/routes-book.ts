@@ -31,7 +31,7 @@ export class RoutesBook {
   }
 
   /** Takes a write of the key. @returns whether there is news */
-  take(revision: number, text: string | null): boolean {
+  recordRoutes(revision: number, text: string | null): boolean {
     if (text !== null && text === this.text) {
       this.problem = null;
       this.revision = revision;
@@ -56,12 +56,12 @@ export class RoutesBook {
     return news;
   }
 
-  keep(): KeptRoutes | null {
+  snapshot(): KeptRoutes | null {
     return this.routes && { bucketId: this.bucketId, text: this.text, revision: this.revision };
   }
 
   restore({ bucketId, text, revision }: KeptRoutes): void {
     this.bucketId = bucketId;
-    this.take(revision, text);
+    this.recordRoutes(revision, text);
   }
 }

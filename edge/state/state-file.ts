@@ -33,7 +33,7 @@ export class StateFile {
    * What was written last; null where there is nothing, or nothing good.
    * @throws ConfigInvalidError where it can't be read: then it may be good.
    */
-  read(): KeptTable | null {
+  readLastGood(): KeptTable | null {
     let text: string;
     try {
       text = readFileSync(this.path, "utf8");
@@ -58,7 +58,7 @@ export class StateFile {
   }
 
   /** @throws where it can't be written; then nothing is there, rather than what is out of date. */
-  async write(kept: Omit<KeptTable, "format" | "service">): Promise<void> {
+  async writeLastGood(kept: Omit<KeptTable, "format" | "service">): Promise<void> {
     try {
       await writeDurably(this.path, JSON.stringify({ format: 1, service: this.service, ...kept }));
     } catch (error) {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { afterEach, describe, it } from "node:test";
 import { pino } from "pino";
 import { Applier } from "../../edge/applier.ts";
-import { ProxyDownError, ProxyRejectedError, type ManagedProxy as TableProxy } from "../../edge/proxies/contract.ts";
+import { type ManagedProxy, ProxyDownError, ProxyRejectedError } from "../../edge/proxies/contract.ts";
 import type { Table } from "../../edge/table/table.ts";
 import { allTo } from "../../edge/table/unnamed.ts";
 import { until } from "../support/until.ts";
@@ -14,7 +14,7 @@ function table(version: string, revision: number): Table {
 }
 
 /** A proxy that does as it is told. */
-class ToldProxy implements TableProxy {
+class ToldProxy implements ManagedProxy {
   readonly kind = "told";
   readonly applied: Table[] = [];
   current = true;
@@ -38,7 +38,7 @@ class ToldProxy implements TableProxy {
     this.current = true;
   }
 
-  async keep(): Promise<void> {
+  async persist(): Promise<void> {
     await this.keeps();
     this.kept++;
   }

@@ -16,5 +16,5 @@ mend();
 
 edgeRules("Varnish", () => Varnish.start({ config: { include, min_load_interval_ms: 100 } }), {
   spoil: () => writeFileSync(include, "sub vcl_deliver { this is not VCL }\n"),
-  mend,
+  fix: mend,
 });

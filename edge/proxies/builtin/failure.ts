@@ -1,12 +1,12 @@
 import type { ServerResponse } from "node:http";
 
 /** An answer of the router itself. */
-export interface Failure {
+export interface RouterFailure {
   status: 502 | 503 | 504;
   reason: string;
 }
 
-export const nobody = { status: 503, reason: "no version that may answer has an endpoint" } as const;
+export const noEndpoint = { status: 503, reason: "no version that may answer has an endpoint" } as const;
 
 const CONNECT_CODES = [
   "ECONNREFUSED",
@@ -32,7 +32,7 @@ export function isCutBeforeAnswer(error: unknown): boolean {
   return ["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"].includes(codeOf(error));
 }
 
-export function failureOf(error: unknown): Failure {
+export function failureOf(error: unknown): RouterFailure {
   const code = codeOf(error);
   if (code === "UND_ERR_CONNECT_TIMEOUT" || code === "ETIMEDOUT")
     return { status: 504, reason: "no endpoint took a connection in time" };
@@ -42,7 +42,7 @@ export function failureOf(error: unknown): Failure {
 }
 
 /** Answers for itself. Where the answer has begun, all that can be done is to cut it. */
-export function answerFailure(response: ServerResponse, { status, reason }: Failure): void {
+export function answerFailure(response: ServerResponse, { status, reason }: RouterFailure): void {
   if (response.headersSent) return void response.destroy();
   const body = `${JSON.stringify({ error: { status, reason } })}\n`;
   const later = status === 503 ? { "retry-after": "1" } : {};

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
 import type { Dispatcher } from "undici";
-import { answerFailure, failureOf, isCutBeforeAnswer, isUnconnected, nobody } from "./failure.ts";
+import { answerFailure, failureOf, isCutBeforeAnswer, isUnconnected, noEndpoint } from "./failure.ts";
 import { hasBody, requestHeaders, responseHeaders } from "./headers.ts";
 import { LazyBody } from "./lazy-body.ts";
 import type { Origin, Origins } from "./origins.ts";
@@ -43,7 +43,7 @@ export async function forward(
       origin.inFlight--;
     }
   }
-  answerFailure(response, tried.size === 0 ? nobody : failureOf(failure));
+  answerFailure(response, tried.size === 0 ? noEndpoint : failureOf(failure));
 }
 
 function ask(

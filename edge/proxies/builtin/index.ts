@@ -3,9 +3,9 @@ import type { Logger } from "pino";
 import { PortTakenError } from "../../../protocol/errors.ts";
 import { chooseVersion } from "../../table/choose-version.ts";
 import type { Table, VersionNaming } from "../../table/table.ts";
-import type { ManagedProxy as TableProxy } from "../contract.ts";
+import type { ManagedProxy } from "../contract.ts";
 import type { BuiltinConfig } from "./config.ts";
-import { answerFailure, nobody } from "./failure.ts";
+import { answerFailure, noEndpoint } from "./failure.ts";
 import { forward } from "./forward.ts";
 import { namedVersion } from "./named-version.ts";
 import { Origins } from "./origins.ts";
@@ -15,7 +15,7 @@ import { passUpgrade } from "./upgrade.ts";
 const END_MS = 10_000;
 
 /** The router in this program, for a demonstration and for a developer's machine. It ends with the program. */
-class Builtin implements TableProxy {
+class Builtin implements ManagedProxy {
   readonly kind = "builtin";
   private table: Table | null = null;
   private readonly origins: Origins;
@@ -74,7 +74,7 @@ class Builtin implements TableProxy {
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const version = this.choose(request);
-    if (version === null) return answerFailure(response, nobody);
+    if (version === null) return answerFailure(response, noEndpoint);
     try {
       await forward(request, response, this.origins, version, this.naming.header);
     } catch (error) {
@@ -85,7 +85,7 @@ class Builtin implements TableProxy {
 }
 
 /** @throws PortTakenError */
-export async function createBuiltin(config: BuiltinConfig, naming: VersionNaming, log: Logger): Promise<TableProxy> {
+export async function createBuiltin(config: BuiltinConfig, naming: VersionNaming, log: Logger): Promise<ManagedProxy> {
   const router = new Builtin(config, naming, log);
   await router.listen();
   return router;

@@ -14,7 +14,7 @@ export const stateFile = (directory: string) => `${directory}/current/servers.st
  * that its answer names, belong together whatever is changed in between.
  * Pure: the same configuration gives the same text.
  */
-export function renderBase(config: HaproxyConfig, naming: VersionNaming): string {
+export function renderHaproxyBase(config: HaproxyConfig, naming: VersionNaming): string {
   assertNaming(naming);
   const { directory, socket, socket_group } = config;
   const map = `map_str(${mapFile(directory)})`;

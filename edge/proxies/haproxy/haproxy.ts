@@ -1,21 +1,21 @@
 import type { Logger } from "pino";
 import type { Table } from "../../table/table.ts";
-import { ProxyRejectedError, type ManagedProxy as TableProxy } from "../contract.ts";
+import { type ManagedProxy, ProxyRejectedError } from "../contract.ts";
 import { assertRenderable } from "../renderable.ts";
 import { mapFile } from "./base.ts";
 import type { HaproxyConfig } from "./config.ts";
 import { ensureTableFiles, type TableFiles, writeTableFiles } from "./files.ts";
-import { isDone, type Plan, planTable } from "./plan.ts";
-import { renderRoutes } from "./routes-map.ts";
-import { observeCommands, readRunning } from "./running.ts";
+import { type HaproxyPlan, isEmptyPlan, planTable } from "./plan.ts";
+import { renderRoutesMap } from "./routes-map.ts";
+import { observeCommands, parseRunningHaproxy } from "./running.ts";
 import { runCommands } from "./runtime.ts";
 
 /** An HAProxy that runs as a service of its own, with the base configuration. It is changed by its runtime API, and never reloaded. */
-export class Haproxy implements TableProxy {
+export class Haproxy implements ManagedProxy {
   readonly kind = "haproxy";
   private applied: { table: Table; pid: number } | null = null;
   /** What was applied, until HAProxy would start with it. */
-  private unkept: TableFiles | null = null;
+  private unpersisted: TableFiles | null = null;
   private readonly map: string;
   private readonly observing: readonly string[];
 
@@ -32,28 +32,28 @@ export class Haproxy implements TableProxy {
     assertRenderable(table);
     // A map that is prepared and not needed is nothing; one that is, is ready a round trip earlier.
     const [prepared = "", ...answers] = await this.run([`prepare map ${this.map}`, ...this.observing], signal);
-    const before = readRunning(answers);
+    const before = parseRunningHaproxy(answers);
     const plan = planTable(before, table);
-    const { running, said } = isDone(plan)
+    const { running, said } = isEmptyPlan(plan)
       ? { running: before, said: [] }
       : await this.perform(plan, preparedVersion(prepared), signal);
-    if (!isDone(planTable(running, table)))
+    if (!isEmptyPlan(planTable(running, table)))
       throw new ProxyRejectedError(`HAProxy did not do what it was told: ${said.join("; ").slice(0, 600)}`);
     this.applied = { table, pid: running.pid };
-    this.unkept = { routes: renderRoutes(running.routes), state: running.state };
+    this.unpersisted = { routes: renderRoutesMap(running.routes), state: running.state };
     if (plan.routes) this.log.info({ routes: Object.fromEntries(plan.routes) }, "switched the map of versions");
   }
 
-  async keep(): Promise<void> {
-    if (this.unkept === null) return;
-    await writeTableFiles(this.config.directory, this.unkept);
-    this.unkept = null;
+  async persist(): Promise<void> {
+    if (this.unpersisted === null) return;
+    await writeTableFiles(this.config.directory, this.unpersisted);
+    this.unpersisted = null;
   }
 
   async isCurrent(signal: AbortSignal): Promise<boolean> {
-    const running = readRunning(await this.run(this.observing, signal));
+    const running = parseRunningHaproxy(await this.run(this.observing, signal));
     if (this.applied === null || running.pid !== this.applied.pid) return false;
-    return isDone(planTable(running, this.applied.table));
+    return isEmptyPlan(planTable(running, this.applied.table));
   }
 
   async close(): Promise<void> {}
@@ -63,7 +63,7 @@ export class Haproxy implements TableProxy {
    * @param version of the map that was prepared
    * @returns that, and what HAProxy said where it said something
    */
-  private async perform({ fill, routes, withdraw, refill }: Plan, version: string, signal: AbortSignal) {
+  private async perform({ fill, routes, withdraw, refill }: HaproxyPlan, version: string, signal: AbortSignal) {
     const said: string[] = [];
     const last = [...withdraw, ...refill];
     if (routes === null) last.unshift(...fill);
@@ -77,7 +77,7 @@ export class Haproxy implements TableProxy {
     }
     const answers = await this.run([...last, ...this.observing], signal);
     said.push(...answers.slice(0, last.length));
-    return { running: readRunning(answers.slice(last.length)), said: said.filter((answer) => answer !== "") };
+    return { running: parseRunningHaproxy(answers.slice(last.length)), said: said.filter((answer) => answer !== "") };
   }
 
   private run(commands: readonly string[], signal: AbortSignal): Promise<string[]> {

@@ -1,7 +1,7 @@
 import type { VersionEndpoints } from "../../table/table.ts";
 import { ProxyRejectedError } from "../contract.ts";
-import { readRoutes } from "./routes-map.ts";
-import type { Running, Server } from "./running.ts";
+import { parseRoutesMap } from "./routes-map.ts";
+import type { HaproxyServer, RunningHaproxy } from "./running.ts";
 
 /**
  * A place for each version: the one that it has; else an empty one, out of use for longest, so that a request that is still being
@@ -10,8 +10,8 @@ import type { Running, Server } from "./running.ts";
  * @returns the places, and those that the map mentions now
  * @throws ProxyRejectedError where there are too few
  */
-export function choosePlaces(running: Running, wanted: readonly VersionEndpoints[]) {
-  const { places: current, used } = readRoutes(running.routes);
+export function choosePlaces(running: RunningHaproxy, wanted: readonly VersionEndpoints[]) {
+  const { places: current, used } = parseRoutesMap(running.routes);
   const free = [...running.places].filter(([name]) => !used.has(name)).sort(([, a], [, b]) => unused(b) - unused(a));
   const places = new Map<string, string>();
   for (const entry of wanted) {
@@ -28,12 +28,12 @@ export function choosePlaces(running: Running, wanted: readonly VersionEndpoints
 }
 
 /** Whether anything is left of what a place had, or at least a server to put the new in beside. */
-function mustMove(servers: readonly Server[], { endpoints }: VersionEndpoints): boolean {
+function mustMove(servers: readonly HaproxyServer[], { endpoints }: VersionEndpoints): boolean {
   const wanted = new Set(endpoints.map(({ address, port }) => `${address} ${port}`));
   return servers.every(({ ready, address, port }) => ready && !wanted.has(`${address} ${port}`));
 }
 
-function unused(servers: readonly Server[]): number {
+function unused(servers: readonly HaproxyServer[]): number {
   return servers.reduce((least, { unchangedS }) => Math.min(least, unchangedS), Number.POSITIVE_INFINITY);
 }
 

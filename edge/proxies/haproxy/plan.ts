@@ -1,11 +1,11 @@
 import type { Endpoint, Table, VersionEndpoints } from "../../table/table.ts";
 import { ProxyRejectedError } from "../contract.ts";
 import { choosePlaces } from "./places.ts";
-import { makeRoutes, sameRoutes } from "./routes-map.ts";
-import type { Running, Server } from "./running.ts";
+import { makeRoutesMap, sameRoutesMap } from "./routes-map.ts";
+import type { HaproxyServer, RunningHaproxy } from "./running.ts";
 
 /** What to do, in this order. A step that is empty is left out. */
-export interface Plan {
+export interface HaproxyPlan {
   /** Servers get their endpoints, before anything is sent to a place that had none. */
   fill: string[];
   /** The map, whole, which is switched in one moment; null where it is as it should be. */
@@ -23,11 +23,11 @@ const MAX_WEIGHT = 256;
  * From what HAProxy runs with to a table. Nothing is remembered from one time to the next, so that whatever happened in between is mended.
  * @throws ProxyRejectedError where there is too little place, naming the key of the configuration to raise
  */
-export function planTable(running: Running, table: Table): Plan {
+export function planTable(running: RunningHaproxy, table: Table): HaproxyPlan {
   const wanted = table.versions.filter(({ endpoints }) => endpoints.length > 0);
   for (const { version, endpoints } of wanted) assertRoom(running, version, endpoints.length);
   const chosen = choosePlaces(running, wanted);
-  const plan: Plan = { fill: [], routes: null, withdraw: [], refill: [] };
+  const plan: HaproxyPlan = { fill: [], routes: null, withdraw: [], refill: [] };
   for (const entry of wanted) {
     const place = chosen.places.get(entry.version) as string;
     planPlace(plan, place, running.places.get(place) ?? [], entry, !chosen.used.has(place));
@@ -35,19 +35,25 @@ export function planTable(running: Running, table: Table): Plan {
   const kept = new Set(chosen.places.values());
   for (const [place, servers] of running.places)
     if (!kept.has(place)) plan.withdraw.push(...servers.filter(({ ready }) => ready).map((s) => maintain(place, s)));
-  const routes = makeRoutes(table, chosen.places);
-  if (!sameRoutes(routes, running.routes)) plan.routes = routes;
+  const routes = makeRoutesMap(table, chosen.places);
+  if (!sameRoutesMap(routes, running.routes)) plan.routes = routes;
   return plan;
 }
 
-export function isDone({ fill, routes, withdraw, refill }: Plan): boolean {
+export function isEmptyPlan({ fill, routes, withdraw, refill }: HaproxyPlan): boolean {
   return fill.length + withdraw.length + refill.length === 0 && routes === null;
 }
 
 /** @param empty nothing is sent there yet, so that its servers can be changed in any order */
-function planPlace(plan: Plan, place: string, servers: readonly Server[], entry: VersionEndpoints, empty: boolean) {
-  const ready = new Map<string, Server>();
-  const surplus: Server[] = [];
+function planPlace(
+  plan: HaproxyPlan,
+  place: string,
+  servers: readonly HaproxyServer[],
+  entry: VersionEndpoints,
+  empty: boolean,
+) {
+  const ready = new Map<string, HaproxyServer>();
+  const surplus: HaproxyServer[] = [];
   const goals = new Map(entry.endpoints.map((endpoint) => [addressOf(endpoint), endpoint]));
   for (const server of servers.filter((s) => s.ready)) {
     const address = addressOf(server);
@@ -67,7 +73,7 @@ function planPlace(plan: Plan, place: string, servers: readonly Server[], entry:
   const spare = [...free, ...surplus];
   for (const [address, endpoint] of goals) {
     if (ready.has(address)) continue;
-    const server = spare.shift() as Server;
+    const server = spare.shift() as HaproxyServer;
     const commands = [
       `set server ${place}/${server.name} addr ${endpoint.address} port ${endpoint.port}`,
       `set server ${place}/${server.name} weight ${weight(endpoint)}`,
@@ -78,7 +84,7 @@ function planPlace(plan: Plan, place: string, servers: readonly Server[], entry:
   }
 }
 
-function maintain(place: string, { name }: Server): string {
+function maintain(place: string, { name }: HaproxyServer): string {
   return `set server ${place}/${name} state maint`;
 }
 
@@ -89,7 +95,7 @@ function weigher(endpoints: readonly Endpoint[]): (endpoint: Endpoint) => number
   return ({ weight }) => Math.max(1, Math.round((weight * MAX_WEIGHT) / heaviest));
 }
 
-function assertRoom(running: Running, version: string, count: number): void {
+function assertRoom(running: RunningHaproxy, version: string, count: number): void {
   const room = Math.min(...[...running.places.values()].map((servers) => servers.length));
   if (count <= room) return;
   throw new ProxyRejectedError(

@@ -1,7 +1,7 @@
 import { ProxyRejectedError } from "../contract.ts";
 import { mapFile } from "./base.ts";
 
-export interface Server {
+export interface HaproxyServer {
   name: string;
   address: string;
   port: number;
@@ -13,10 +13,10 @@ export interface Server {
 }
 
 /** What HAProxy says of itself. */
-export interface Running {
+export interface RunningHaproxy {
   /** Tells one process from another. */
   pid: number;
-  places: Map<string, Server[]>;
+  places: Map<string, HaproxyServer[]>;
   routes: Map<string, string>;
   /** The servers' state as HAProxy wrote it, and reads it when it starts. */
   state: string;
@@ -35,7 +35,7 @@ const DISABLED_AT_START = 4;
  * @param answers to `observeCommands`
  * @throws ProxyRejectedError where this HAProxy does not run with the base configuration
  */
-export function readRunning([info = "", map = "", state = ""]: readonly string[]): Running {
+export function parseRunningHaproxy([info = "", map = "", state = ""]: readonly string[]): RunningHaproxy {
   const [, pid] = /^Pid: (\d+)$/m.exec(info) ?? [];
   if (pid === undefined) throw new ProxyRejectedError(`HAProxy does not say its pid: ${info.slice(0, 200)}`);
   if (/^Unknown map/m.test(map))
@@ -52,12 +52,12 @@ function readMap(text: string): Map<string, string> {
 }
 
 /** A version, a line that names the columns, and a line per server. */
-function readPlaces(text: string): Map<string, Server[]> {
+function readPlaces(text: string): Map<string, HaproxyServer[]> {
   const [version, header = "", ...lines] = text.split("\n");
   const columns = header.replace(/^# /, "").split(" ");
   if (version !== "1" || !columns.includes("srv_port"))
     throw new ProxyRejectedError(`HAProxy's servers' state is of an unknown form: ${text.slice(0, 200)}`);
-  const places = new Map<string, Server[]>();
+  const places = new Map<string, HaproxyServer[]>();
   const at = (name: string) => columns.indexOf(name);
   const [place, name, address, admin, weight, since, port] = [
     at("be_name"),

@@ -3,14 +3,14 @@ import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { ProxyDownError } from "../contract.ts";
 
-export interface Answer {
+export interface CliAnswer {
   /** 200 is good; 106 a command that was not carried out. */
   status: number;
   text: string;
 }
 
-interface Waiting {
-  resolve(answer: Answer): void;
+interface PendingAnswer {
+  resolve(answer: CliAnswer): void;
   reject(error: Error): void;
 }
 
@@ -29,7 +29,7 @@ export class VarnishCli {
   /** The same, when it may be given commands. */
   private ready: Promise<Socket> | null = null;
   private received: Buffer = Buffer.alloc(0);
-  private waiting: Waiting[] = [];
+  private waiting: PendingAnswer[] = [];
 
   constructor(
     private readonly at: { host: string; port: number; secretFile?: string | undefined; timeoutMs: number },
@@ -40,7 +40,7 @@ export class VarnishCli {
    * @param timeoutMs for all of them together
    * @throws ProxyDownError where varnishd does not answer, or not in time
    */
-  async ask(commands: readonly (readonly string[])[], signal: AbortSignal, timeoutMs = this.at.timeoutMs) {
+  async runAll(commands: readonly (readonly string[])[], signal: AbortSignal, timeoutMs = this.at.timeoutMs) {
     if (commands.length === 0) return [];
     signal.throwIfAborted();
     const late = AbortSignal.timeout(timeoutMs);
@@ -60,11 +60,11 @@ export class VarnishCli {
     this.drop(this.down("the connection was closed"));
   }
 
-  private send(socket: Socket, commands: readonly (readonly string[])[]): Promise<Answer>[] {
+  private send(socket: Socket, commands: readonly (readonly string[])[]): Promise<CliAnswer>[] {
     const answers = commands.map(
-      () => new Promise<Answer>((resolve, reject) => this.waiting.push({ resolve, reject })),
+      () => new Promise<CliAnswer>((resolve, reject) => this.waiting.push({ resolve, reject })),
     );
-    socket.write(commands.map((words) => `${words.map(quoted).join(" ")}\n`).join(""));
+    socket.write(commands.map((words) => `${words.map(quoteWord).join(" ")}\n`).join(""));
     return answers;
   }
 
@@ -77,10 +77,10 @@ export class VarnishCli {
     const { host, port, secretFile } = this.at;
     this.received = Buffer.alloc(0);
     const socket = connect({ host, port, noDelay: true });
-    socket.on("data", (bytes) => this.take(bytes, socket));
+    socket.on("data", (bytes) => this.onBytes(bytes, socket));
     socket.on("error", (cause) => this.drop(this.down(cause.message, cause), socket));
     socket.on("close", () => this.drop(this.down("it closed the connection"), socket));
-    const greeted = new Promise<Answer>((resolve, reject) => this.waiting.push({ resolve, reject }));
+    const greeted = new Promise<CliAnswer>((resolve, reject) => this.waiting.push({ resolve, reject }));
     this.connection = socket;
     const greeting = await greeted;
     if (greeting.status !== CHALLENGE) return socket;
@@ -106,7 +106,7 @@ export class VarnishCli {
     return error;
   }
 
-  private take(bytes: Buffer, socket: Socket): void {
+  private onBytes(bytes: Buffer, socket: Socket): void {
     if (socket !== this.connection) return;
     this.received = this.received.length === 0 ? bytes : Buffer.concat([this.received, bytes]);
     for (;;) {
@@ -143,7 +143,7 @@ function response(challenge: string, secret: Buffer): string {
 }
 
 /** A word as varnishd's command line reads it: whatever is in it, it is one word of one line. */
-export function quoted(word: string): string {
+export function quoteWord(word: string): string {
   if (/^[\w./:*-]+$/.test(word)) return word;
   const bytes = [...Buffer.from(word)].map((byte) =>
     byte < 0x20 || byte > 0x7e || byte === 0x22 || byte === 0x5c

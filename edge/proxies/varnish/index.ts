@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
 import type { Table, VersionNaming } from "../../table/table.ts";
-import type { ManagedProxy as TableProxy } from "../contract.ts";
+import type { ManagedProxy } from "../contract.ts";
 import { assertNaming } from "../renderable.ts";
 import type { VarnishConfig } from "./config.ts";
 import { VclFiles } from "./files.ts";
@@ -10,7 +10,7 @@ import { renderVcl } from "./vcl.ts";
 export { type VarnishConfig, varnishConfigSchema } from "./config.ts";
 
 /** @throws ProxyRejectedError where a name of the configuration can't be written into VCL */
-export function createVarnish(config: VarnishConfig, naming: VersionNaming, log: Logger): TableProxy {
+export function createVarnish(config: VarnishConfig, naming: VersionNaming, log: Logger): ManagedProxy {
   assertNaming(naming);
   return new Varnish(config, naming, log.child({ proxy: "varnish" }));
 }

@@ -1,9 +1,9 @@
 import type { Endpoint, Table } from "../../table/table.ts";
 import { soleVersion } from "../../table/unnamed.ts";
-import { backendName, compiledFlag, defaultFlag, fallbackFlag, offeredFlag, served } from "./vcl.ts";
+import { backendName, compiledFlag, defaultFlag, fallbackFlag, offeredFlag, servedVersions } from "./vcl.ts";
 
 /** A backend whose health is to be set by hand. */
-export interface Health {
+export interface BackendHealth {
   backend: string;
   healthy: boolean;
 }
@@ -16,10 +16,10 @@ export interface Health {
  * @param compiled the table that the VCL was made from
  * @param before the one that it routes by: what is not in it was withdrawn, and does not come back unless it is wanted
  */
-export function nearest(compiled: Table, before: Table, wanted: Table): { table: Table; exact: boolean } {
+export function nearestTable(compiled: Table, before: Table, wanted: Table): { table: Table; exact: boolean } {
   const goals = keysOf(wanted);
   const had = keysOf(before);
-  const kept = served(compiled).map(({ version, endpoints }) => {
+  const kept = servedVersions(compiled).map(({ version, endpoints }) => {
     const of = (keys: typeof goals) => endpoints.filter((endpoint) => keys.get(version)?.has(key(endpoint)));
     return { version, all: of(had), endpoints: of(goals) };
   });
@@ -46,11 +46,11 @@ export function nearest(compiled: Table, before: Table, wanted: Table): { table:
  * @param sick names of its backends that are sick now
  * @param target one that `nearest` made for it
  */
-export function planHealth(compiled: Table, sick: ReadonlySet<string>, target: Table): Health[] {
+export function planHealth(compiled: Table, sick: ReadonlySet<string>, target: Table): BackendHealth[] {
   const goals = keysOf(target);
-  const versions = served(compiled).map(({ version, endpoints }, v) => {
+  const versions = servedVersions(compiled).map(({ version, endpoints }, v) => {
     const keys = goals.get(version);
-    const changes = (keys ? endpoints : []).flatMap((endpoint, e): Health[] => {
+    const changes = (keys ? endpoints : []).flatMap((endpoint, e): BackendHealth[] => {
       const to = { backend: backendName(v, e), healthy: keys?.has(key(endpoint)) ?? false };
       return to.healthy === sick.has(to.backend) ? [to] : [];
     });
@@ -58,7 +58,7 @@ export function planHealth(compiled: Table, sick: ReadonlySet<string>, target: T
     const isOffered = !sick.has(offered.backend);
     return { changes, isOffered, offer: offered.healthy === isOffered ? [] : [offered] };
   });
-  const those = (healthy: boolean) => (change: Health) => change.healthy === healthy;
+  const those = (healthy: boolean) => (change: BackendHealth) => change.healthy === healthy;
   const offered = versions.filter(({ isOffered }) => isOffered).flatMap(({ changes }) => changes);
   const hidden = versions.filter(({ isOffered }) => !isOffered).flatMap(({ changes }) => changes);
   const offers = versions.flatMap(({ offer }) => offer);
@@ -72,11 +72,11 @@ export function planHealth(compiled: Table, sick: ReadonlySet<string>, target: T
   ];
 }
 
-function planDefault(compiled: Table, sick: ReadonlySet<string>, target: Table): Health[] {
+function planDefault(compiled: Table, sick: ReadonlySet<string>, target: Table): BackendHealth[] {
   const change = (entries: [string, boolean][]) => entries.filter(([name, healthy]) => healthy === sick.has(name));
   if (soleVersion(target) === soleVersion(compiled) && target.fallback === compiled.fallback)
     return change([[compiledFlag, true]]).map(named);
-  const flags = served(compiled).flatMap(({ version }, v): [string, boolean][] => [
+  const flags = servedVersions(compiled).flatMap(({ version }, v): [string, boolean][] => [
     [defaultFlag(v), version === soleVersion(target)],
     [fallbackFlag(v), version === target.fallback],
   ]);
@@ -91,13 +91,13 @@ export function isSettled(compiled: Table, table: Table): boolean {
   const told = (t: Table) => [
     soleVersion(t),
     t.fallback,
-    served(t).map((v) => [v.version, v.endpoints.map(weighed).sort()]),
+    servedVersions(t).map((v) => [v.version, v.endpoints.map(weighed).sort()]),
   ];
   return JSON.stringify(told(compiled)) === JSON.stringify(told(table));
 }
 
-const named = ([backend, healthy]: readonly [string, boolean]): Health => ({ backend, healthy });
+const named = ([backend, healthy]: readonly [string, boolean]): BackendHealth => ({ backend, healthy });
 const keysOf = (table: Table) =>
-  new Map(served(table).map(({ version, endpoints }) => [version, new Set(endpoints.map(key))]));
+  new Map(servedVersions(table).map(({ version, endpoints }) => [version, new Set(endpoints.map(key))]));
 const key = ({ id, address, port }: Endpoint) => `${id} ${address} ${port}`;
 const weighed = (endpoint: Endpoint) => `${key(endpoint)} ${endpoint.weight}`;

@@ -1,8 +1,8 @@
 import { ProxyDownError } from "../contract.ts";
-import type { Answer, VarnishCli } from "./cli.ts";
+import type { CliAnswer, VarnishCli } from "./cli.ts";
 
 /** What varnishd says of itself. A child that was started anew has forgotten the health that was set by hand. */
-export interface Running {
+export interface RunningVarnish {
   /** Name of the VCL that routes. */
   active: string | null;
   /** The others, less those that are discarded and wait for their last request. */
@@ -15,13 +15,17 @@ export interface Running {
  * @param name the VCL whose backends are looked at; none: only the processes and VCLs are
  * @throws ProxyDownError where nothing serves
  */
-export async function observe(cli: VarnishCli, name: string | null, signal: AbortSignal): Promise<Running> {
+export async function observeVarnish(
+  cli: VarnishCli,
+  name: string | null,
+  signal: AbortSignal,
+): Promise<RunningVarnish> {
   const commands = [
     ["pid", "-j"],
     ["vcl.list", "-j"],
   ];
   if (name !== null) commands.push(["backend.list", "-j", `${name}.*`]);
-  const [pid, list, backends] = (await cli.ask(commands, signal)).map(told);
+  const [pid, list, backends] = (await cli.runAll(commands, signal)).map(told);
   const { worker } = (pid?.[0] ?? {}) as { worker?: number };
   if (worker === undefined) throw new ProxyDownError("varnishd runs without its child: see `varnishadm panic.show`");
   const vcls = (list ?? []) as { status: string; name: string }[];
@@ -39,7 +43,7 @@ export async function observe(cli: VarnishCli, name: string | null, signal: Abor
 }
 
 /** An answer in JSON is `[version, command, time, what was asked for…]`. */
-function told({ status, text }: Answer): unknown[] {
+function told({ status, text }: CliAnswer): unknown[] {
   if (status !== 200) return [];
   return (JSON.parse(text) as unknown[]).slice(3);
 }

@@ -23,7 +23,7 @@ export const offeredFlag = (index: number) => `offered_${index}`;
 export const backendName = (version: number, endpoint: number) => `b${version}_${endpoint}`;
 
 /** Versions that somebody serves; the others are as if they were not there. Their places in this list are their numbers in the VCL. */
-export const served = (table: Table) => table.versions.filter(({ endpoints }) => endpoints.length > 0);
+export const servedVersions = (table: Table) => table.versions.filter(({ endpoints }) => endpoints.length > 0);
 
 /**
  * A table as VCL. Pure: the same table gives the same text.
@@ -32,7 +32,7 @@ export const served = (table: Table) => table.versions.filter(({ endpoints }) =>
 export function renderVcl(table: Table, naming: VersionNaming, settings: VclSettings): string {
   assertRenderable(table);
   assertNaming(naming);
-  const versions = served(table);
+  const versions = servedVersions(table);
   const index = (version: string | null) => versions.findIndex((v) => v.version === version);
   return [
     "vcl 4.1;",

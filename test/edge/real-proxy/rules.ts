@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { request } from "node:http";
 import { connect } from "node:net";
-import { after, afterEach, before, describe, it } from "node:test";
-import { ProxyDownError, type ManagedProxy as TableProxy } from "../../../edge/proxies/contract.ts";
+import { after, afterEach, before, describe, test } from "node:test";
+import { type ManagedProxy, ProxyDownError } from "../../../edge/proxies/contract.ts";
 import type { Table, VersionNaming } from "../../../edge/table/table.ts";
 import { allTo } from "../../../edge/table/unnamed.ts";
 import { PATIENCE_MS, until } from "../../support/until.ts";
@@ -49,11 +49,11 @@ export function tableOf(
 export function proxyRules<P extends RealProxy>(
   kind: string,
   start: () => Promise<P>,
-  attach: (server: P) => TableProxy,
+  attach: (server: P) => ManagedProxy,
 ): void {
   describe(kind, () => {
     let server: P;
-    let proxy: TableProxy;
+    let proxy: ManagedProxy;
     let a1: Endpoint;
     let a2: Endpoint;
     let b1: Endpoint;
@@ -86,7 +86,7 @@ export function proxyRules<P extends RealProxy>(
 
     const apply = async (table: Table) => {
       await proxy.apply(table, signal);
-      await proxy.keep?.();
+      await proxy.persist?.();
     };
     const both = () => ({ "1.0+a": [a1, a2], B: [b1, b2] });
 

@@ -16,14 +16,14 @@ interface ConfiguredProxy extends RealProxy {
 /** What a test makes wrong, so that the proxy refuses to serve a fourth version, and right again. */
 export interface Spoiler<P> {
   spoil(server: P): void;
-  mend(server: P): void;
+  fix(server: P): void;
 }
 
 /** What slotd-edge has to do with a proxy: the whole way from the bus to the answers that users get, and back. */
 export function edgeRules<P extends ConfiguredProxy>(
   kind: string,
   start: () => Promise<P>,
-  { spoil, mend }: Spoiler<P>,
+  { spoil, fix: mend }: Spoiler<P>,
 ): void {
   describe(`slotd-edge with ${kind}`, () => {
     const fleet = useEdgeFleet();

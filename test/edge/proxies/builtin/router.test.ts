@@ -6,7 +6,7 @@ import { connect, createServer } from "node:net";
 import { afterEach, describe, it } from "node:test";
 import { pino } from "pino";
 import { createBuiltin } from "../../../../edge/proxies/builtin/index.ts";
-import type { ManagedProxy as TableProxy } from "../../../../edge/proxies/contract.ts";
+import type { ManagedProxy } from "../../../../edge/proxies/contract.ts";
 import type { Endpoint, Table, VersionNaming } from "../../../../edge/table/table.ts";
 import { allTo } from "../../../../edge/table/unnamed.ts";
 import { Backend } from "../../../support/fleet/members.ts";
@@ -44,7 +44,7 @@ describe("the builtin router", () => {
     };
   }
 
-  async function router(first: Table, timeouts = {}): Promise<{ url: string; port: number; proxy: TableProxy }> {
+  async function router(first: Table, timeouts = {}): Promise<{ url: string; port: number; proxy: ManagedProxy }> {
     const [port] = (await freePorts(1)) as [number];
     const config = {
       kind: "builtin",

@@ -2,14 +2,14 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { ProxyRejectedError } from "../../../../edge/proxies/contract.ts";
-import { type Plan, planTable } from "../../../../edge/proxies/haproxy/plan.ts";
+import { type HaproxyPlan, planTable } from "../../../../edge/proxies/haproxy/plan.ts";
 import { defaultKey } from "../../../../edge/proxies/haproxy/routes-map.ts";
-import type { Running, Server } from "../../../../edge/proxies/haproxy/running.ts";
+import type { HaproxyServer, RunningHaproxy } from "../../../../edge/proxies/haproxy/running.ts";
 import { allTo } from "../../../../edge/table/unnamed.ts";
 import { answerOf, everyName, portsOf, randomTable } from "../../real-proxy/random-table.ts";
 
-function empty(places: number, servers: number): Running {
-  const server = (i: number): Server => ({
+function empty(places: number, servers: number): RunningHaproxy {
+  const server = (i: number): HaproxyServer => ({
     name: `s${i + 1}`,
     address: "127.0.0.1",
     port: 1,
@@ -28,7 +28,7 @@ function empty(places: number, servers: number): Running {
 }
 
 /** Does what HAProxy would do, one command at a time. */
-function perform(running: Running, { fill, routes, withdraw, refill }: Plan, look: () => void): void {
+function perform(running: RunningHaproxy, { fill, routes, withdraw, refill }: HaproxyPlan, look: () => void): void {
   const run = (command: string) => {
     const [, place = "", name, what, value = "", , port] =
       /^set server (v\d+)\/(s\d+) (\w+) (\S+)( port (\d+))?$/.exec(command) ?? [];
@@ -55,10 +55,10 @@ function perform(running: Running, { fill, routes, withdraw, refill }: Plan, loo
   refill.forEach(run);
 }
 
-const isUsed = (running: Running, place: string) =>
+const isUsed = (running: RunningHaproxy, place: string) =>
   [...running.routes.values()].some((route) => route.startsWith(`${place}/`));
 
-function haproxyAnswers(running: Running, named: string | null) {
+function haproxyAnswers(running: RunningHaproxy, named: string | null) {
   const route = (named === null ? undefined : running.routes.get(named)) ?? running.routes.get(defaultKey);
   if (route === undefined) return null;
   const [place = "", version = ""] = route.split("/");

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { isSettled, nearest, planHealth } from "../../../../edge/proxies/varnish/plan.ts";
+import { isSettled, nearestTable, planHealth } from "../../../../edge/proxies/varnish/plan.ts";
 import {
   backendName,
   compiledFlag,
   defaultFlag,
   fallbackFlag,
   offeredFlag,
-  served,
+  servedVersions,
 } from "../../../../edge/proxies/varnish/vcl.ts";
 import type { Table } from "../../../../edge/table/table.ts";
 import { soleVersion } from "../../../../edge/table/unnamed.ts";
@@ -16,7 +16,7 @@ import { answerOf, everyName, portsOf, randomTable } from "../../real-proxy/rand
 
 /** What the VCL of a table answers, with some of its backends sick: the version, and the ports that may be asked. */
 function vclAnswers(compiled: Table, sick: ReadonlySet<string>, named: string | null) {
-  const versions = served(compiled).map(({ version, endpoints }, v) => ({
+  const versions = servedVersions(compiled).map(({ version, endpoints }, v) => ({
     version,
     ports: endpoints.filter((_, e) => !sick.has(backendName(v, e))).map(({ port }) => port),
     byDefault: sick.has(compiledFlag) ? !sick.has(defaultFlag(v)) : version === soleVersion(compiled),
@@ -46,7 +46,7 @@ describe("a change by health alone", () => {
         const sick = new Set<string>();
         let before = compiled;
         for (const table of tables) {
-          const target = nearest(compiled, before, table);
+          const target = nearestTable(compiled, before, table);
           settle(sick, planHealth(compiled, sick, target.table), () => {});
           assert.deepEqual(planHealth(compiled, sick, target.table), [], "nothing is left to do");
           before = target.table;
@@ -66,9 +66,9 @@ describe("a change by health alone", () => {
     fc.assert(
       fc.property(randomTable, randomTable, randomTable, (compiled, first, wanted) => {
         const sick = new Set<string>();
-        if (!nearest(compiled, compiled, first).exact) return;
+        if (!nearestTable(compiled, compiled, first).exact) return;
         settle(sick, planHealth(compiled, sick, first), () => {});
-        const target = nearest(compiled, first, wanted);
+        const target = nearestTable(compiled, first, wanted);
         settle(sick, planHealth(compiled, sick, target.table), () => {
           for (const name of everyName) {
             const answer = vclAnswers(compiled, sick, name)?.version ?? null;
@@ -88,11 +88,11 @@ describe("a change by health alone", () => {
   it("a version that goes keeps its endpoints: a request that it was chosen for a moment before is still served", () => {
     fc.assert(
       fc.property(randomTable, randomTable, (compiled, wanted) => {
-        const stays = new Set(served(wanted).map(({ version }) => version));
-        const changed = planHealth(compiled, new Set(), nearest(compiled, compiled, wanted).table).map(
+        const stays = new Set(servedVersions(wanted).map(({ version }) => version));
+        const changed = planHealth(compiled, new Set(), nearestTable(compiled, compiled, wanted).table).map(
           (to) => to.backend,
         );
-        for (const [v, { version, endpoints }] of served(compiled).entries()) {
+        for (const [v, { version, endpoints }] of servedVersions(compiled).entries()) {
           if (stays.has(version)) continue;
           for (const e of endpoints.keys()) assert.ok(!changed.includes(backendName(v, e)), backendName(v, e));
         }
@@ -111,8 +111,8 @@ describe("a change by health alone", () => {
             endpoints: v.endpoints.map((e) => ({ ...e, weight: e.weight + 1 })),
           })),
         };
-        assert.ok(nearest(table, table, heavier).exact);
-        assert.equal(isSettled(table, heavier), served(table).length === 0);
+        assert.ok(nearestTable(table, table, heavier).exact);
+        assert.equal(isSettled(table, heavier), servedVersions(table).length === 0);
       }),
     );
   });

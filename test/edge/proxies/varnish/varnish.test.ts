@@ -4,11 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { pino } from "pino";
-import {
-  ProxyDownError,
-  ProxyRejectedError,
-  type ManagedProxy as TableProxy,
-} from "../../../../edge/proxies/contract.ts";
+import { type ManagedProxy, ProxyDownError, ProxyRejectedError } from "../../../../edge/proxies/contract.ts";
 import { VarnishCli } from "../../../../edge/proxies/varnish/cli.ts";
 import { createVarnish } from "../../../../edge/proxies/varnish/index.ts";
 import { Varnish } from "../../../support/proxies/varnish.ts";
@@ -29,7 +25,7 @@ proxyRules(
 
 describe("Varnish without compilations", () => {
   let server: Varnish;
-  let proxy: TableProxy;
+  let proxy: ManagedProxy;
   let cli: VarnishCli;
   const endpoints: Endpoint[] = [];
   const [a1, a2, b1] = [0, 1, 2].map((i) => () => endpoints[i] as Endpoint) as [
@@ -55,13 +51,13 @@ describe("Varnish without compilations", () => {
   });
 
   const vcls = async () => {
-    const [list] = await cli.ask([["vcl.list", "-j"]], signal);
+    const [list] = await cli.runAll([["vcl.list", "-j"]], signal);
     const entries = (JSON.parse(list?.text ?? "") as unknown[]).slice(3).flat() as { name: string; status: string }[];
     const ours = entries.filter(({ name, status }) => name.startsWith("slotd_") && status !== "discarded");
     return { ours: ours.map(({ name }) => name), active: entries.find(({ status }) => status === "active")?.name };
   };
   const child = async () => {
-    const [pid] = await cli.ask([["pid", "-j"]], signal);
+    const [pid] = await cli.runAll([["pid", "-j"]], signal);
     return ((JSON.parse(pid?.text ?? "") as unknown[])[3] as { worker: number }).worker;
   };
   const all = (byDefault: string) => tableOf({ A: [a1(), a2()], B: [b1()] }, byDefault);

@@ -3,7 +3,7 @@ import { isIP } from "node:net";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { ProxyRejectedError } from "../../../../edge/proxies/contract.ts";
-import { quoted } from "../../../../edge/proxies/varnish/cli.ts";
+import { quoteWord } from "../../../../edge/proxies/varnish/cli.ts";
 import { renderVcl } from "../../../../edge/proxies/varnish/vcl.ts";
 import type { Table, VersionNaming } from "../../../../edge/table/table.ts";
 import { allTo } from "../../../../edge/table/unnamed.ts";
@@ -116,7 +116,7 @@ describe("the VCL of a table", () => {
   it("a word of a command is one word of one line, whatever is in it", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary" }), (word) => {
-        const text = quoted(word);
+        const text = quoteWord(word);
         assert.match(text, /^(?:[\w./:*-]+|"(?:[ !#-[\]-~]|\\x[0-9a-f]{2})*")$/);
         const read = text.startsWith('"')
           ? Buffer.from(
