@@ -46,8 +46,10 @@ describe("an edge without its bus", () => {
     await nats.kill();
     const [a, b] = [await fleet.backend("A", "h1"), await fleet.backend("B", "h2")];
     const written = JSON.parse(readFileSync(join(repository, "test/fixtures/0.1.0/last-good.json"), "utf8"));
-    for (const [i, { port }] of [a, b].entries())
-      written.members[i].text = written.members[i].text.replace(/"port":\d+/, `"port":${port}`);
+    for (const [i, { address, port }] of [a, b].entries()) {
+      const { text } = written.members[i];
+      written.members[i].text = text.replace('"127.0.0.1"', `"${address}"`).replace(/"port":\d+/, `"port":${port}`);
+    }
     const edge = await Edge.create({ nats: nats.url });
     fleet.onEnd(() => edge.close());
     mkdirSync(edge.state);

@@ -9,7 +9,7 @@ const key = (host: string) => `web.prod.${host}.a`;
 function text(host: string, status: "ALIVE" | "STOPPING" = "ALIVE", version = "A"): string {
   const who = { service: "web", stage: "prod", host, slot: "a", version, sha256: "a".repeat(64), epoch: 1 };
   return JSON.stringify(
-    toMember({ ...who, address: { host: "127.0.0.1", port: 8000 }, capacity: 1, workers: 1, status }),
+    toMember({ ...who, address: { host: "127.0.3.1", port: 8000 }, capacity: 1, workers: 1, status }),
   );
 }
 

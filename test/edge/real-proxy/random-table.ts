@@ -29,20 +29,23 @@ export const randomTable: fc.Arbitrary<Table> = fc
       version,
       endpoints: (endpoints[versions.indexOf(version)] ?? []).map(({ port, weight }, i) => ({
         id: `prod.h${i}.a`,
-        address: "127.0.0.1",
+        address: `127.0.3.${1 + i}`,
         port: 1_000 + 100 * versions.indexOf(version) + 10 * i + port,
         weight,
       })),
     })),
   }));
 
-/** Who answers a request, as the table says: the version, and the ports of its endpoints. Null: nobody. */
+/** The version that answers a request, as the table says. Null: nobody. */
 export function answerOf(table: Table, named: string | null): string | null {
   const has = (version: string | null) => table.versions.some((v) => v.version === version && v.endpoints.length > 0);
   return [named, soleVersion(table), table.fallback].find((version) => version !== null && has(version)) ?? null;
 }
 
-export const portsOf = (table: Table, version: string | null) =>
-  (table.versions.find((v) => v.version === version)?.endpoints ?? []).map(({ port }) => port).sort();
+export const at = ({ address, port }: { address: string; port: number }) => `${address}:${port}`;
+
+/** Where the endpoints of a version are, as the table says. */
+export const addressesOf = (table: Table, version: string | null) =>
+  (table.versions.find((v) => v.version === version)?.endpoints ?? []).map(at).sort();
 
 export const everyName = [null, "unknown", ...versions];

@@ -237,12 +237,19 @@ export function proxyRules<P extends RealProxy>(
       await server.kill();
       await assert.rejects(apply(tableOf(both(), "1.0+a")), ProxyDownError);
       await assert.rejects(proxy.isCurrent(signal), ProxyDownError);
+      // Another program, at 127.0.0.1 and with an endpoint's port, gets none of its requests.
+      for (const { port } of [a2, b1, b2]) extra.push(await Endpoint.start("X", "x", { address: "127.0.0.1", port }));
       await server.restart();
-      assert.equal((await ask(server.url)).named, "B");
       for (let i = 0; i < 10; i++) {
+        const byDefault = await ask(server.url);
+        assert.deepEqual([byDefault.status, byDefault.named, said(byDefault).version], [200, "B", "B"]);
         const answer = await ask(server.url, { headers: { "X-App-Version": "1.0+a" } });
         assert.equal(said(answer).id, "a2", "the endpoint that was withdrawn stays so");
       }
+      assert.deepEqual(
+        extra.map(({ requests }) => requests),
+        [0, 0, 0],
+      );
       assert.equal(await proxy.isCurrent(signal), false);
       await apply(tableOf(both(), "1.0+a"));
       assert.equal(await proxy.isCurrent(signal), true);

@@ -5,7 +5,7 @@ import type { HaproxyConfig } from "../../../edge/proxies/haproxy/index.ts";
 import type { VarnishConfig } from "../../../edge/proxies/varnish/index.ts";
 import { until } from "../../support/until.ts";
 import { ask, useEdgeFleet } from "../fleet.ts";
-import type { Said } from "./endpoint.ts";
+import { Endpoint, type Said } from "./endpoint.ts";
 import type { RealProxy } from "./rules.ts";
 import { Users } from "./users.ts";
 
@@ -100,6 +100,26 @@ export function edgeRules<P extends ConfiguredProxy>(
       assert.deepEqual((await edge.untilAcknowledged({ routes: without })).serving, ["B"]);
       assert.equal((await ask(edge.url, "A")).version, "B");
       assert(b.lastRequest() > 0);
+    });
+
+    it("is killed, and the proxy too: started alone, the proxy sends every request to the right endpoint", async () => {
+      const { server, edge, a1, a2, b } = await running();
+      await edge.kill();
+      await server.kill();
+      // Other programs, at 127.0.0.1 and with the endpoints' ports.
+      const strangers = await Promise.all(
+        [a1, a2, b].map(({ backend: { port } }) => Endpoint.start("X", "stranger", { address: "127.0.0.1", port })),
+      );
+      fleet.onEnd(() => Promise.all(strangers.map((stranger) => stranger.stop())));
+      await server.restart();
+      const users = new Users(edge.url, [null, "A", "B"], () => true, 4);
+      await until("users asked", () => users.requests > 200);
+      await users.end();
+      assert.deepEqual([users.failures, [...users.versions.keys()].sort()], [[], ["A", "B"]]);
+      assert.deepEqual(
+        strangers.map(({ requests }) => requests),
+        [0, 0, 0],
+      );
     });
 
     it("acknowledges nothing while the proxy is down, and again when it is back", async () => {

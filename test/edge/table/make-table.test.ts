@@ -10,7 +10,7 @@ const member = (host: string, version: string, over: Partial<ReadMember> = {}): 
   ...{
     id: `prod.${host}.a`,
     stage: "prod",
-    address: "127.0.0.1",
+    address: "127.0.3.1",
     port: 8000,
     weight: 1,
     version,

@@ -110,8 +110,8 @@ describe("the builtin router", () => {
     const one = await backend("A", "h1", (request, response) => {
       request.pipe(response);
     });
-    const [closed] = (await freePorts(1)) as [number];
-    const dead = endpoint({ address: "127.0.0.1", port: closed }, "prod.dead.a", 1_000);
+    const [closed] = (await freePorts(1, "127.0.3.1")) as [number];
+    const dead = endpoint({ address: "127.0.3.1", port: closed }, "prod.dead.a", 1_000);
     const { url } = await router(table("A", { A: [dead, endpoint(one)] }));
     for (let i = 0; i < 5; i++) {
       const answer = await ask(url, undefined, { method: "POST", body: `order ${i}` });
@@ -137,9 +137,9 @@ describe("the builtin router", () => {
   });
 
   it("says 502, 503 or 504, and why", async () => {
-    const [closed] = (await freePorts(1)) as [number];
+    const [closed] = (await freePorts(1, "127.0.3.1")) as [number];
     const silent = await backend("B", "h1", () => {});
-    const dead = endpoint({ address: "127.0.0.1", port: closed });
+    const dead = endpoint({ address: "127.0.3.1", port: closed });
     const { url } = await router(table("C", { A: [dead], B: [endpoint(silent)], C: [] }), { response_timeout_ms: 200 });
     for (const [version, status, reason] of [
       ["A", 502, /no endpoint took a connection/],
@@ -204,11 +204,11 @@ describe("the builtin router", () => {
         socket.on("data", (data) => socket.write(`echo ${data}`));
         socket.on("end", () => socket.end());
       });
-    }).listen(0, "127.0.0.1");
+    }).listen(0, "127.0.3.1");
     await once(server, "listening");
     undoing.push(() => server.close());
     const { port: to } = server.address() as { port: number };
-    const { port } = await router(table("A", { A: [endpoint({ address: "127.0.0.1", port: to })] }));
+    const { port } = await router(table("A", { A: [endpoint({ address: "127.0.3.1", port: to })] }));
     const socket = connect(port, "127.0.0.1");
     undoing.push(() => socket.destroy());
     let seen = "";

@@ -6,7 +6,7 @@ import { createHaproxy } from "../../../../edge/proxies/haproxy/index.ts";
 import { runCommands } from "../../../../edge/proxies/haproxy/runtime.ts";
 import type { Table } from "../../../../edge/table/table.ts";
 import { Haproxy } from "../../../support/proxies/haproxy.ts";
-import { ask } from "../../real-proxy/ask.ts";
+import { ask, said } from "../../real-proxy/ask.ts";
 import { Endpoint } from "../../real-proxy/endpoint.ts";
 import { naming, proxyRules, signal, tableOf } from "../../real-proxy/rules.ts";
 
@@ -30,9 +30,13 @@ describe("HAProxy with few places", () => {
     await b.stop();
   });
 
-  /** Endpoints where nobody has to listen: b's own port, under many addresses. */
+  /** The first is b; nothing listens at the others. */
   const many = (count: number): Table["versions"][number]["endpoints"] =>
-    Array.from({ length: count }, (_, i) => ({ ...b.inTable(), id: `prod.b${i}.a`, address: `127.0.0.${i + 1}` }));
+    Array.from({ length: count }, (_, i) => ({
+      ...b.inTable(),
+      id: `prod.b${i}.a`,
+      address: i === 0 ? b.address : `127.0.3.${i}`,
+    }));
 
   it("more endpoints, or versions, than there is place for are refused, and the key to raise is named", async () => {
     const proxy = createHaproxy(server.config, naming, log);
@@ -65,7 +69,7 @@ describe("HAProxy with few places", () => {
     const user = (async () => {
       for (; !ending; asked++) statuses.add((await ask(server.url)).status);
     })();
-    // The endpoint listens on 127.0.0.1 only, so that it is in every table.
+    // The one that listens is in every table.
     const here = all[0] as (typeof all)[number];
     await proxy.apply(of([here]), signal);
     statuses.clear();
@@ -84,7 +88,7 @@ describe("HAProxy with few places", () => {
     const table = tableOf({ B: [b] }, "B");
     await proxy.apply(table, signal);
     const [state = ""] = await runCommands(server.config.socket, ["show servers state"], 2_000, signal);
-    const [, place, name] = new RegExp(` (v\\d) \\d+ (s\\d) 127\\.0\\.0\\.1 2 .* ${b.port} `).exec(state) ?? [];
+    const [, place, name] = new RegExp(` (v\\d) \\d+ (s\\d) ${b.address} 2 .* ${b.port} `).exec(state) ?? [];
     await runCommands(server.config.socket, [`set server ${place}/${name} state maint`], 2_000, signal);
     assert.equal(await proxy.isCurrent(signal), false);
     await proxy.apply(table, signal);
@@ -98,5 +102,69 @@ describe("HAProxy with few places", () => {
       createHaproxy(elsewhere, naming, log).apply(tableOf({ B: [b] }, "B"), signal),
       (error) => error instanceof ProxyRejectedError && /base configuration/.test(error.message),
     );
+  });
+});
+
+describe("HAProxy with an older base configuration", () => {
+  /** Older bases gave servers without an endpoint a literal address. */
+  const older = (base: string) => {
+    const text = base.replaceAll("slotd.invalid:1 init-addr last,0.0.0.1", "127.0.0.1:1");
+    assert.notEqual(text, base);
+    return text;
+  };
+  const newer = (base: string) => base.replaceAll("127.0.0.1:1 ", "slotd.invalid:1 init-addr last,0.0.0.1 ");
+  let server: Haproxy;
+  let a: Endpoint;
+  let b: Endpoint;
+  before(async () => {
+    server = await Haproxy.start({ naming });
+    server.rewriteBase(older);
+    await server.restart();
+    [a, b] = [await Endpoint.start("A", "a"), await Endpoint.start("B", "b")];
+  });
+  after(async () => {
+    await server.stop();
+    await Promise.all([a.stop(), b.stop()]);
+  });
+
+  const answers = async () => {
+    const named = await ask(server.url, { headers: { "X-App-Version": "A" } });
+    const byDefault = await ask(server.url);
+    return [named, byDefault].map((answer) => said(answer).id);
+  };
+
+  test("it still routes by tables, and a new base starts from the state that the older one wrote", async () => {
+    const lines: string[] = [];
+    const proxy = createHaproxy(server.config, naming, pino({ level: "warn" }, { write: (line) => lines.push(line) }));
+    const table = tableOf({ A: [a], B: [b] }, "B");
+    await proxy.apply(table, signal);
+    await proxy.persist?.();
+    assert.deepEqual(await answers(), ["a", "b"]);
+    await proxy.apply(tableOf({ A: [a] }, "A"), signal);
+    await proxy.apply(table, signal);
+    assert.equal(lines.filter((line) => line.includes("older base configuration")).length, 1, "one warning");
+
+    await server.kill();
+    server.rewriteBase(newer);
+    await server.restart();
+    assert.deepEqual(await answers(), ["a", "b"], "without an edge");
+    await proxy.apply(table, signal);
+    assert.deepEqual([await answers(), lines.length], [["a", "b"], 1]);
+    await proxy.persist?.();
+  });
+
+  test("an older base starts from the state that a new one wrote, but without the addresses, until a table is applied", async () => {
+    const strangers = await Promise.all(
+      [a, b].map(({ port, id }) => Endpoint.start("X", `not ${id}`, { address: "127.0.0.1", port })),
+    );
+    await server.kill();
+    server.rewriteBase(older);
+    await server.restart();
+    assert.deepEqual(await answers(), ["not a", "not b"]);
+    await Promise.all(strangers.map((stranger) => stranger.stop()));
+    const proxy = createHaproxy(server.config, naming, log);
+    assert.equal(await proxy.isCurrent(signal), false);
+    await proxy.apply(tableOf({ A: [a], B: [b] }, "B"), signal);
+    assert.deepEqual(await answers(), ["a", "b"]);
   });
 });

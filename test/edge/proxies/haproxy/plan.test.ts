@@ -6,12 +6,12 @@ import { type HaproxyPlan, planTable } from "../../../../edge/proxies/haproxy/pl
 import { defaultKey } from "../../../../edge/proxies/haproxy/routes-map.ts";
 import type { HaproxyServer, RunningHaproxy } from "../../../../edge/proxies/haproxy/running.ts";
 import { allTo } from "../../../../edge/table/unnamed.ts";
-import { answerOf, everyName, portsOf, randomTable } from "../../real-proxy/random-table.ts";
+import { addressesOf, answerOf, at, everyName, randomTable } from "../../real-proxy/random-table.ts";
 
 function empty(places: number, servers: number): RunningHaproxy {
   const server = (i: number): HaproxyServer => ({
     name: `s${i + 1}`,
-    address: "127.0.0.1",
+    address: "0.0.0.1",
     port: 1,
     weight: 1,
     ready: false,
@@ -24,6 +24,7 @@ function empty(places: number, servers: number): RunningHaproxy {
     ),
     routes: new Map(),
     state: "",
+    restoresAddresses: true,
   };
 }
 
@@ -42,6 +43,7 @@ function perform(running: RunningHaproxy, { fill, routes, withdraw, refill }: Ha
         false,
         "a server in use keeps its address",
       );
+      server.address = value;
       server.port = Number(port);
     }
     look();
@@ -64,9 +66,9 @@ function haproxyAnswers(running: RunningHaproxy, named: string | null) {
   const [place = "", version = ""] = route.split("/");
   return {
     version,
-    ports: (running.places.get(place) ?? [])
+    addresses: (running.places.get(place) ?? [])
       .filter((s) => s.ready)
-      .map((s) => s.port)
+      .map(at)
       .sort(),
   };
 }
@@ -83,7 +85,7 @@ describe("the plan of a table", () => {
           for (const name of everyName) {
             const answer = haproxyAnswers(running, name);
             assert.equal(answer?.version ?? null, answerOf(table, name));
-            if (answer) assert.deepEqual(answer.ports, portsOf(table, answer.version));
+            if (answer) assert.deepEqual(answer.addresses, addressesOf(table, answer.version));
           }
         }
       }),
@@ -102,10 +104,10 @@ describe("the plan of a table", () => {
             const may = [answerOf(first, name), answerOf(wanted, name)];
             assert.ok(may.includes(answer?.version ?? null), `${name}: ${answer?.version} is none of ${may}`);
             if (!answer) continue;
-            assert.ok(answer.ports.length > 0, `${name} is sent to a place without a server`);
-            const known = new Set([...portsOf(first, answer.version), ...portsOf(wanted, answer.version)]);
+            assert.ok(answer.addresses.length > 0, `${name} is sent to a place without a server`);
+            const known = new Set([...addressesOf(first, answer.version), ...addressesOf(wanted, answer.version)]);
             assert.ok(
-              answer.ports.every((port) => known.has(port)),
+              answer.addresses.every((address) => known.has(address)),
               "no endpoint of another version",
             );
           }

@@ -12,22 +12,22 @@ import {
 } from "../../../../edge/proxies/varnish/vcl.ts";
 import type { Table } from "../../../../edge/table/table.ts";
 import { soleVersion } from "../../../../edge/table/unnamed.ts";
-import { answerOf, everyName, portsOf, randomTable } from "../../real-proxy/random-table.ts";
+import { addressesOf, answerOf, at, everyName, randomTable } from "../../real-proxy/random-table.ts";
 
-/** What the VCL of a table answers, with some of its backends sick: the version, and the ports that may be asked. */
+/** What the VCL of a table answers, with some of its backends sick: the version, and the endpoints that may be asked. */
 function vclAnswers(compiled: Table, sick: ReadonlySet<string>, named: string | null) {
   const versions = servedVersions(compiled).map(({ version, endpoints }, v) => ({
     version,
-    ports: endpoints.filter((_, e) => !sick.has(backendName(v, e))).map(({ port }) => port),
+    addresses: endpoints.filter((_, e) => !sick.has(backendName(v, e))).map(at),
     byDefault: sick.has(compiledFlag) ? !sick.has(defaultFlag(v)) : version === soleVersion(compiled),
     fallback: sick.has(compiledFlag) ? !sick.has(fallbackFlag(v)) : version === compiled.fallback,
   }));
-  const alive = versions.filter(({ ports }, v) => ports.length > 0 && !sick.has(offeredFlag(v)));
+  const alive = versions.filter(({ addresses }, v) => addresses.length > 0 && !sick.has(offeredFlag(v)));
   const found =
     alive.find(({ version }) => version === named) ??
     alive.find(({ byDefault }) => byDefault) ??
     alive.find(({ fallback }) => fallback);
-  return found ? { version: found.version, ports: found.ports.sort() } : null;
+  return found ? { version: found.version, addresses: found.addresses.sort() } : null;
 }
 
 function settle(sick: Set<string>, changes: ReturnType<typeof planHealth>, look: (sick: Set<string>) => void) {
@@ -54,7 +54,7 @@ describe("a change by health alone", () => {
           for (const name of everyName) {
             const version = answerOf(table, name);
             assert.equal(vclAnswers(compiled, sick, name)?.version ?? null, version);
-            if (version) assert.deepEqual(vclAnswers(compiled, sick, name)?.ports, portsOf(table, version));
+            if (version) assert.deepEqual(vclAnswers(compiled, sick, name)?.addresses, addressesOf(table, version));
           }
         }
       }),

@@ -20,7 +20,7 @@ const naming: VersionNaming = { header: "X-App-Version", query: "v", cookie: "ap
 const table = (
   change: { version?: string; address?: string; id?: string; port?: number; weight?: number } = {},
 ): Table => {
-  const { version = "A", address = "127.0.0.1", id = "prod.h1.a", port = 8000, weight = 1 } = change;
+  const { version = "A", address = "127.0.3.1", id = "prod.h1.a", port = 8000, weight = 1 } = change;
   return {
     service: "web",
     epoch: 1,
@@ -110,7 +110,7 @@ describe("the VCL of a table", () => {
 
   it("the same table gives the same text, and an endpoint of a version that nobody names is not left out", () => {
     assert.equal(render({}), render({}));
-    assert.ok(render({}).includes('backend b0_0 { .host = "127.0.0.1"; .port = "8000";'));
+    assert.ok(render({}).includes('backend b0_0 { .host = "127.0.3.1"; .port = "8000";'));
   });
 
   it("a word of a command is one word of one line, whatever is in it", () => {
