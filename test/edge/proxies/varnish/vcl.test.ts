@@ -4,10 +4,18 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { ProxyRejectedError } from "../../../../edge/proxies/contract.ts";
 import { quoteWord } from "../../../../edge/proxies/varnish/cli.ts";
-import { renderVcl } from "../../../../edge/proxies/varnish/vcl.ts";
+import {
+  compiledFlag,
+  defaultFlag,
+  fallbackFlag,
+  offeredFlag,
+  renderVcl,
+  servedVersions,
+} from "../../../../edge/proxies/varnish/vcl.ts";
 import type { Table, VersionNaming } from "../../../../edge/table/table.ts";
 import { allTo } from "../../../../edge/table/unnamed.ts";
 import { versionSchema } from "../../../../protocol/names.ts";
+import { randomTable } from "../../real-proxy/random-table.ts";
 
 const settings = {
   cache: true,
@@ -113,7 +121,24 @@ describe("the VCL of a table", () => {
     assert.ok(render({}).includes('backend b0_0 { .host = "127.0.3.1"; .port = "8000";'));
   });
 
-  it("a word of a command is one word of one line, whatever is in it", () => {
+  test("flags are never used as backends: apart from their declarations, the VCL only asks for their health", () => {
+    fc.assert(
+      fc.property(randomTable, fc.boolean(), (any, cache) => {
+        const text = renderVcl(any, naming, { ...settings, cache });
+        const flags = [
+          compiledFlag,
+          ...servedVersions(any).flatMap((_, v) => [defaultFlag(v), fallbackFlag(v), offeredFlag(v)]),
+        ];
+        for (const flag of flags) {
+          assert.ok(text.includes(`backend ${flag} { .host = "0.0.0.1"; .port = "1"; }`), flag);
+          const uses = text.replaceAll(`std.healthy(${flag})`, "").replace(`backend ${flag} {`, "");
+          assert.doesNotMatch(uses, new RegExp(`\\b${flag}\\b`));
+        }
+      }),
+    );
+  });
+
+  test("a word of a command is one word of one line, whatever is in it", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary" }), (word) => {
         const text = quoteWord(word);
