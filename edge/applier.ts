@@ -10,24 +10,22 @@ const DOWN_RETRY_MS = 500;
 const REJECTED_RETRY_MIN_MS = 500;
 const REJECTED_RETRY_MAX_MS = 30_000;
 const CHECK_MS = 1_000;
-/** A proxy that has not taken a table by then is told to give up. */
+/** An apply that takes longer is aborted. */
 const APPLY_TIMEOUT_MS = 30_000;
 
 interface ApplierEvents {
-  /** What the proxy runs with, or why not with the newest table, is another than before. */
+  /** `applied` or `problem` changed. */
   change: [];
 }
 
-/**
- * Brings the newest table to the proxy; one at a time, and what was overtaken meanwhile not at all.
- * `applied` is what the proxy runs with: null before the first table, and where that is not known.
- */
+/** Applies the newest table to the proxy, one table at a time. Skips tables that a newer one has overtaken. */
 export class Applier extends EventEmitter<ApplierEvents> {
+  /** The table that the proxy runs with; null before the first one, and while that is unknown. */
   applied: Table | null = null;
-  /** Why it is not the newest; null where it is, or is about to be. */
+  /** Why the proxy does not run with the newest table; null if it does, or is about to. */
   problem: SlotdError | null = null;
   private wanted: Table | null = null;
-  /** The table that was refused, how often, and when it is tried again. */
+  /** The table that the proxy refused, the number of retries so far, and when the next one is due. */
   private refused: { table: Table; times: number; retryAt: number } | null = null;
   private downUntil = 0;
   private nextCheckAt = 0;
@@ -37,7 +35,7 @@ export class Applier extends EventEmitter<ApplierEvents> {
 
   constructor(
     private readonly proxy: ManagedProxy,
-    /** Writes down what was applied, before it is acknowledged. Does not fail: it reports by itself where it can't. */
+    /** Writes the applied table to disk, before it is acknowledged. Reports failures itself and never throws. */
     private readonly writeLastGood: (table: Table) => Promise<void>,
     private readonly log: Logger,
   ) {
@@ -48,14 +46,14 @@ export class Applier extends EventEmitter<ApplierEvents> {
     this.running = this.run();
   }
 
-  /** Waits until what is under way has ended. */
+  /** Waits for the step in progress. */
   async stop(): Promise<void> {
     this.stopped.abort();
     this.wake();
     await this.running;
   }
 
-  /** The newest table. One that routes as the applied one does is applied already. */
+  /** Sets the newest table. */
   want(table: Table): void {
     this.wanted = table;
     this.wake();
@@ -71,7 +69,7 @@ export class Applier extends EventEmitter<ApplierEvents> {
     }
   }
 
-  /** Whether a table needs nothing of the proxy, which routes like that already. One that refused another may have begun to take it. */
+  /** Whether the proxy already routes like this table. Unknown after it refused another table, which it may have applied in part. */
   private isApplied(table: Table): boolean {
     const { applied, refused } = this;
     return applied !== null && refused === null && table !== applied && routesAlike(table, applied);
@@ -83,7 +81,7 @@ export class Applier extends EventEmitter<ApplierEvents> {
     this.setProblem(null);
   }
 
-  /** How long there is nothing to do. */
+  /** How long there is nothing to do; 0: there is. */
   private pauseMs(): number {
     const { wanted, applied, refused } = this;
     const now = performance.now();
@@ -117,15 +115,15 @@ export class Applier extends EventEmitter<ApplierEvents> {
   }
 
   /**
-   * What is acknowledged has to outlast a power cut, and not only the end of a process: once everybody has acknowledged that a version is
-   * withdrawn, its ports are given to another one, and a proxy that comes up with the table from before would send its users there. A
-   * table on disk that is not acknowledged yet does no harm, and neither does a proxy that is a table ahead of its disk. So both files,
-   * the proxy's and the edge's own, are written when the proxy runs with the table, at once, for the file system to commit them together.
+   * Writes the proxy's files and the edge's own. An acknowledged table must survive a power cut: when every edge has acknowledged that a
+   * version is withdrawn, its ports go to another version, and a proxy that starts with the previous table would send users there.
+   * A table on disk that is not acknowledged yet does no harm, nor does a proxy that is one table ahead of the disk. So both are written
+   * after the proxy runs with the table, and in parallel, so that the file system commits them together.
    */
   private async persist(table: Table): Promise<void> {
     const [kept] = await Promise.allSettled([this.proxy.persist?.(), this.writeLastGood(table)]);
     if (kept.status === "fulfilled") return;
-    this.applied = null; // It runs with the new table, and would start with the old one.
+    this.applied = null; // The proxy runs with the new table but would start with the old one.
     throw kept.reason;
   }
 
@@ -147,23 +145,23 @@ export class Applier extends EventEmitter<ApplierEvents> {
     this.setProblem(error);
   }
 
-  /** Whether the proxy still runs with what was applied. */
+  /** Checks that the proxy still runs with the applied table; if not, it is applied again. */
   private async checkProxy(): Promise<void> {
     this.nextCheckAt = performance.now() + CHECK_MS;
     const { signal } = this.stopped;
     try {
       if (await this.proxy.isCurrent(signal)) return;
-      this.log.warn("proxy did not run with its table any more; it is applied again");
+      this.log.warn("proxy no longer ran with its table; applying it again");
       this.applied = null;
       this.emit("change");
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof ProxyDownError) this.onDown(error);
-      else this.log.warn({ err: error }, "proxy could not be looked at");
+      else this.log.warn({ err: error }, "proxy could not be checked");
     }
   }
 
-  /** @param problem null where all is well */
+  /** Logs and emits a change. @param problem null if the proxy runs with the newest table */
   private setProblem(problem: SlotdError | null): void {
     if (problem?.message !== this.problem?.message) {
       if (problem) this.log.error({ ...problem.toWire() }, "table was not applied");

@@ -11,10 +11,10 @@ import { namedVersion } from "./named-version.ts";
 import { Origins } from "./origins.ts";
 import { passUpgrade } from "./upgrade.ts";
 
-/** How long requests in flight have when the router ends. */
+/** How long requests in flight may take when the router stops. */
 const END_MS = 10_000;
 
-/** The router in this program, for a demonstration and for a developer's machine. It ends with the program. */
+/** The router in this program, for demonstrations and developers' machines. It stops with the program. */
 class Builtin implements ManagedProxy {
   readonly kind = "builtin";
   private table: Table | null = null;
@@ -47,7 +47,7 @@ class Builtin implements ManagedProxy {
     this.log.info({ address, port }, "router is listening");
   }
 
-  /** A table is one object: the next request is routed by it. */
+  /** Takes effect with the next request. */
   async apply(table: Table): Promise<void> {
     this.origins.set(table);
     this.table = table;
@@ -60,7 +60,7 @@ class Builtin implements ManagedProxy {
   async close(): Promise<void> {
     const ended = new Promise<void>((resolve) => this.server.close(() => resolve()));
     const cut = setTimeout(() => this.server.closeAllConnections(), END_MS);
-    // A client that keeps sending on its connections is told to close them.
+    // Tells clients to close connections that they keep using.
     this.server.on("request", (_request, response) => response.setHeader("connection", "close"));
     this.server.closeIdleConnections();
     await ended;
@@ -78,8 +78,8 @@ class Builtin implements ManagedProxy {
     try {
       await forward(request, response, this.origins, version, this.naming.header);
     } catch (error) {
-      this.log.warn({ err: error }, "request could not be passed on");
-      answerFailure(response, { status: 502, reason: "the request could not be passed on" });
+      this.log.warn({ err: error }, "request could not be forwarded");
+      answerFailure(response, { status: 502, reason: "the request could not be forwarded" });
     }
   }
 }

@@ -15,9 +15,7 @@ export function createHaproxy(config: HaproxyConfig, naming: VersionNaming, log:
   return new Haproxy(config, log.child({ proxy: "haproxy" }));
 }
 
-/**
- * What HAProxy is to be started with, as text; and the files that it refers to are made, where they are not there yet, for an empty table.
- */
+/** Returns the base configuration as text, and creates missing files that it refers to, for an empty table. */
 export function prepareHaproxy(config: HaproxyConfig, naming: VersionNaming): string {
   ensureTableFiles(config.directory);
   return renderHaproxyBase(config, naming);

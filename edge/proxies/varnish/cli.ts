@@ -4,7 +4,7 @@ import { connect, type Socket } from "node:net";
 import { ProxyDownError } from "../contract.ts";
 
 export interface CliAnswer {
-  /** 200 is good; 106 a command that was not carried out. */
+  /** 200: success. 106: the command failed. */
   status: number;
   text: string;
 }
@@ -14,19 +14,19 @@ interface PendingAnswer {
   reject(error: Error): void;
 }
 
-/** `SSS LLLLLLLL\n`: status, and the length of what follows, which ends with a newline of its own. */
+/** `SSS LLLLLLLL\n`: the status, and the length of the text that follows. A newline ends the text and is not counted. */
 const HEADER_BYTES = 13;
 const CHALLENGE = 107;
 const MAX_ANSWER_BYTES = 64 * 1024 ** 2;
 
 /**
- * varnishd's command line over TCP: one connection that is kept, and opened anew when it was lost. Commands that are sent together
- * are answered in their order. See varnish-cli(7).
+ * varnishd's command line over TCP, with one persistent connection that is opened again after a loss. Commands may be pipelined; answers
+ * come in their order. See varnish-cli(7).
  */
 export class VarnishCli {
-  /** The connection of now, greeted or not. What comes on another one is not heard. */
+  /** The current connection, before or after its greeting. Data from earlier ones is ignored. */
   private connection: Socket | null = null;
-  /** The same, when it may be given commands. */
+  /** Resolves when the connection takes commands. */
   private ready: Promise<Socket> | null = null;
   private received: Buffer = Buffer.alloc(0);
   private waiting: PendingAnswer[] = [];
@@ -36,9 +36,10 @@ export class VarnishCli {
   ) {}
 
   /**
-   * @param commands words, quoted here
-   * @param timeoutMs for all of them together
-   * @throws ProxyDownError where varnishd does not answer, or not in time
+   * Runs commands and returns their answers in order.
+   * @param commands the words of each, unquoted
+   * @param timeoutMs for all commands together
+   * @throws ProxyDownError if varnishd does not answer in time
    */
   async runAll(commands: readonly (readonly string[])[], signal: AbortSignal, timeoutMs = this.at.timeoutMs) {
     if (commands.length === 0) return [];
@@ -88,7 +89,7 @@ export class VarnishCli {
     const [authorized] = await Promise.all(
       this.send(socket, [["auth", response(greeting.text.slice(0, 32), this.secret(secretFile))]]),
     );
-    if (authorized?.status !== 200) throw this.refuse("it does not take the secret in proxy.secret_file");
+    if (authorized?.status !== 200) throw this.refuse("it refused the secret in proxy.secret_file");
     return socket;
   }
 
@@ -119,10 +120,10 @@ export class VarnishCli {
       this.received = this.received.subarray(end + 1);
       this.waiting.shift()?.resolve({ status: Number(status), text });
     }
-    this.drop(this.down("what answers does not speak its protocol"));
+    this.drop(this.down("the answer is not in varnishd's protocol"));
   }
 
-  /** The connection is of no use any more: whoever waits for an answer on it hears why. */
+  /** Closes the connection and rejects every pending answer. */
   private drop(error: Error, of: Socket | null = this.connection): void {
     if (of !== this.connection) return;
     this.connection = null;
@@ -142,7 +143,7 @@ function response(challenge: string, secret: Buffer): string {
   return createHash("sha256").update(`${challenge}\n`).update(secret).update(`${challenge}\n`).digest("hex");
 }
 
-/** A word as varnishd's command line reads it: whatever is in it, it is one word of one line. */
+/** Quotes a word for varnishd's command line: whatever it contains, it stays one word on one line. */
 export function quoteWord(word: string): string {
   if (/^[\w./:*-]+$/.test(word)) return word;
   const bytes = [...Buffer.from(word)].map((byte) =>

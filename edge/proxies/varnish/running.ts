@@ -1,19 +1,19 @@
 import { ProxyDownError } from "../contract.ts";
 import type { CliAnswer, VarnishCli } from "./cli.ts";
 
-/** What varnishd says of itself. A child that was started anew has forgotten the health that was set by hand. */
+/** What varnishd reports about itself. A restarted child has forgotten the health that was set by command. */
 export interface RunningVarnish {
-  /** Name of the VCL that routes. */
+  /** The name of the active VCL. */
   active: string | null;
-  /** The others, less those that are discarded and wait for their last request. */
+  /** The other VCLs, without discarded ones that wait for their last request. */
   idle: string[];
-  /** Backends of the active VCL whose health was set to sick, by their names in it. */
+  /** Names of the backends that were set to sick in the VCL that was asked about. */
   sick: Set<string>;
 }
 
 /**
- * @param name the VCL whose backends are looked at; none: only the processes and VCLs are
- * @throws ProxyDownError where nothing serves
+ * @param name the VCL whose backends to list; null: none
+ * @throws ProxyDownError if varnishd has no child that serves requests
  */
 export async function observeVarnish(
   cli: VarnishCli,
@@ -25,7 +25,7 @@ export async function observeVarnish(
     ["vcl.list", "-j"],
   ];
   if (name !== null) commands.push(["backend.list", "-j", `${name}.*`]);
-  const [pid, list, backends] = (await cli.runAll(commands, signal)).map(told);
+  const [pid, list, backends] = (await cli.runAll(commands, signal)).map(results);
   const { worker } = (pid?.[0] ?? {}) as { worker?: number };
   if (worker === undefined) throw new ProxyDownError("varnishd runs without its child: see `varnishadm panic.show`");
   const vcls = (list ?? []) as { status: string; name: string }[];
@@ -42,8 +42,8 @@ export async function observeVarnish(
   };
 }
 
-/** An answer in JSON is `[version, command, time, what was asked for…]`. */
-function told({ status, text }: CliAnswer): unknown[] {
+/** A JSON answer is `[version, command, time, ...results]`. */
+function results({ status, text }: CliAnswer): unknown[] {
   if (status !== 200) return [];
   return (JSON.parse(text) as unknown[]).slice(3);
 }

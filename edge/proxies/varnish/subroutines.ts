@@ -4,9 +4,16 @@ export type SubroutineSettings = Pick<VarnishConfig, "cache" | "connect_timeout_
 
 /** The subroutines that Varnish calls itself. They are the same for every table. `header` names the version that answered. */
 export function builtinSubroutines(header: string, settings: SubroutineSettings): string {
-  return [receive(settings), hash, pipe, fetch, backendResponse, backendError(settings), deliver(header), synth].join(
-    "\n",
-  );
+  return [
+    receive(settings),
+    hash,
+    pipe,
+    backendFetch,
+    backendResponse,
+    backendError(settings),
+    deliver(header),
+    synth,
+  ].join("\n");
 }
 
 function receive({ cache }: SubroutineSettings): string {
@@ -34,7 +41,7 @@ const pipe = `sub vcl_pipe {
   }
 }`;
 
-const fetch = `sub vcl_backend_fetch {
+const backendFetch = `sub vcl_backend_fetch {
   unset bereq.http.slotd-asked;
   if (bereq.retries > 0) { call slotd_again; }
 }`;

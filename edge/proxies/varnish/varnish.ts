@@ -10,28 +10,27 @@ import { type BackendHealth, isSettled, nearestTable, planHealth } from "./plan.
 import { observeVarnish } from "./running.ts";
 import { renderVcl } from "./vcl.ts";
 
-/** Names of VCLs that an edge made, whichever process of it. */
+/** Begins the name of every VCL that any process of an edge has loaded. */
 const PREFIX = "slotd_";
 
 /**
- * A varnishd that runs as a service of its own. A table that the loaded VCL can be brought to by its backends' health is applied in
- * milliseconds, and compiled in later, when nothing has changed for a while; another one is compiled at once, though not more often
- * than configured.
+ * A varnishd that runs as its own service. A table that the loaded VCL can reach by its backends' health is applied in milliseconds, and
+ * compiled in later, after a time without changes. Any other table is compiled at once, but no more often than configured.
  */
 export class Varnish implements ManagedProxy {
   readonly kind = "varnish";
   private readonly cli: VarnishCli;
   private readonly files: VclFiles;
-  /** What varnishd was made to run by this process. */
+  /** The VCL that this process made varnishd use. */
   private compiled: { name: string; table: Table } | null = null;
   private applied: Table | null = null;
-  /** The VCL that says what was applied, until varnishd would start with it. */
+  /** The VCL of the applied table, until it is in the file that varnishd starts with. */
   private unpersisted: string | null = null;
   private lastLoadAt = Number.NEGATIVE_INFINITY;
   private readonly run = `${PREFIX}${Date.now().toString(36)}_${randomBytes(4).toString("hex")}`;
   private loads = 0;
   private settling: NodeJS.Timeout | null = null;
-  /** Changes come one after the other. */
+  /** Ends with the last queued change: changes run one at a time. */
   private turn: Promise<unknown> = Promise.resolve();
   private readonly closed = new AbortController();
 
@@ -114,7 +113,7 @@ export class Varnish implements ManagedProxy {
     this.compiled = { name, table };
     this.applied = table;
     this.log.info({ vcl: name, ms: Math.round(performance.now() - this.lastLoadAt) }, "loaded a VCL");
-    // A request that began before may yet be tried again by what it began with.
+    // A request that began with the previous VCL may still be retried by it.
     if (before) {
       const { sick } = await observeVarnish(this.cli, before.name, signal);
       const gone = planHealth(before.table, sick, table).filter(
@@ -125,7 +124,7 @@ export class Varnish implements ManagedProxy {
     await this.discardOthers(name, signal);
   }
 
-  /** What was withdrawn on the way to a table that was then refused serves again. */
+  /** After a refused table: restores what was withdrawn on the way to it. */
   private async goBack(signal: AbortSignal): Promise<void> {
     const { compiled, applied } = this;
     if (!compiled || !applied) return;
@@ -143,7 +142,7 @@ export class Varnish implements ManagedProxy {
       if (status !== 200) throw new ProxyRejectedError(`varnishd did not set a backend's health: ${shown(text)}`);
   }
 
-  /** A VCL that still has requests goes when they have ended: varnishd sees to that. */
+  /** varnishd keeps a discarded VCL until its last request has ended. */
   private async discardOthers(name: string, signal: AbortSignal): Promise<void> {
     const { idle } = await observeVarnish(this.cli, null, signal);
     const old = idle.filter((other) => other.startsWith(PREFIX) && other !== name);
@@ -167,10 +166,7 @@ export class Varnish implements ManagedProxy {
       this.settling = null;
       this.inTurn(() => this.settle()).catch((error: unknown) => {
         if (this.closed.signal.aborted) return;
-        this.log.warn(
-          { err: error },
-          "a VCL that says the table by itself could not be loaded; the one before goes on",
-        );
+        this.log.warn({ err: error }, "the settled VCL could not be loaded; the current one stays");
         if (this.settling === null) this.settleLater();
       });
     }, this.config.settle_ms);
