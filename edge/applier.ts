@@ -69,7 +69,10 @@ export class Applier extends EventEmitter<ApplierEvents> {
     }
   }
 
-  /** Whether the proxy already routes like this table. Unknown after it refused another table, which it may have applied in part. */
+  /**
+   * Whether the proxy already routes like this table. Unknown after it refused another table, which it may have applied
+   * in part.
+   */
   private isApplied(table: Table): boolean {
     const { applied, refused } = this;
     return applied !== null && refused === null && table !== applied && routesAlike(table, applied);
@@ -115,10 +118,11 @@ export class Applier extends EventEmitter<ApplierEvents> {
   }
 
   /**
-   * Writes the proxy's files and the edge's own. An acknowledged table must survive a power cut: when every edge has acknowledged that a
-   * version is withdrawn, its ports go to another version, and a proxy that starts with the previous table would send users there.
-   * A table on disk that is not acknowledged yet does no harm, nor does a proxy that is one table ahead of the disk. So both are written
-   * after the proxy runs with the table, and in parallel, so that the file system commits them together.
+   * Writes the proxy's files and the edge's own. An acknowledged table must survive a power cut: when every edge has
+   * acknowledged that a version is withdrawn, its ports go to another version, and a proxy that starts with the
+   * previous table would send users there. A table on disk that is not acknowledged yet does no harm, nor does a proxy
+   * that is one table ahead of the disk. So both are written after the proxy runs with the table, and in parallel, so
+   * that the file system commits them together.
    */
   private async persist(table: Table): Promise<void> {
     const [kept] = await Promise.allSettled([this.proxy.persist?.(), this.writeLastGood(table)]);

@@ -23,14 +23,18 @@ const TICK_MS = 500;
 const MEMBERS_QUIET_MS = 15_000;
 const ROUTES_QUIET_MS = 60_000;
 /**
- * A bus on which nothing was written for this long, neither by a member nor by this edge, may take no writes at all: then silence says
- * nothing about who is alive. Longer than the edge's own heartbeat; shorter than what a member's lease has left after its own.
+ * A bus on which nothing was written for this long, neither by a member nor by this edge, may take no writes at all:
+ * then silence says nothing about who is alive. Longer than the edge's own heartbeat; shorter than what a member's
+ * lease has left after its own.
  */
 const WRITTEN_WITHIN_MS = 7_000;
 /** Making a table gets at most this share of the time. */
 const BUSY_SHARE = 0.2;
 
-/** One edge of one service: what the bus says becomes a table, the table goes to the proxy, and what it runs with is acknowledged. */
+/**
+ * One edge of one service: what the bus says becomes a table, the table goes to the proxy, and what it runs with is
+ * acknowledged.
+ */
 export class Edge {
   private readonly bus: BusConnection;
   private readonly routes: RoutesBook;
@@ -230,7 +234,9 @@ export class Edge {
     return table;
   }
 
-  /** Writes down what was applied: whoever starts next, without a bus, must not go back behind what was acknowledged. */
+  /**
+   * Writes down what was applied: whoever starts next, without a bus, must not go back behind what was acknowledged.
+   */
   private async write(table: Table): Promise<void> {
     const source = this.sources.get(table);
     try {

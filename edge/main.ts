@@ -16,12 +16,12 @@ let acceptLoss = () => {};
 process.on("SIGUSR1", () => acceptLoss());
 
 const command = new Command("slotd-edge")
-  .description("Keeps a proxy routing by what a fleet serves, and says what the proxy really runs with")
+  .description("Makes a proxy route to the versions that a fleet serves, and acknowledges what the proxy runs with")
   .version(programVersion)
   .requiredOption("-c, --config <file>", "configuration file (TOML)")
-  .option("--check-config", "check the configuration and end")
-  .option("--render-base", "print what the proxy is to be started with, and end")
-  .option("--pretty", "log for people rather than as JSON")
+  .option("--check-config", "check the configuration and exit")
+  .option("--render-base", "print the configuration to start the proxy with, and exit")
+  .option("--pretty", "log for people, not as JSON")
   .addHelpText("after", helpText)
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 command.parse();

@@ -9,7 +9,8 @@ export interface Loss {
 export const lossWindowMs = 15_000;
 
 /**
- * Whether to keep endpoints that vanished. If so many vanish together, a fault of the registry is more likely than one of each endpoint.
+ * Whether to keep endpoints that vanished. If so many vanish together, a fault of the registry is more likely than one
+ * of each endpoint.
  * @param maxLoss a share, from 0 to 1
  */
 export function isTooMuch({ alive, vanished }: Loss, maxLoss: number): boolean {

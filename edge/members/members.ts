@@ -6,8 +6,10 @@ import { type ReadMember, readMember } from "./read-member.ts";
  * - `alive`: gets requests. Entered when a valid value with status ALIVE arrives.
  * - `withdrawn`: said itself that it must get no requests. Forgotten when its key is deleted or its lease lapses.
  * - `vanished`: was alive when its key was deleted or its lease lapsed. `judgeLosses` turns it into `held` or `left`.
- * - `held`: vanished together with too many others. Gets requests until it returns, withdraws, or an operator accepts its loss.
- * - `left`: vanished, and gets no requests. Remembered for `lossWindowMs`, so that many small losses add up to a big one.
+ * - `held`: vanished together with too many others. Gets requests until it returns, withdraws, or an operator accepts
+ * its loss.
+ * - `left`: vanished, and gets no requests. Remembered for `lossWindowMs`, so that many small losses add up to a big
+ * one.
  */
 type MemberState = "alive" | "withdrawn" | "vanished" | "held" | "left";
 
@@ -46,7 +48,9 @@ export class KnownMembers {
 
   constructor(private readonly service: string) {}
 
-  /** @param same whether the bucket is the one that was listed before: then writes up to `revision` are ignored as old */
+  /**
+   * @param same whether the bucket is the one that was listed before: then writes up to `revision` are ignored as old
+   */
   beginListing(same: boolean): void {
     this.listing = { keys: new Set(), upTo: same ? this.revision : 0 };
     if (same) return;
@@ -89,7 +93,10 @@ export class KnownMembers {
     return "changed";
   }
 
-  /** A listing is complete: members that are not in it have vanished. A listing that is older than known writes proves nothing. */
+  /**
+   * A listing is complete: members that are not in it have vanished. A listing that is older than known writes proves
+   * nothing.
+   */
   endListing(now: number): void {
     const { listing } = this;
     this.listing = null;

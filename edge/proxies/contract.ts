@@ -7,7 +7,8 @@ export interface ManagedProxy {
   /** Its kind, as in the edge's status. */
   readonly kind: string;
   /**
-   * Makes the proxy route by a table. Resolves when every new request is routed by it. The table is acknowledged after this and
+   * Makes the proxy route by a table. Resolves when every new request is routed by it. The table is acknowledged after
+   * this and
    * `persist`; the next call comes after both have ended.
    * @throws ProxyRejectedError if the proxy refuses the table, ProxyDownError if it does not run; the old table stays
    */
@@ -18,8 +19,8 @@ export interface ManagedProxy {
    */
   persist?(): Promise<void>;
   /**
-   * Whether the proxy still routes by the table that was applied last. False if it was restarted or somebody else changed it: then the
-   * table is applied again.
+   * Whether the proxy still routes by the table that was applied last. False if it was restarted or somebody else
+   * changed it: then the table is applied again.
    * @throws ProxyDownError if it does not run
    */
   isCurrent(signal: AbortSignal): Promise<boolean>;

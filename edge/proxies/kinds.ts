@@ -19,7 +19,9 @@ export interface BaseConfiguration<Settings> {
 interface ProxyKind<Schema extends z.ZodType> {
   /** Its `[proxy]` table in the configuration file. */
   schema: Schema;
-  /** The routes that it implements. An edge refuses others, so that it never acknowledges what its proxy does not do. */
+  /**
+   * The routes that it implements. An edge refuses others, so that it never acknowledges what its proxy does not do.
+   */
   modes: readonly RoutesMode[];
   create(settings: z.infer<Schema>, naming: VersionNaming, log: Logger): Promise<ManagedProxy>;
   /** Null if the proxy runs inside slotd-edge. */

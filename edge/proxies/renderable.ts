@@ -9,8 +9,9 @@ const TOKEN = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
 const MAX_ENDPOINTS = 65_536;
 
 /**
- * Checks every text of a table before it is written into a proxy's configuration, where a quote or a newline would end the value and what
- * follows would run. The values were already checked when they were read; this check does not rely on that.
+ * Checks every text of a table before it is written into a proxy's configuration, where a quote or a newline would end
+ * the value and what follows would run. The values were already checked when they were read; this check does not rely
+ * on that.
  * @throws ProxyRejectedError that names the field, and shows at most 80 characters of its value
  */
 export function assertRenderable(table: Table): void {

@@ -8,7 +8,8 @@ export type RoutesMode = Routes["mode"];
 /**
  * Decodes the value of the routes' key, which may be any text.
  * @param epoch the lowest accepted epoch: routes with a lower one come from a controller that another one has overtaken
- * @param modes what the edge's proxy implements. Other modes are refused: an edge must not acknowledge what its proxy does not do.
+ * @param modes what the edge's proxy implements. Other modes are refused: an edge must not acknowledge what its proxy
+ * does not do.
  * @throws RoutesMalformedError, RoutesStaleError, RoutesUnsupportedError
  */
 export function decodeRoutes(text: string, epoch: number, modes: readonly RoutesMode[]): Routes {

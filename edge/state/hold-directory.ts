@@ -4,8 +4,8 @@ import { EdgeRunningError } from "../../protocol/edge-errors.ts";
 import { ConfigInvalidError } from "../../protocol/errors.ts";
 
 /**
- * Creates the state directory and locks it for this process's life, by an abstract unix socket with its name: the kernel frees that
- * however the process ends.
+ * Creates the state directory and locks it for this process's life, by an abstract unix socket with its name: the
+ * kernel frees that however the process ends.
  * @throws EdgeRunningError if another process holds it, ConfigInvalidError if it can't be created
  */
 export async function holdDirectory(path: string): Promise<{ release(): void }> {

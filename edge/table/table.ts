@@ -26,7 +26,8 @@ export interface UnnamedShare {
 
 /**
  * Everything that a proxy routes by. It is a value: made by a pure function, compared and rendered.
- * A request that names a version gets it if that is one of `versions` and has an endpoint. Every other request gets the version that
+ * A request that names a version gets it if that is one of `versions` and has an endpoint. Every other request gets the
+ * version that
  * `unnamed` gives it, or `fallback` if that version has no endpoint.
  */
 export interface Table {
@@ -38,7 +39,9 @@ export interface Table {
   serversetsRevision: number;
   /** One row in atomic mode. Empty before there are routes: then every request is answered with 503. */
   unnamed: readonly UnnamedShare[];
-  /** The version to use while the one that `unnamed` gives has no endpoint; null: such requests are answered with 503. */
+  /**
+   * The version to use while the one that `unnamed` gives has no endpoint; null: such requests are answered with 503.
+   */
   fallback: string | null;
   /** In the order of the routes' `serving`. */
   versions: readonly VersionEndpoints[];

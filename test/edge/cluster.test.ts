@@ -12,8 +12,8 @@ describe("an edge on a bus of three nodes", () => {
   });
   after(() => cluster?.stop());
 
-  it("goes on when the leader of the serverset is killed, and when that returns", {
-    timeout: 3 * PATIENCE_MS,
+  it("keeps working when the leader of the serverset is killed, and when it returns", {
+    timeout: 120_000,
   }, async () => {
     const members = await fleet.members(cluster.servers, { replicas: 3 });
     const [a, b] = [await fleet.backend("A", "h1"), await fleet.backend("A", "h2")];
@@ -41,7 +41,7 @@ describe("an edge on a bus of three nodes", () => {
     assert.equal((await ask(edge.url)).status, 200);
   });
 
-  it("keeps everybody while the bus has no majority, for longer than a lease", { timeout: 180_000 }, async () => {
+  it("keeps every endpoint while the bus has no majority, for longer than a lease", { timeout: 180_000 }, async () => {
     const service = "shop";
     const members = await fleet.members(cluster.servers, { replicas: 3, service });
     for (const host of ["h1", "h2", "h3"]) await members.member(await fleet.backend("A", host));

@@ -27,7 +27,10 @@ export function isUnconnected(error: unknown): boolean {
   return CONNECT_CODES.includes(codeOf(error));
 }
 
-/** Whether the endpoint closed the connection before it answered. It may have closed it as idle just when the request was sent. */
+/**
+ * Whether the endpoint closed the connection before it answered. It may have closed it as idle just when the request
+ * was sent.
+ */
 export function isCutBeforeAnswer(error: unknown): boolean {
   return ["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"].includes(codeOf(error));
 }

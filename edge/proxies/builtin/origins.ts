@@ -61,8 +61,8 @@ export class Origins {
   }
 
   /**
-   * The least loaded endpoint of a version; of equal ones, a random one. So a slow endpoint gets fewer requests, unlike with a random
-   * choice by weight.
+   * The least loaded endpoint of a version; of equal ones, a random one. So a slow endpoint gets fewer requests, unlike
+   * with a random choice by weight.
    * @param tried endpoints to leave out
    */
   pick(version: string, tried: ReadonlySet<Origin>): Origin | null {

@@ -4,9 +4,10 @@ import type { HaproxyConfig } from "./config.ts";
 import { defaultKey, routedKey } from "./routes-map.ts";
 
 /**
- * The address of a server that has no endpoint. HAProxy restores an address from the state file only for a server that the configuration
- * names by a host name; a literal address there would win. With these `init-addr` methods the name is never looked up, and it is
- * reserved (RFC 6761), so that nobody can own it. Without an address in the state file, a connection to 0.0.0.1 fails at once.
+ * The address of a server that has no endpoint. HAProxy restores an address from the state file only for a server that
+ * the configuration names by a host name; a literal address there would win. With these `init-addr` methods the name is
+ * never looked up, and it is reserved (RFC 6761), so that nobody can own it. Without an address in the state file, a
+ * connection to 0.0.0.1 fails at once.
  */
 const NO_ENDPOINT = "slotd.invalid:1 init-addr last,0.0.0.1";
 
@@ -15,11 +16,11 @@ export const mapFile = (directory: string) => `${directory}/current/routes.map`;
 export const stateFile = (directory: string) => `${directory}/current/servers.state`;
 
 /**
- * HAProxy's configuration, which stays the same from table to table: places for versions, each with room for servers, all of them empty.
- * HAProxy reads which version and endpoints are in which place from two files when it starts, and gets changes by its runtime API.
- * A request's route is one value, `PLACE/VERSION`, from one look-up in the map. So the place that serves a request and the version that
- * its response names always belong together, whatever changes meanwhile.
- * Pure: the same configuration gives the same text.
+ * HAProxy's configuration, which stays the same from table to table: places for versions, each with room for servers,
+ * all of them empty. HAProxy reads which version and endpoints are in which place from two files when it starts, and
+ * gets changes by its runtime API. A request's route is one value, `PLACE/VERSION`, from one look-up in the map. So the
+ * place that serves a request and the version that its response names always belong together, whatever changes
+ * meanwhile. Pure: the same configuration gives the same text.
  */
 export function renderHaproxyBase(config: HaproxyConfig, naming: VersionNaming): string {
   assertNaming(naming);
@@ -62,7 +63,10 @@ ${namedVersion(naming)}
 ${Array.from({ length: config.places }, (_, index) => place(placeName(index), config)).join("\n")}`;
 }
 
-/** The version that a request names: by header, else by query parameter, else by cookie. Only the map's own keys begin with `:`. */
+/**
+ * The version that a request names: by header, else by query parameter, else by cookie. Only the map's own keys begin
+ * with `:`.
+ */
 function namedVersion({ header, query, cookie }: VersionNaming): string {
   const fetches = [`req.fhdr(${header})`];
   if (query !== null) fetches.push(`url_param(${query}),url_dec`);

@@ -13,8 +13,8 @@ const ROUTES = "routes.map";
 const STATE = "servers.state";
 
 /**
- * Replaces both files at once; durable when it resolves. They belong together, so each generation is a new directory with both files, and
- * the link `current` is renamed to point to it.
+ * Replaces both files at once; durable when it resolves. They belong together, so each generation is a new directory
+ * with both files, and the link `current` is renamed to point to it.
  */
 export async function writeTableFiles(directory: string, { routes, state }: TableFiles): Promise<void> {
   const { name, others } = makeGeneration(directory);
@@ -32,7 +32,9 @@ export async function writeTableFiles(directory: string, { routes, state }: Tabl
   for (const other of others) rmSync(join(directory, other), { recursive: true, force: true });
 }
 
-/** Creates missing files, for an empty table: every request is answered with 503. HAProxy does not start without them. */
+/**
+ * Creates missing files, for an empty table: every request is answered with 503. HAProxy does not start without them.
+ */
 export function ensureTableFiles(directory: string): void {
   if (existsSync(join(directory, "current")) && lstatSync(join(directory, "current")).isSymbolicLink()) return;
   const { name } = makeGeneration(directory);

@@ -10,7 +10,10 @@ import { renderRoutesMap } from "./routes-map.ts";
 import { observeCommands, parseRunningHaproxy, type RunningHaproxy } from "./running.ts";
 import { runCommands } from "./runtime.ts";
 
-/** An HAProxy that runs as its own service with the base configuration. It gets changes by its runtime API and is never reloaded. */
+/**
+ * An HAProxy that runs as its own service with the base configuration. It gets changes by its runtime API and is never
+ * reloaded.
+ */
 export class Haproxy implements ManagedProxy {
   readonly kind = "haproxy";
   private applied: { table: Table; pid: number } | null = null;

@@ -4,10 +4,9 @@ import { parseRoutesMap } from "./routes-map.ts";
 import type { HaproxyServer, RunningHaproxy } from "./running.ts";
 
 /**
- * Chooses a place for each version: the one that it has, else the empty place that has been unused for longest, so that a request that
- * is still being retried there does not get another version.
- * A version moves to another place if all its servers are taken and all its endpoints are replaced: otherwise it would have no server
- * for a moment.
+ * Chooses a place for each version: the one that it has, else the empty place that has been unused for longest, so that
+ * a request that is still being retried there does not get another version. A version moves to another place if all its
+ * servers are taken and all its endpoints are replaced: otherwise it would have no server for a moment.
  * @returns the places, and all places that the map mentions now
  * @throws ProxyRejectedError if there are too few
  */

@@ -20,7 +20,8 @@ export interface HaproxyPlan {
 const MAX_WEIGHT = 256;
 
 /**
- * Plans the way from what HAProxy runs with to a table. It depends on no earlier plan, so it also repairs whatever happened in between.
+ * Plans the way from what HAProxy runs with to a table. It depends on no earlier plan, so it also repairs whatever
+ * happened in between.
  * @throws ProxyRejectedError if there is too little room; it names the key of the configuration to raise
  */
 export function planTable(running: RunningHaproxy, table: Table): HaproxyPlan {

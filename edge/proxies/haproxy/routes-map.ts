@@ -9,7 +9,8 @@ export const routedKey = ":routed";
 const ROUTE = /^(v\d+)\/(.+)$/;
 
 /**
- * Makes the map from the version that a request names to its route, `PLACE/VERSION`. Other requests get the route of the default's key.
+ * Makes the map from the version that a request names to its route, `PLACE/VERSION`. Other requests get the route of
+ * the default's key.
  * @param places version → place, for each version that has endpoints
  */
 export function makeRoutesMap(table: Table, places: ReadonlyMap<string, string>): Map<string, string> {

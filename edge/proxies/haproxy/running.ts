@@ -20,7 +20,10 @@ export interface RunningHaproxy {
   routes: Map<string, string>;
   /** The servers' state as HAProxy writes it, and reads it when it starts. */
   state: string;
-  /** Whether HAProxy, started without an edge, takes the servers' addresses from `state`. False with an older base configuration. */
+  /**
+   * Whether HAProxy, started without an edge, takes the servers' addresses from `state`. False with an older base
+   * configuration.
+   */
   restoresAddresses: boolean;
 }
 

@@ -14,14 +14,16 @@ interface PendingAnswer {
   reject(error: Error): void;
 }
 
-/** `SSS LLLLLLLL\n`: the status, and the length of the text that follows. A newline ends the text and is not counted. */
+/**
+ * `SSS LLLLLLLL\n`: the status, and the length of the text that follows. A newline ends the text and is not counted.
+ */
 const HEADER_BYTES = 13;
 const CHALLENGE = 107;
 const MAX_ANSWER_BYTES = 64 * 1024 ** 2;
 
 /**
- * varnishd's command line over TCP, with one persistent connection that is opened again after a loss. Commands may be pipelined; answers
- * come in their order. See varnish-cli(7).
+ * varnishd's command line over TCP, with one persistent connection that is opened again after a loss. Commands may be
+ * pipelined; answers come in their order. See varnish-cli(7).
  */
 export class VarnishCli {
   /** The current connection, before or after its greeting. Data from earlier ones is ignored. */

@@ -2,7 +2,10 @@ import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:f
 import { join } from "node:path";
 import { writeDurably } from "../../../daemon/durable-file.ts";
 
-/** The VCL that varnishd starts with, and the one that is being loaded. Both are world-readable: varnishd runs as its own user. */
+/**
+ * The VCL that varnishd starts with, and the one that is being loaded. Both are world-readable: varnishd runs as its
+ * own user.
+ */
 export class VclFiles {
   readonly candidate: string;
   private readonly current: string;

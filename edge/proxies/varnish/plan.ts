@@ -10,9 +10,9 @@ export interface BackendHealth {
 
 /**
  * The table nearest to a wanted one that a loaded VCL can reach by the health of its backends alone.
- * If it is not `exact`, a new VCL must be loaded. Until then the nearest table already leaves out what is no longer wanted, except where
- * that would leave requests unanswered: a version keeps its last endpoints until the new ones are loaded, and there is always a default.
- * Weights can't change without a load, and are ignored here.
+ * If it is not `exact`, a new VCL must be loaded. Until then the nearest table already leaves out what is no longer
+ * wanted, except where that would leave requests unanswered: a version keeps its last endpoints until the new ones are
+ * loaded, and there is always a default. Weights can't change without a load, and are ignored here.
  * @param compiled the table that the VCL was compiled from
  * @param before the table that it routes by now: what is not in it was withdrawn, and comes back only if it is wanted
  */
@@ -39,9 +39,9 @@ export function nearestTable(compiled: Table, before: Table, wanted: Table): { t
 }
 
 /**
- * The commands that make a loaded VCL route by a table, in order: additions, then the default in one moment, then withdrawals.
- * A withdrawn version is no longer offered, but its endpoints stay healthy, so a request that was routed there just before is still
- * served. Their health is corrected before the version is offered again.
+ * The commands that make a loaded VCL route by a table, in order: additions, then the default in one moment, then
+ * withdrawals. A withdrawn version is no longer offered, but its endpoints stay healthy, so a request that was routed
+ * there just before is still served. Their health is corrected before the version is offered again.
  * @param compiled the table that the VCL was compiled from
  * @param sick names of its backends that are sick now
  * @param target made by `nearestTable` for this VCL

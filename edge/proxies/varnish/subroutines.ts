@@ -2,7 +2,10 @@ import type { VarnishConfig } from "./config.ts";
 
 export type SubroutineSettings = Pick<VarnishConfig, "cache" | "connect_timeout_ms">;
 
-/** The subroutines that Varnish calls itself. They are the same for every table. `header` names the version that answered. */
+/**
+ * The subroutines that Varnish calls itself. They are the same for every table. `header` names the version that
+ * answered.
+ */
 export function builtinSubroutines(header: string, settings: SubroutineSettings): string {
   return [
     receive(settings),

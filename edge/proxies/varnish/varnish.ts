@@ -14,8 +14,9 @@ import { renderVcl } from "./vcl.ts";
 const PREFIX = "slotd_";
 
 /**
- * A varnishd that runs as its own service. A table that the loaded VCL can reach by its backends' health is applied in milliseconds, and
- * compiled in later, after a time without changes. Any other table is compiled at once, but no more often than configured.
+ * A varnishd that runs as its own service. A table that the loaded VCL can reach by its backends' health is applied in
+ * milliseconds, and compiled in later, after a time without changes. Any other table is compiled at once, but no more
+ * often than configured.
  */
 export class Varnish implements ManagedProxy {
   readonly kind = "varnish";

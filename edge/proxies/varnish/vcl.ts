@@ -9,10 +9,13 @@ export type VclSettings = Pick<VarnishConfig, "include" | "first_byte_timeout_ms
   SubroutineSettings;
 
 /**
- * Flags: backends that never get a request. The edge sets their health, which needs no compilation, to switch routes in milliseconds.
- * - `compiled` is healthy: the default and the fallback are those that the VCL was compiled with. So a new VCL is right at once.
+ * Flags: backends that never get a request. The edge sets their health, which needs no compilation, to switch routes in
+ * milliseconds.
+ * - `compiled` is healthy: the default and the fallback are those that the VCL was compiled with. So a new VCL is right
+ * at once.
  *   Sick: the default is the version N whose `default_N` is healthy; the same for `fallback_N`.
- * - `offered_N` is healthy: requests may get version N. To withdraw a version, this flag becomes sick and its endpoints stay healthy:
+ * - `offered_N` is healthy: requests may get version N. To withdraw a version, this flag becomes sick and its endpoints
+ * stay healthy:
  *   Varnish chooses the endpoint when it fetches, so a request that was routed just before still finds one.
  */
 export const compiledFlag = "compiled";
@@ -21,7 +24,10 @@ export const fallbackFlag = (index: number) => `fallback_${index}`;
 export const offeredFlag = (index: number) => `offered_${index}`;
 export const backendName = (version: number, endpoint: number) => `b${version}_${endpoint}`;
 
-/** The versions that have endpoints; the VCL does not mention others. A version's index in this list is its number N in the VCL. */
+/**
+ * The versions that have endpoints; the VCL does not mention others. A version's index in this list is its number N in
+ * the VCL.
+ */
 export const servedVersions = (table: Table) => table.versions.filter(({ endpoints }) => endpoints.length > 0);
 
 /**
@@ -62,7 +68,10 @@ export function renderVcl(table: Table, naming: VersionNaming, settings: VclSett
   ].join("\n");
 }
 
-/** A backend must have an address. A connection to this one fails at once, should the operator's own VCL ever use a flag as a backend. */
+/**
+ * A backend must have an address. A connection to this one fails at once, should the operator's own VCL ever use a flag
+ * as a backend.
+ */
 function flag(name: string): string {
   return `backend ${name} { .host = "0.0.0.1"; .port = "1"; }`;
 }
@@ -88,7 +97,10 @@ function directors(v: number, endpoints: readonly Endpoint[]): string[] {
   ];
 }
 
-/** The version that a request names: by header, else by query parameter, else by cookie. Of a version's characters only `+` may come encoded. */
+/**
+ * The version that a request names: by header, else by query parameter, else by cookie. Of a version's characters only
+ * `+` may come encoded.
+ */
 function asked({ header, query, cookie }: VersionNaming): string {
   const tries = [`if (req.http.${header} ~ ".") { set req.http.slotd-asked = req.http.${header}; }`];
   if (query !== null) {

@@ -13,7 +13,7 @@ function text(host: string, status: "ALIVE" | "STOPPING" = "ALIVE", version = "A
   );
 }
 
-/** Members of which these hosts are alive. */
+/** Members with these hosts alive. */
 function alive(...hosts: string[]): KnownMembers {
   const members = new KnownMembers("web");
   members.beginListing(false);
@@ -28,7 +28,7 @@ const routed = (members: KnownMembers, maxLoss = 0.5) => {
 };
 
 describe("members and their leases", () => {
-  it("are used for a lease after they were last heard of", () => {
+  it("are used for one lease after their last write", () => {
     const members = alive("h1", "h2", "h3");
     for (const host of ["h2", "h3"])
       assert.equal(members.recordWrite(key(host), members.revision + 1, text(host), 9_000), "repeated");
@@ -37,14 +37,14 @@ describe("members and their leases", () => {
     assert.deepEqual(routed(members), [["h2", "h3"], 0]);
   });
 
-  it("have a fresh lease after a time in which nobody could be heard", () => {
+  it("have a fresh lease after a time in which no heartbeat could arrive", () => {
     const members = alive("h1");
     members.renew(100_000);
     assert.equal(members.lapse(100_000 + memberLeaseMs), false);
     assert.equal(members.lapse(100_001 + memberLeaseMs), true);
   });
 
-  it("keep the last good value of a key until its lease lapses, whatever is said under it meanwhile", () => {
+  it("keep the last good value of a key until its lease lapses, whatever is written meanwhile", () => {
     const members = alive("h1", "h2", "h3");
     for (const host of ["h2", "h3"]) members.recordWrite(key(host), members.revision + 1, text(host), 14_000);
     assert.equal(members.recordWrite(key("h1"), 100, "nonsense", 14_000), "changed");
@@ -56,7 +56,7 @@ describe("members and their leases", () => {
     assert.deepEqual([members.problems.size, routed(members)[0].length], [0, 3]);
   });
 
-  it("do not hear again what they have heard, or what is older", () => {
+  it("ignore writes that are old or already recorded", () => {
     const members = alive("h1", "h2");
     assert.equal(members.recordWrite(key("h1"), 3, text("h1", "STOPPING"), 1), "changed");
     assert.equal(members.recordWrite(key("h1"), 1, text("h1"), 2), "ignored");
@@ -64,7 +64,7 @@ describe("members and their leases", () => {
     assert.equal(members.revision, 3);
   });
 
-  it("that a whole listing does not have are gone, but not by one that is behind", () => {
+  it("vanish if a complete listing lacks them, but not if the listing is outdated", () => {
     const members = alive("h1", "h2", "h3");
     members.beginListing(true);
     for (const [i, host] of ["h1", "h2", "h3"].entries()) members.recordWrite(key(host), i + 1, text(host), 1);
@@ -76,7 +76,7 @@ describe("members and their leases", () => {
     assert.deepEqual([routed(members), members.revision], [[["h1", "h2"], 0], 2]);
   });
 
-  it("go on after a restart from what was kept", () => {
+  it("are restored from a snapshot after a restart", () => {
     const members = alive("h1", "h2");
     members.recordWrite(key("h2"), 3, text("h2", "STOPPING"), 1);
     const restored = new KnownMembers("web");
@@ -89,7 +89,7 @@ describe("members that vanish", () => {
   const remove = (members: KnownMembers, host: string, now: number) =>
     members.recordWrite(key(host), members.revision + 1, null, now);
 
-  it("at once, more than may be lost, are held until they return, withdraw, or their loss is accepted", () => {
+  it("together, more than may be lost, are held until they return, withdraw, or their loss is accepted", () => {
     const members = alive("h1", "h2", "h3", "h4");
     for (const host of ["h1", "h2", "h3"]) remove(members, host, 1_000);
     assert.deepEqual(routed(members), [["h1", "h2", "h3", "h4"], 3]);
@@ -101,7 +101,7 @@ describe("members that vanish", () => {
     assert.deepEqual(routed(members), [["h1", "h4"], 0]);
   });
 
-  it("one after the other count together", () => {
+  it("one after the other, count together", () => {
     const members = alive("h1", "h2", "h3", "h4");
     remove(members, "h1", 1_000);
     assert.equal(routed(members)[1], 0);
@@ -111,7 +111,7 @@ describe("members that vanish", () => {
     assert.deepEqual(routed(members), [["h3", "h4"], 1]);
   });
 
-  it("long after each other are let go", () => {
+  it("long after each other, leave", () => {
     const members = alive("h1", "h2", "h3", "h4");
     for (const [i, host] of ["h1", "h2", "h3"].entries()) {
       const now = i * 20_000;
@@ -123,7 +123,7 @@ describe("members that vanish", () => {
     assert.deepEqual(routed(members), [["h4"], 0]);
   });
 
-  it("after they have withdrawn are believed, however many", () => {
+  it("after they have withdrawn, leave, however many there are", () => {
     const members = alive("h1", "h2", "h3", "h4");
     for (const host of ["h1", "h2", "h3", "h4"])
       members.recordWrite(key(host), members.revision + 1, text(host, "STOPPING"), 1);
@@ -132,7 +132,7 @@ describe("members that vanish", () => {
     assert.deepEqual(routed(members), [[], 0]);
   });
 
-  it("and serve what is not routed to are no loss", () => {
+  it("and serve no routed version, are no loss", () => {
     const members = alive("h1", "h2", "h3");
     for (const host of ["h1", "h2", "h3"]) remove(members, host, 1);
     assert.deepEqual(
@@ -141,7 +141,7 @@ describe("members that vanish", () => {
     );
   });
 
-  it("never leave less than may be lost, whatever happens within a window, unless they withdraw", () => {
+  it("never leave fewer endpoints than max_loss allows within a window", () => {
     const hosts = Array.from({ length: 8 }, (_, i) => `h${i}`);
     const events = fc.array(fc.tuple(fc.constantFrom(...hosts), fc.constantFrom("remove", "return"), fc.nat(1_500)), {
       maxLength: 10,

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import type { Endpoint as TableEndpoint } from "../../../edge/table/table.ts";
 
-/** What an endpoint answers: who it is, and what it was asked. */
+/** An endpoint's response: its identity, and what it was asked. */
 export interface Said {
   version: string;
   id: string;
@@ -14,8 +14,8 @@ export interface Said {
 let started = 0;
 
 /**
- * An address of its own for each endpoint, so that no proxy finds it by chance at an address that it falls back on. The whole of
- * 127.0.0.0/8 is this host.
+ * An address of its own for each endpoint, so that a proxy that falls back on a default address misses it. The
+ * whole of 127.0.0.0/8 is this host.
  */
 const ownAddress = () => `127.0.4.${1 + (started++ % 250)}`;
 
@@ -24,7 +24,7 @@ const ownAddress = () => `127.0.4.${1 + (started++ % 250)}`;
  * `/stream` goes on until `finishStreams()`, an upgrade is an echo.
  */
 export class Endpoint {
-  /** The highest number that was asked for as a path, as `Users` do. */
+  /** The highest number that was requested as a path; `Users` number their requests. */
   lastNumber = 0;
   requests = 0;
   private readonly streams = new Set<ServerResponse>();

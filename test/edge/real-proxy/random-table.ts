@@ -4,7 +4,7 @@ import { allTo, soleVersion } from "../../../edge/table/unnamed.ts";
 
 const versions = ["A", "B", "C", "D"];
 
-/** Tables of four versions with up to four endpoints, each of which may be at one of two ports. */
+/** Tables with up to four versions of up to four endpoints, each at one of two ports. */
 export const randomTable: fc.Arbitrary<Table> = fc
   .record({
     byDefault: fc.constantFrom(null, ...versions),
@@ -36,7 +36,7 @@ export const randomTable: fc.Arbitrary<Table> = fc
     })),
   }));
 
-/** The version that answers a request, as the table says. Null: nobody. */
+/** The version that answers a request according to the table; null if none. */
 export function answerOf(table: Table, named: string | null): string | null {
   const has = (version: string | null) => table.versions.some((v) => v.version === version && v.endpoints.length > 0);
   return [named, soleVersion(table), table.fallback].find((version) => version !== null && has(version)) ?? null;
@@ -44,7 +44,7 @@ export function answerOf(table: Table, named: string | null): string | null {
 
 export const at = ({ address, port }: { address: string; port: number }) => `${address}:${port}`;
 
-/** Where the endpoints of a version are, as the table says. */
+/** The addresses of a version's endpoints according to the table. */
 export const addressesOf = (table: Table, version: string | null) =>
   (table.versions.find((v) => v.version === version)?.endpoints ?? []).map(at).sort();
 

@@ -37,7 +37,7 @@ describe("decoding routes", () => {
 });
 
 describe("the book of routes", () => {
-  it("keeps the last good ones, and says why others are not used", () => {
+  it("keeps the last good ones, and says why newer ones are not used", () => {
     const book = new RoutesBook(["atomic"]);
     book.begin("bucket");
     assert.equal(book.recordRoutes(0, null), false);
@@ -56,7 +56,7 @@ describe("the book of routes", () => {
     assert.deepEqual([book.revision, book.problem], [11, null]);
   });
 
-  it("does not acknowledge a revision of a bucket that is no more", () => {
+  it("does not acknowledge a revision of a deleted bucket", () => {
     const book = new RoutesBook(["atomic"]);
     book.begin("bucket");
     book.recordRoutes(50, text());
@@ -66,7 +66,7 @@ describe("the book of routes", () => {
     assert.deepEqual([book.revision, book.problem], [1, null]);
   });
 
-  it("goes on after a restart, with revisions only of the same bucket", () => {
+  it("is restored after a restart, with its revision only for the same bucket", () => {
     const book = new RoutesBook(["atomic"]);
     book.begin("bucket");
     book.recordRoutes(5, text());

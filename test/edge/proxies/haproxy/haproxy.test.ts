@@ -38,7 +38,7 @@ describe("HAProxy with few places", () => {
       address: i === 0 ? b.address : `127.0.3.${i}`,
     }));
 
-  it("more endpoints, or versions, than there is place for are refused, and the key to raise is named", async () => {
+  test("endpoints or versions that do not fit are refused, and the message names the key to raise", async () => {
     const proxy = createHaproxy(server.config, naming, log);
     const table = tableOf({ B: [b] }, "B");
     await proxy.apply(table, signal);
@@ -53,10 +53,10 @@ describe("HAProxy with few places", () => {
       /raise proxy\.places to at least 4/,
     );
     assert.equal((await ask(server.url)).named, "B");
-    assert.equal(await proxy.isCurrent(signal), true, "the table that was applied stays");
+    assert.equal(await proxy.isCurrent(signal), true, "the applied table stays");
   });
 
-  it("a place that is full changes its endpoints without being empty for a moment", async () => {
+  test("a full place changes its endpoints without a moment without a server", async () => {
     const proxy = createHaproxy(server.config, naming, log);
     const of = (endpoints: Table["versions"][number]["endpoints"]): Table => ({
       ...tableOf({}, "B"),
@@ -83,7 +83,7 @@ describe("HAProxy with few places", () => {
     assert.ok(asked > 0);
   });
 
-  it("what was changed by others is noticed, and mended by applying again", async () => {
+  test("a change by somebody else is noticed, and repaired when the table is applied again", async () => {
     const proxy = createHaproxy(server.config, naming, log);
     const table = tableOf({ B: [b] }, "B");
     await proxy.apply(table, signal);
@@ -96,7 +96,7 @@ describe("HAProxy with few places", () => {
     assert.equal((await ask(server.url)).status, 200);
   });
 
-  it("an HAProxy that does not run with the base configuration refuses every table", async () => {
+  test("every table is refused if HAProxy does not run with the base configuration", async () => {
     const elsewhere = { ...server.config, directory: `${server.config.directory}-other` };
     await assert.rejects(
       createHaproxy(elsewhere, naming, log).apply(tableOf({ B: [b] }, "B"), signal),
@@ -133,7 +133,7 @@ describe("HAProxy with an older base configuration", () => {
     return [named, byDefault].map((answer) => said(answer).id);
   };
 
-  test("it still routes by tables, and a new base starts from the state that the older one wrote", async () => {
+  test("it still routes by tables, and a new base starts from the state file of the older one", async () => {
     const lines: string[] = [];
     const proxy = createHaproxy(server.config, naming, pino({ level: "warn" }, { write: (line) => lines.push(line) }));
     const table = tableOf({ A: [a], B: [b] }, "B");
@@ -153,7 +153,7 @@ describe("HAProxy with an older base configuration", () => {
     await proxy.persist?.();
   });
 
-  test("an older base starts from the state that a new one wrote, but without the addresses, until a table is applied", async () => {
+  test("an older base starts from the state file of a new one, but without addresses until a table is applied", async () => {
     const strangers = await Promise.all(
       [a, b].map(({ port, id }) => Endpoint.start("X", `not ${id}`, { address: "127.0.0.1", port })),
     );

@@ -14,7 +14,9 @@ import type { Table } from "../../../../edge/table/table.ts";
 import { soleVersion } from "../../../../edge/table/unnamed.ts";
 import { addressesOf, answerOf, at, everyName, randomTable } from "../../real-proxy/random-table.ts";
 
-/** What the VCL of a table answers, with some of its backends sick: the version, and the endpoints that may be asked. */
+/**
+ * What the VCL of a table answers, with some of its backends sick: the version, and the endpoints that may be asked.
+ */
 function vclAnswers(compiled: Table, sick: ReadonlySet<string>, named: string | null) {
   const versions = servedVersions(compiled).map(({ version, endpoints }, v) => ({
     version,
@@ -39,7 +41,7 @@ function settle(sick: Set<string>, changes: ReturnType<typeof planHealth>, look:
 }
 
 describe("a change by health alone", () => {
-  it("where it is exact, the VCL answers as the table says, through any number of tables", () => {
+  test("makes the VCL answer by the table if it is exact, through any number of tables", () => {
     fc.assert(
       fc.property(fc.array(randomTable, { minLength: 2, maxLength: 6 }), ([compiled, ...tables]) => {
         if (!compiled) return;
@@ -62,7 +64,7 @@ describe("a change by health alone", () => {
     );
   });
 
-  it("on the way every request is answered as it was before or as it will be, and nobody loses what both tables have", () => {
+  test("answers every request by the old or the new table on the way, and keeps what both tables have", () => {
     fc.assert(
       fc.property(randomTable, randomTable, randomTable, (compiled, first, wanted) => {
         const sick = new Set<string>();
@@ -73,7 +75,7 @@ describe("a change by health alone", () => {
           for (const name of everyName) {
             const answer = vclAnswers(compiled, sick, name)?.version ?? null;
             const [before, after] = [answerOf(first, name), answerOf(wanted, name)];
-            // A default that moves while the version of before is withdrawn can pass by the fallback of either table.
+            // While the default moves and its old version is withdrawn, the fallback of either table may answer.
             const may = [before, after, soleVersion(first), soleVersion(wanted), first.fallback, wanted.fallback];
             assert.ok(may.includes(answer), `${name}: ${answer} is neither ${before} nor ${after}`);
             if (before !== null && after !== null) assert.notEqual(answer, null, `${name} was answered, and will be`);
@@ -85,7 +87,7 @@ describe("a change by health alone", () => {
     );
   });
 
-  it("a version that goes keeps its endpoints: a request that it was chosen for a moment before is still served", () => {
+  test("keeps the endpoints of a withdrawn version healthy, for requests that were routed to it just before", () => {
     fc.assert(
       fc.property(randomTable, randomTable, (compiled, wanted) => {
         const stays = new Set(servedVersions(wanted).map(({ version }) => version));
@@ -100,7 +102,7 @@ describe("a change by health alone", () => {
     );
   });
 
-  it("a table that the VCL was made from is settled; one with another weight is exact, and not settled", () => {
+  test("is settled for the VCL's own table; with another weight it is exact but not settled", () => {
     fc.assert(
       fc.property(randomTable, (table) => {
         assert.ok(isSettled(table, table));

@@ -62,7 +62,7 @@ describe("Varnish without compilations", () => {
   };
   const all = (byDefault: string) => tableOf({ A: [a1(), a2()], B: [b1()] }, byDefault);
 
-  it("switching the default, and endpoints that leave and come back, need no VCL to be loaded", async () => {
+  test("the default is switched, and endpoints leave and come back, without a load", async () => {
     await proxy.apply(all("A"), signal);
     const { active } = await vcls();
     for (const [versions, byDefault] of [
@@ -84,7 +84,7 @@ describe("Varnish without compilations", () => {
     assert.equal((await vcls()).active, active);
   });
 
-  it("when nothing changes for a while, a VCL that says it all is loaded, and is the only one", async () => {
+  test("after a time without changes, a VCL with the whole table is loaded, and is the only one", async () => {
     await proxy.close();
     proxy = createVarnish({ ...server.config, settle_ms: 50 }, naming, log);
     await proxy.apply(all("A"), signal);
@@ -101,7 +101,7 @@ describe("Varnish without compilations", () => {
     assert.equal((await ask(server.url)).named, "B");
   });
 
-  it("a child that was started anew has forgotten health set by hand: that is noticed, and set again", async () => {
+  test("a restarted child has forgotten the health that was set: this is noticed, and it is set again", async () => {
     await proxy.apply(all("A"), signal);
     await proxy.apply(tableOf({ A: [a2()], B: [b1()] }, "B"), signal);
     const before = await child();
@@ -116,7 +116,7 @@ describe("Varnish without compilations", () => {
     assert.equal((await ask(server.url)).named, "B");
   });
 
-  it("answers that say that they may be kept are kept for each version, the others are not", async () => {
+  test("only responses that allow it are cached, separately for each version", async () => {
     await proxy.apply(all("A"), signal);
     const asked = (path: string, version: string) => ask(server.url, { path, headers: { "X-App-Version": version } });
     const first = said(await asked("/cached", "A"));
@@ -130,10 +130,10 @@ describe("Varnish without compilations", () => {
   });
 });
 
-describe("Varnish that refuses", () => {
-  it("a VCL that does not compile is refused, the old one goes on, and what was withdrawn on the way serves again", async () => {
-    const directory = mkdtempSync(join(tmpdir(), "slotd-vcl-"));
-    chmodSync(directory, 0o755);
+describe("Varnish that refuses a command", () => {
+  test("a VCL that does not compile is refused, the old one stays, and what was withdrawn on the way serves again", async () => {
+    const directory = (await import("node:fs")).mkdtempSync("/tmp/slotd-vcl-");
+    (await import("node:fs")).chmodSync(directory, 0o755);
     const include = join(directory, "own.vcl");
     writeFileSync(include, 'sub vcl_deliver { set resp.http.X-Own = "yes"; }\n');
     const server = await Varnish.start({ naming, config: { ...config, include } });
@@ -153,7 +153,7 @@ describe("Varnish that refuses", () => {
         proxy.apply(tableOf({ A: [a1], B: [b] }, "B"), signal),
         (error) => error instanceof ProxyRejectedError && /vcl\.load/.test(error.message),
       );
-      assert.equal(await proxy.isCurrent(signal), true, "the table that was applied stays");
+      assert.equal(await proxy.isCurrent(signal), true, "the applied table stays");
       await until("users asked", () => users.requests > 100);
       await users.end();
       assert.deepEqual(users.failures, []);
@@ -169,7 +169,7 @@ describe("Varnish that refuses", () => {
     }
   });
 
-  it("a wrong secret is a proxy that is down, and the message says what to look at", async () => {
+  test("with a wrong secret, the proxy is reported as down, and the message names the key", async () => {
     const server = await Varnish.start({ naming });
     const wrong = `${server.config.secret_file}-wrong`;
     writeFileSync(wrong, "wrong");

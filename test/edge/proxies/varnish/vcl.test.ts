@@ -67,7 +67,7 @@ const hostile = [
 ];
 
 describe("the VCL of a table", () => {
-  it("hostile versions, ids and addresses are refused by the name of their field", () => {
+  test("refuses hostile versions, ids and addresses, and names the field", () => {
     for (const text of hostile) {
       for (const [field, change] of [
         ["versions[0].version", { version: text }],
@@ -91,7 +91,7 @@ describe("the VCL of a table", () => {
     assert.throws(() => renderVcl({ ...table(), fallback: "A\n" }, naming, settings), ProxyRejectedError);
   });
 
-  it("whatever a version is, either it is refused or it stands between two quotes and nowhere else", () => {
+  test("contains a version only between two quotes, whatever it is, or refuses it", () => {
     const plain = render({ version: "PLAIN" });
     fc.assert(
       fc.property(
@@ -106,7 +106,7 @@ describe("the VCL of a table", () => {
     );
   });
 
-  it("whatever an address is, either it is refused or it is an IP address", () => {
+  test("contains an address only if it is an IP address", () => {
     fc.assert(
       fc.property(fc.oneof(fc.string({ unit: "binary" }), fc.ipV4(), fc.ipV6()), (address) => {
         if (isIP(address) !== 0) assert.ok(render({ address }).includes(`.host = "${address}"`));
@@ -116,12 +116,12 @@ describe("the VCL of a table", () => {
     );
   });
 
-  it("the same table gives the same text, and an endpoint of a version that nobody names is not left out", () => {
+  test("is the same text for the same table", () => {
     assert.equal(render({}), render({}));
     assert.ok(render({}).includes('backend b0_0 { .host = "127.0.3.1"; .port = "8000";'));
   });
 
-  test("flags are never used as backends: apart from their declarations, the VCL only asks for their health", () => {
+  test("never uses a flag as a backend: it only declares flags and asks for their health", () => {
     fc.assert(
       fc.property(randomTable, fc.boolean(), (any, cache) => {
         const text = renderVcl(any, naming, { ...settings, cache });
@@ -138,7 +138,7 @@ describe("the VCL of a table", () => {
     );
   });
 
-  test("a word of a command is one word of one line, whatever is in it", () => {
+  test("quotes any word of a command as one word on one line", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary" }), (word) => {
         const text = quoteWord(word);
