@@ -20,8 +20,8 @@ let started = 0;
 const ownAddress = () => `127.0.4.${1 + (started++ % 250)}`;
 
 /**
- * A tiny app that says its version and its id, and lies in the response header. `/cached` may be kept for a minute,
- * `/stream` goes on until `finishStreams()`, an upgrade is an echo.
+ * A tiny app that says its version and its id, and names a wrong version in the response header. `/cached` may be
+ * cached for a minute, `/stream` continues until `finishStreams()`, and an upgrade is an echo.
  */
 export class Endpoint {
   /** The highest number that was requested as a path; `Users` number their requests. */

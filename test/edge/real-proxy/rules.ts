@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { request } from "node:http";
 import { connect } from "node:net";
-import { after, afterEach, before, describe, test } from "node:test";
+import { after, afterEach, before, describe, it } from "node:test";
 import { type ManagedProxy, ProxyDownError } from "../../../edge/proxies/contract.ts";
 import type { Table, VersionNaming } from "../../../edge/table/table.ts";
 import { allTo } from "../../../edge/table/unnamed.ts";
@@ -90,7 +90,7 @@ export function proxyRules<P extends RealProxy>(
     };
     const both = () => ({ "1.0+a": [a1, a2], B: [b1, b2] });
 
-    test("answers every request with 503 and a reason before there are routes", async () => {
+    it("answers every request with 503 and a reason before there are routes", async () => {
       const unapplied = await ask(server.url);
       assert.equal(unapplied.status, 503);
       await apply(tableOf({}, null));
@@ -101,7 +101,7 @@ export function proxyRules<P extends RealProxy>(
       assert.equal(answer.named, undefined);
     });
 
-    test("a request gets the version that it names by header, else by query, else by cookie, and otherwise the default", async () => {
+    it("a request gets the version that it names by header, else by query, else by cookie, and otherwise the default", async () => {
       await apply(tableOf(both(), "B"));
       const version = async (path: string, headers: Record<string, string> = {}) => {
         const answer = await ask(server.url, { path, headers });
@@ -131,7 +131,7 @@ export function proxyRules<P extends RealProxy>(
       assert.equal(await version("/", { "slotd-version": "1.0+a", "slotd-asked": "1.0+a" }), "B");
     });
 
-    test("without an endpoint, a version is replaced by the default, that by the fallback, and that by 503", async () => {
+    it("without an endpoint, a version is replaced by the default, that by the fallback, and that by 503", async () => {
       await apply(tableOf({ "1.0+a": [], B: [b1] }, "B", "1.0+a"));
       assert.equal((await ask(server.url, { headers: { "X-App-Version": "1.0+a" } })).named, "B");
       await apply(tableOf({ "1.0+a": [a1], B: [] }, "B", "1.0+a"));
@@ -144,7 +144,7 @@ export function proxyRules<P extends RealProxy>(
       assert.equal((await ask(server.url, { headers: { "X-App-Version": "1.0+a" } })).named, "1.0+a");
     });
 
-    test("no request fails or gets the wrong version while defaults, versions and endpoints change", async () => {
+    it("no request fails or gets the wrong version while defaults, versions and endpoints change", async () => {
       const [c1, c2] = [await endpoint("C", "c1"), await endpoint("C", "c2")];
       const tables: [Record<string, Endpoint[]>, string][] = [
         [both(), "B"],
@@ -180,7 +180,7 @@ export function proxyRules<P extends RealProxy>(
       assert.ok(users.requests > 1_500);
     });
 
-    test("no request fails because of an endpoint that refuses connections while others take them", async () => {
+    it("no request fails because of an endpoint that refuses connections while others take them", async () => {
       const dying = await endpoint("B", "b0");
       await apply(tableOf({ B: [b1, b2, dying] }, "B"));
       await until("it serves", async () => said(await ask(server.url)).id === "b0");
@@ -193,7 +193,7 @@ export function proxyRules<P extends RealProxy>(
       await apply(tableOf(both(), "B"));
     });
 
-    test("a long download and an upgraded connection continue after their version is withdrawn", async () => {
+    it("a long download and an upgraded connection continue after their version is withdrawn", async () => {
       const c1 = await endpoint("C", "c1");
       await apply(tableOf({ ...both(), C: [c1] }, "B"));
       const headers = { "X-App-Version": "C" };
@@ -220,7 +220,7 @@ export function proxyRules<P extends RealProxy>(
       socket.destroy();
     });
 
-    test("a stream reaches the client as it is sent, also beside another one of the same URL", async () => {
+    it("a stream reaches the client as it is sent, also beside another one of the same URL", async () => {
       await apply(tableOf({ B: [b1] }, "B"));
       const streams = await Promise.all(
         [1, 2].map(async () => {
@@ -234,7 +234,7 @@ export function proxyRules<P extends RealProxy>(
       await Promise.all(streams.map((stream) => once(stream, "end")));
     });
 
-    test("a killed proxy is reported as down; restarted alone, it routes by the last table, and takes the next one", async () => {
+    it("a killed proxy is reported as down; restarted alone, it routes by the last table, and takes the next one", async () => {
       await apply(tableOf(both(), "1.0+a"));
       await apply(tableOf({ "1.0+a": [a2], B: [b1, b2] }, "B"));
       assert.equal(await proxy.isCurrent(signal), true);
@@ -260,7 +260,7 @@ export function proxyRules<P extends RealProxy>(
       assert.equal((await ask(server.url)).named, "1.0+a");
     });
 
-    test("a restarted edge takes over the running proxy, and no request fails", async () => {
+    it("a restarted edge takes over the running proxy, and no request fails", async () => {
       await apply(tableOf(both(), "1.0+a"));
       const users = new Users(server.url, [null, "B"], () => true, 4);
       await proxy.close();

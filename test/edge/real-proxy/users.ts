@@ -2,7 +2,7 @@ import { Agent } from "node:http";
 import { ask, said } from "./ask.ts";
 
 /**
- * Users that ask one thing after another: some over a kept connection, some over a new one each time; some with a body,
+ * Users that send one request after another: some over one connection, some over a new one each time; some with a body,
  * some without; some naming a version. They never retry.
  */
 export class Users {

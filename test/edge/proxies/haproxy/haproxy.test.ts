@@ -5,7 +5,7 @@ import { ProxyRejectedError } from "../../../../edge/proxies/contract.ts";
 import { createHaproxy } from "../../../../edge/proxies/haproxy/index.ts";
 import { runCommands } from "../../../../edge/proxies/haproxy/runtime.ts";
 import type { Table } from "../../../../edge/table/table.ts";
-import { Haproxy } from "../../../support/proxies/haproxy.ts";
+import { Haproxy, rewriteBase } from "../../../support/proxies/haproxy.ts";
 import { ask, said } from "../../real-proxy/ask.ts";
 import { Endpoint } from "../../real-proxy/endpoint.ts";
 import { naming, proxyRules, signal, tableOf } from "../../real-proxy/rules.ts";
@@ -38,7 +38,7 @@ describe("HAProxy with few places", () => {
       address: i === 0 ? b.address : `127.0.3.${i}`,
     }));
 
-  test("endpoints or versions that do not fit are refused, and the message names the key to raise", async () => {
+  it("endpoints or versions that do not fit are refused, and the message names the key to raise", async () => {
     const proxy = createHaproxy(server.config, naming, log);
     const table = tableOf({ B: [b] }, "B");
     await proxy.apply(table, signal);
@@ -56,7 +56,7 @@ describe("HAProxy with few places", () => {
     assert.equal(await proxy.isCurrent(signal), true, "the applied table stays");
   });
 
-  test("a full place changes its endpoints without a moment without a server", async () => {
+  it("a full place changes its endpoints without a moment without a server", async () => {
     const proxy = createHaproxy(server.config, naming, log);
     const of = (endpoints: Table["versions"][number]["endpoints"]): Table => ({
       ...tableOf({}, "B"),
@@ -83,7 +83,7 @@ describe("HAProxy with few places", () => {
     assert.ok(asked > 0);
   });
 
-  test("a change by somebody else is noticed, and repaired when the table is applied again", async () => {
+  it("a change by somebody else is noticed, and repaired when the table is applied again", async () => {
     const proxy = createHaproxy(server.config, naming, log);
     const table = tableOf({ B: [b] }, "B");
     await proxy.apply(table, signal);
@@ -96,7 +96,7 @@ describe("HAProxy with few places", () => {
     assert.equal((await ask(server.url)).status, 200);
   });
 
-  test("every table is refused if HAProxy does not run with the base configuration", async () => {
+  it("every table is refused if HAProxy does not run with the base configuration", async () => {
     const elsewhere = { ...server.config, directory: `${server.config.directory}-other` };
     await assert.rejects(
       createHaproxy(elsewhere, naming, log).apply(tableOf({ B: [b] }, "B"), signal),
@@ -118,7 +118,7 @@ describe("HAProxy with an older base configuration", () => {
   let b: Endpoint;
   before(async () => {
     server = await Haproxy.start({ naming });
-    server.rewriteBase(older);
+    rewriteBase(server, older);
     await server.restart();
     [a, b] = [await Endpoint.start("A", "a"), await Endpoint.start("B", "b")];
   });
@@ -133,7 +133,7 @@ describe("HAProxy with an older base configuration", () => {
     return [named, byDefault].map((answer) => said(answer).id);
   };
 
-  test("it still routes by tables, and a new base starts from the state file of the older one", async () => {
+  it("it still routes by tables, and a new base starts from the state file of the older one", async () => {
     const lines: string[] = [];
     const proxy = createHaproxy(server.config, naming, pino({ level: "warn" }, { write: (line) => lines.push(line) }));
     const table = tableOf({ A: [a], B: [b] }, "B");
@@ -145,7 +145,7 @@ describe("HAProxy with an older base configuration", () => {
     assert.equal(lines.filter((line) => line.includes("older base configuration")).length, 1, "one warning");
 
     await server.kill();
-    server.rewriteBase(newer);
+    rewriteBase(server, newer);
     await server.restart();
     assert.deepEqual(await answers(), ["a", "b"], "without an edge");
     await proxy.apply(table, signal);
@@ -153,12 +153,12 @@ describe("HAProxy with an older base configuration", () => {
     await proxy.persist?.();
   });
 
-  test("an older base starts from the state file of a new one, but without addresses until a table is applied", async () => {
+  it("an older base starts from the state file of a new one, but without addresses until a table is applied", async () => {
     const strangers = await Promise.all(
       [a, b].map(({ port, id }) => Endpoint.start("X", `not ${id}`, { address: "127.0.0.1", port })),
     );
     await server.kill();
-    server.rewriteBase(older);
+    rewriteBase(server, older);
     await server.restart();
     assert.deepEqual(await answers(), ["not a", "not b"]);
     await Promise.all(strangers.map((stranger) => stranger.stop()));

@@ -74,7 +74,7 @@ function haproxyAnswers(running: RunningHaproxy, named: string | null) {
 }
 
 describe("the plan of a table", () => {
-  test("leads to an HAProxy that answers by the table, with nothing left to do", () => {
+  it("leads to an HAProxy that answers by the table, with nothing left to do", () => {
     fc.assert(
       fc.property(fc.array(randomTable, { minLength: 1, maxLength: 6 }), (tables) => {
         const running = empty(8, 5);
@@ -93,7 +93,7 @@ describe("the plan of a table", () => {
     );
   });
 
-  test("answers every request by the old or the new table after each command, from a place that has a server", () => {
+  it("answers every request by the old or the new table after each command, from a place that has a server", () => {
     fc.assert(
       fc.property(randomTable, randomTable, fc.integer({ min: 4, max: 6 }), (first, wanted, servers) => {
         const running = empty(8, servers);
@@ -117,7 +117,7 @@ describe("the plan of a table", () => {
     );
   });
 
-  test("gives a version the place that has been unused for longest", () => {
+  it("gives a version the place that has been unused for longest", () => {
     const running = empty(4, 1);
     for (const [p, age] of [3, 50, 7, 9].entries())
       for (const server of running.places.get(`v${p}`) ?? []) server.unchangedS = age;
@@ -126,7 +126,7 @@ describe("the plan of a table", () => {
     assert.equal(planTable(running, table).routes?.get("A"), "v1/A");
   });
 
-  test("keeps proportions if a weight is above HAProxy's highest, and no weight becomes 0", () => {
+  it("keeps proportions if a weight is above HAProxy's highest, and no weight becomes 0", () => {
     const endpoints = [512, 256, 1].map((weight, i) => ({
       id: `prod.h${i}.a`,
       address: "10.0.0.1",
@@ -144,7 +144,7 @@ describe("the plan of a table", () => {
     );
   });
 
-  test("refuses a table if there are too few places, and names the number needed", () => {
+  it("refuses a table if there are too few places, and names the number needed", () => {
     const running = empty(2, 1);
     const endpoints = [{ id: "prod.h.a", address: "10.0.0.1", port: 80, weight: 1 }];
     const of = (...versions: string[]) => ({

@@ -41,7 +41,7 @@ function settle(sick: Set<string>, changes: ReturnType<typeof planHealth>, look:
 }
 
 describe("a change by health alone", () => {
-  test("makes the VCL answer by the table if it is exact, through any number of tables", () => {
+  it("makes the VCL answer by the table if it is exact, through any number of tables", () => {
     fc.assert(
       fc.property(fc.array(randomTable, { minLength: 2, maxLength: 6 }), ([compiled, ...tables]) => {
         if (!compiled) return;
@@ -64,7 +64,7 @@ describe("a change by health alone", () => {
     );
   });
 
-  test("answers every request by the old or the new table on the way, and keeps what both tables have", () => {
+  it("answers every request by the old or the new table on the way, and keeps what both tables have", () => {
     fc.assert(
       fc.property(randomTable, randomTable, randomTable, (compiled, first, wanted) => {
         const sick = new Set<string>();
@@ -87,7 +87,7 @@ describe("a change by health alone", () => {
     );
   });
 
-  test("keeps the endpoints of a withdrawn version healthy, for requests that were routed to it just before", () => {
+  it("keeps the endpoints of a withdrawn version healthy, for requests that were routed to it just before", () => {
     fc.assert(
       fc.property(randomTable, randomTable, (compiled, wanted) => {
         const stays = new Set(servedVersions(wanted).map(({ version }) => version));
@@ -102,7 +102,7 @@ describe("a change by health alone", () => {
     );
   });
 
-  test("is settled for the VCL's own table; with another weight it is exact but not settled", () => {
+  it("is settled for the VCL's own table; with another weight it is exact but not settled", () => {
     fc.assert(
       fc.property(randomTable, (table) => {
         assert.ok(isSettled(table, table));

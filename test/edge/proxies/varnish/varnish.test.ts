@@ -62,7 +62,7 @@ describe("Varnish without compilations", () => {
   };
   const all = (byDefault: string) => tableOf({ A: [a1(), a2()], B: [b1()] }, byDefault);
 
-  test("the default is switched, and endpoints leave and come back, without a load", async () => {
+  it("the default is switched, and endpoints leave and come back, without a load", async () => {
     await proxy.apply(all("A"), signal);
     const { active } = await vcls();
     for (const [versions, byDefault] of [
@@ -84,7 +84,7 @@ describe("Varnish without compilations", () => {
     assert.equal((await vcls()).active, active);
   });
 
-  test("after a time without changes, a VCL with the whole table is loaded, and is the only one", async () => {
+  it("after a time without changes, a VCL with the whole table is loaded, and is the only one", async () => {
     await proxy.close();
     proxy = createVarnish({ ...server.config, settle_ms: 50 }, naming, log);
     await proxy.apply(all("A"), signal);
@@ -101,7 +101,7 @@ describe("Varnish without compilations", () => {
     assert.equal((await ask(server.url)).named, "B");
   });
 
-  test("a restarted child has forgotten the health that was set: this is noticed, and it is set again", async () => {
+  it("a restarted child has forgotten the health that was set: this is noticed, and it is set again", async () => {
     await proxy.apply(all("A"), signal);
     await proxy.apply(tableOf({ A: [a2()], B: [b1()] }, "B"), signal);
     const before = await child();
@@ -116,7 +116,7 @@ describe("Varnish without compilations", () => {
     assert.equal((await ask(server.url)).named, "B");
   });
 
-  test("only responses that allow it are cached, separately for each version", async () => {
+  it("only responses that allow it are cached, separately for each version", async () => {
     await proxy.apply(all("A"), signal);
     const asked = (path: string, version: string) => ask(server.url, { path, headers: { "X-App-Version": version } });
     const first = said(await asked("/cached", "A"));
@@ -131,9 +131,9 @@ describe("Varnish without compilations", () => {
 });
 
 describe("Varnish that refuses a command", () => {
-  test("a VCL that does not compile is refused, the old one stays, and what was withdrawn on the way serves again", async () => {
-    const directory = (await import("node:fs")).mkdtempSync("/tmp/slotd-vcl-");
-    (await import("node:fs")).chmodSync(directory, 0o755);
+  it("a VCL that does not compile is refused, the old one stays, and what was withdrawn on the way serves again", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "slotd-vcl-"));
+    chmodSync(directory, 0o755);
     const include = join(directory, "own.vcl");
     writeFileSync(include, 'sub vcl_deliver { set resp.http.X-Own = "yes"; }\n');
     const server = await Varnish.start({ naming, config: { ...config, include } });
@@ -169,7 +169,7 @@ describe("Varnish that refuses a command", () => {
     }
   });
 
-  test("with a wrong secret, the proxy is reported as down, and the message names the key", async () => {
+  it("with a wrong secret, the proxy is reported as down, and the message names the key", async () => {
     const server = await Varnish.start({ naming });
     const wrong = `${server.config.secret_file}-wrong`;
     writeFileSync(wrong, "wrong");

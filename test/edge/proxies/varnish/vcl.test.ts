@@ -67,7 +67,7 @@ const hostile = [
 ];
 
 describe("the VCL of a table", () => {
-  test("refuses hostile versions, ids and addresses, and names the field", () => {
+  it("refuses hostile versions, ids and addresses, and names the field", () => {
     for (const text of hostile) {
       for (const [field, change] of [
         ["versions[0].version", { version: text }],
@@ -91,7 +91,7 @@ describe("the VCL of a table", () => {
     assert.throws(() => renderVcl({ ...table(), fallback: "A\n" }, naming, settings), ProxyRejectedError);
   });
 
-  test("contains a version only between two quotes, whatever it is, or refuses it", () => {
+  it("contains a version only between two quotes, whatever it is, or refuses it", () => {
     const plain = render({ version: "PLAIN" });
     fc.assert(
       fc.property(
@@ -106,7 +106,7 @@ describe("the VCL of a table", () => {
     );
   });
 
-  test("contains an address only if it is an IP address", () => {
+  it("contains an address only if it is an IP address", () => {
     fc.assert(
       fc.property(fc.oneof(fc.string({ unit: "binary" }), fc.ipV4(), fc.ipV6()), (address) => {
         if (isIP(address) !== 0) assert.ok(render({ address }).includes(`.host = "${address}"`));
@@ -116,12 +116,12 @@ describe("the VCL of a table", () => {
     );
   });
 
-  test("is the same text for the same table, with every endpoint", () => {
+  it("is the same text for the same table, with every endpoint", () => {
     assert.equal(render({}), render({}));
     assert.ok(render({}).includes('backend b0_0 { .host = "127.0.3.1"; .port = "8000";'));
   });
 
-  test("never uses a flag as a backend: it only declares flags and asks for their health", () => {
+  it("never uses a flag as a backend: it only declares flags and asks for their health", () => {
     fc.assert(
       fc.property(randomTable, fc.boolean(), (any, cache) => {
         const text = renderVcl(any, naming, { ...settings, cache });
@@ -138,7 +138,7 @@ describe("the VCL of a table", () => {
     );
   });
 
-  test("quotes any word of a command as one word on one line", () => {
+  it("quotes any word of a command as one word on one line", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary" }), (word) => {
         const text = quoteWord(word);
