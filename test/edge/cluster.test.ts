@@ -13,7 +13,7 @@ describe("an edge on a bus of three nodes", () => {
   after(() => cluster?.stop());
 
   it("keeps working when the leader of the serverset is killed, and when it returns", {
-    timeout: 120_000,
+    timeout: 3 * PATIENCE_MS,
   }, async () => {
     const members = await fleet.members(cluster.servers, { replicas: 3 });
     const [a, b] = [await fleet.backend("A", "h1"), await fleet.backend("A", "h2")];
