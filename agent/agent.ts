@@ -2,7 +2,7 @@ import type { Logger } from "pino";
 import { BusConnection } from "../bus/connection.ts";
 import { EventPublisher } from "../bus/event-publisher.ts";
 import { StopStack } from "../daemon/stop-stack.ts";
-import { agentVersion } from "../daemon/version.ts";
+import { programVersion } from "../daemon/version.ts";
 import { type SlotdError, SlotUnknownError, toSlotdError } from "../protocol/errors.ts";
 import type { Event } from "../protocol/event.ts";
 import type { HostStatus, SlotStatus } from "../protocol/host-status.ts";
@@ -131,7 +131,7 @@ export class Agent {
   /** Starts all parts. Waits neither for the bus nor for a slot. */
   start(): void {
     const { bus, report, started } = this;
-    this.emit({ slot: "-", kind: "agent", message: `agent ${agentVersion} was started` });
+    this.emit({ slot: "-", kind: "agent", message: `agent ${programVersion} was started` });
     this.running = Promise.all([...this.slots.values()].map((slot) => slot.run()));
     this.running.catch((error) => this.log.fatal({ err: error }, "slot's reconciler ended"));
     started.push("bus", () => bus.stop());

@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import type { BusConnection } from "../bus/connection.ts";
 import { KeyPublisher } from "../bus/key-publisher.ts";
-import { agentVersion } from "../daemon/version.ts";
+import { programVersion } from "../daemon/version.ts";
 import type { SlotdError } from "../protocol/errors.ts";
 import type { HostStatus, SlotStatus, WireError } from "../protocol/host-status.ts";
 import { buckets, keys } from "../protocol/subjects.ts";
@@ -42,7 +42,7 @@ export class HostReport {
       service,
       stage,
       host,
-      agentVersion,
+      agentVersion: programVersion,
       pid: process.pid,
       bootId: bootId(),
       startedAt: this.startedAt,

@@ -1,7 +1,7 @@
 #!/usr/bin/env -S node --max-semi-space-size=1
 import { Command } from "commander";
 import { pino } from "pino";
-import { agentVersion } from "../daemon/version.ts";
+import { programVersion } from "../daemon/version.ts";
 import { type SlotdError, toSlotdError } from "../protocol/errors.ts";
 import { Agent } from "./agent.ts";
 import { checkHost } from "./check-host.ts";
@@ -13,7 +13,7 @@ import { ServiceManager } from "./os/service-manager.ts";
 
 const command = new Command("slotd")
   .description("Deploy agent: keeps two versions of a web app serving side by side on this host")
-  .version(agentVersion)
+  .version(programVersion)
   .requiredOption("-c, --config <file>", "configuration file (TOML)")
   .option("--check-config", "check the configuration and end")
   .option("--pretty", "log for people rather than as JSON")
@@ -40,11 +40,11 @@ try {
   const start = async () => {
     await agent.takeOver();
     await control.listen();
-    serveOnBus(agent.bus, api, config, agentVersion, log);
+    serveOnBus(agent.bus, api, config, programVersion, log);
     agent.start();
     agent.unbroken().catch(() => process.exit(1));
-    manager.ready(`agent ${agentVersion} was started`);
-    log.info({ agentVersion, pid: process.pid }, "agent started");
+    manager.ready(`agent ${programVersion} was started`);
+    log.info({ agentVersion: programVersion, pid: process.pid }, "agent started");
   };
   const started = start();
 

@@ -1,44 +1,42 @@
 import { EventEmitter } from "node:events";
 import type { Logger } from "pino";
+import { backoffMs } from "../daemon/backoff.ts";
 import { type SlotdError, toSlotdError } from "../protocol/errors.ts";
-import { backoffMs } from "./backoff.ts";
-import { ProxyDownError, type ManagedProxy as TableProxy } from "./proxies/contract.ts";
+import { type ManagedProxy, ProxyDownError } from "./proxies/contract.ts";
 import { routesAlike } from "./table/make-table.ts";
 import type { Table } from "./table/table.ts";
 
 const DOWN_RETRY_MS = 500;
 const REJECTED_RETRY_MIN_MS = 500;
 const REJECTED_RETRY_MAX_MS = 30_000;
-const LOOK_MS = 1_000;
-/** A proxy that has not taken a table by then is told to give up. */
+const CHECK_MS = 1_000;
+/** An apply that takes longer is aborted. */
 const APPLY_TIMEOUT_MS = 30_000;
 
 interface ApplierEvents {
-  /** What the proxy runs with, or why not with the newest table, is another than before. */
+  /** `applied` or `problem` changed. */
   change: [];
 }
 
-/**
- * Brings the newest table to the proxy; one at a time, and what was overtaken meanwhile not at all.
- * `applied` is what the proxy runs with: null before the first table, and where that is not known.
- */
+/** Applies the newest table to the proxy, one table at a time. Skips tables that a newer one has overtaken. */
 export class Applier extends EventEmitter<ApplierEvents> {
+  /** The table that the proxy runs with; null before the first one, and while that is unknown. */
   applied: Table | null = null;
-  /** Why it is not the newest; null where it is, or is about to be. */
+  /** Why the proxy does not run with the newest table; null if it does, or is about to. */
   problem: SlotdError | null = null;
   private wanted: Table | null = null;
-  /** The table that was refused, how often, and when it is tried again. */
+  /** The table that the proxy refused, the number of retries so far, and when the next one is due. */
   private refused: { table: Table; times: number; retryAt: number } | null = null;
   private downUntil = 0;
-  private lookAt = 0;
+  private nextCheckAt = 0;
   private wake: () => void = () => {};
   private readonly stopped = new AbortController();
   private running: Promise<void> = Promise.resolve();
 
   constructor(
-    private readonly proxy: TableProxy,
-    /** Writes down what was applied, before it is acknowledged. Does not fail: it reports by itself where it can't. */
-    private readonly write: (table: Table) => Promise<void>,
+    private readonly proxy: ManagedProxy,
+    /** Writes the applied table to disk, before it is acknowledged. Reports failures itself and never throws. */
+    private readonly writeLastGood: (table: Table) => Promise<void>,
     private readonly log: Logger,
   ) {
     super();
@@ -48,14 +46,14 @@ export class Applier extends EventEmitter<ApplierEvents> {
     this.running = this.run();
   }
 
-  /** Waits until what is under way has ended. */
+  /** Waits for the step in progress. */
   async stop(): Promise<void> {
     this.stopped.abort();
     this.wake();
     await this.running;
   }
 
-  /** The newest table. One that routes as the applied one does is applied already. */
+  /** Sets the newest table. */
   want(table: Table): void {
     this.wanted = table;
     this.wake();
@@ -67,29 +65,32 @@ export class Applier extends EventEmitter<ApplierEvents> {
       if (wanted !== null && this.isApplied(wanted)) await this.adopt(wanted);
       else if (this.pauseMs() > 0) await this.sleep(this.pauseMs());
       else if (wanted !== null && wanted !== this.applied) await this.apply(wanted);
-      else await this.look();
+      else await this.checkProxy();
     }
   }
 
-  /** Whether a table needs nothing of the proxy, which routes like that already. One that refused another may have begun to take it. */
+  /**
+   * Whether the proxy already routes like this table. Unknown after it refused another table, which it may have applied
+   * in part.
+   */
   private isApplied(table: Table): boolean {
     const { applied, refused } = this;
     return applied !== null && refused === null && table !== applied && routesAlike(table, applied);
   }
 
   private async adopt(table: Table): Promise<void> {
-    if (table.routesRevision !== this.applied?.routesRevision) await this.write(table);
+    if (table.routesRevision !== this.applied?.routesRevision) await this.writeLastGood(table);
     this.applied = table;
-    this.tell(null);
+    this.setProblem(null);
   }
 
-  /** How long there is nothing to do. */
+  /** How long there is nothing to do; 0: there is. */
   private pauseMs(): number {
     const { wanted, applied, refused } = this;
     const now = performance.now();
-    if (wanted === null) return LOOK_MS;
+    if (wanted === null) return CHECK_MS;
     if (this.downUntil > now) return this.downUntil - now;
-    if (wanted === applied) return Math.max(0, this.lookAt - now);
+    if (wanted === applied) return Math.max(0, this.nextCheckAt - now);
     if (refused && routesAlike(refused.table, wanted)) return Math.max(0, refused.retryAt - now);
     return 0;
   }
@@ -100,7 +101,7 @@ export class Applier extends EventEmitter<ApplierEvents> {
     try {
       await this.proxy.apply(table, AbortSignal.any([this.stopped.signal, AbortSignal.timeout(APPLY_TIMEOUT_MS)]));
       ranAt = performance.now();
-      await this.keep(table);
+      await this.persist(table);
     } catch (error) {
       if (!this.stopped.signal.aborted) this.onFailure(table, error);
       return;
@@ -109,23 +110,24 @@ export class Applier extends EventEmitter<ApplierEvents> {
     this.applied = table;
     this.refused = null;
     this.downUntil = 0;
-    this.lookAt = now + LOOK_MS;
+    this.nextCheckAt = now + CHECK_MS;
     const { routesRevision, serversetsRevision } = table;
     const [ms, keptMs] = [now - began, now - ranAt].map(Math.round);
     this.log.info({ routesRevision, serversetsRevision, ms, keptMs }, "table applied");
-    this.tell(null);
+    this.setProblem(null);
   }
 
   /**
-   * What is acknowledged has to outlast a power cut, and not only the end of a process: once everybody has acknowledged that a version is
-   * withdrawn, its ports are given to another one, and a proxy that comes up with the table from before would send its users there. A
-   * table on disk that is not acknowledged yet does no harm, and neither does a proxy that is a table ahead of its disk. So both files,
-   * the proxy's and the edge's own, are written when the proxy runs with the table, at once, for the file system to commit them together.
+   * Writes the proxy's files and the edge's own. An acknowledged table must survive a power cut: when every edge has
+   * acknowledged that a version is withdrawn, its ports go to another version, and a proxy that starts with the
+   * previous table would send users there. A table on disk that is not acknowledged yet does no harm, nor does a proxy
+   * that is one table ahead of the disk. So both are written after the proxy runs with the table, and in parallel, so
+   * that the file system commits them together.
    */
-  private async keep(table: Table): Promise<void> {
-    const [kept] = await Promise.allSettled([this.proxy.keep?.(), this.write(table)]);
+  private async persist(table: Table): Promise<void> {
+    const [kept] = await Promise.allSettled([this.proxy.persist?.(), this.writeLastGood(table)]);
     if (kept.status === "fulfilled") return;
-    this.applied = null; // It runs with the new table, and would start with the old one.
+    this.applied = null; // The proxy runs with the new table but would start with the old one.
     throw kept.reason;
   }
 
@@ -137,34 +139,34 @@ export class Applier extends EventEmitter<ApplierEvents> {
     const times = this.refused && routesAlike(this.refused.table, table) ? this.refused.times + 1 : 0;
     const retryAt = performance.now() + backoffMs(times, REJECTED_RETRY_MIN_MS, REJECTED_RETRY_MAX_MS);
     this.refused = { table, times, retryAt };
-    this.tell(toSlotdError(error));
+    this.setProblem(toSlotdError(error));
   }
 
   private onDown(error: SlotdError): void {
     this.applied = null;
     this.refused = null;
     this.downUntil = performance.now() + DOWN_RETRY_MS;
-    this.tell(error);
+    this.setProblem(error);
   }
 
-  /** Whether the proxy still runs with what was applied. */
-  private async look(): Promise<void> {
-    this.lookAt = performance.now() + LOOK_MS;
+  /** Checks that the proxy still runs with the applied table; if not, it is applied again. */
+  private async checkProxy(): Promise<void> {
+    this.nextCheckAt = performance.now() + CHECK_MS;
     const { signal } = this.stopped;
     try {
       if (await this.proxy.isCurrent(signal)) return;
-      this.log.warn("proxy did not run with its table any more; it is applied again");
+      this.log.warn("proxy no longer ran with its table; applying it again");
       this.applied = null;
       this.emit("change");
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof ProxyDownError) this.onDown(error);
-      else this.log.warn({ err: error }, "proxy could not be looked at");
+      else this.log.warn({ err: error }, "proxy could not be checked");
     }
   }
 
-  /** @param problem null where all is well */
-  private tell(problem: SlotdError | null): void {
+  /** Logs and emits a change. @param problem null if the proxy runs with the newest table */
+  private setProblem(problem: SlotdError | null): void {
     if (problem?.message !== this.problem?.message) {
       if (problem) this.log.error({ ...problem.toWire() }, "table was not applied");
       else this.log.info("proxy runs with the newest table again");

@@ -9,7 +9,7 @@ import type { EdgeConfig } from "./config/schema.ts";
 import type { MemberReader, MemberSource, MemberWrite } from "./members/member-source.ts";
 import { KnownMembers } from "./members/members.ts";
 import type { ReadMember } from "./members/read-member.ts";
-import type { ManagedProxy as TableProxy } from "./proxies/contract.ts";
+import type { ManagedProxy } from "./proxies/contract.ts";
 import { kindOf } from "./proxies/kinds.ts";
 import { findDigestMismatches } from "./report/edge-status.ts";
 import { Reporter } from "./report/reporter.ts";
@@ -23,14 +23,18 @@ const TICK_MS = 500;
 const MEMBERS_QUIET_MS = 15_000;
 const ROUTES_QUIET_MS = 60_000;
 /**
- * A bus on which nothing was written for this long, neither by a member nor by this edge, may take no writes at all: then silence says
- * nothing about who is alive. Longer than the edge's own heartbeat; shorter than what a member's lease has left after its own.
+ * A bus on which nothing was written for this long, neither by a member nor by this edge, may take no writes at all:
+ * then silence says nothing about who is alive. Longer than the edge's own heartbeat; shorter than what a member's
+ * lease has left after its own.
  */
 const WRITTEN_WITHIN_MS = 7_000;
 /** Making a table gets at most this share of the time. */
 const BUSY_SHARE = 0.2;
 
-/** One edge of one service: what the bus says becomes a table, the table goes to the proxy, and what it runs with is acknowledged. */
+/**
+ * One edge of one service: what the bus says becomes a table, the table goes to the proxy, and what it runs with is
+ * acknowledged.
+ */
 export class Edge {
   private readonly bus: BusConnection;
   private readonly routes: RoutesBook;
@@ -58,7 +62,7 @@ export class Edge {
 
   constructor(
     private readonly config: EdgeConfig,
-    private readonly proxy: TableProxy,
+    private readonly proxy: ManagedProxy,
     private readonly state: StateFile,
     private readonly log: Logger,
   ) {
@@ -101,12 +105,12 @@ export class Edge {
     const count = this.members.acceptLoss();
     this.log.warn({ count }, "loss of the endpoints that were held back was accepted");
     if (count === 0) return;
-    this.reporter.tell(`the loss of ${count} endpoints that were held back was accepted`);
+    this.reporter.publishEvent(`the loss of ${count} endpoints that were held back was accepted`);
     this.refresh();
   }
 
   private restore(): void {
-    const kept = this.state.read();
+    const kept = this.state.readLastGood();
     if (this.state.corrupt !== null) {
       this.stateProblem = this.state.corrupt;
       this.log.error({ problem: this.state.corrupt }, "last good table was set aside");
@@ -130,7 +134,7 @@ export class Edge {
         const now = performance.now();
         // What a new listing repeats was not written now.
         if (revision > this.members.revision) this.memberHeardAt = now;
-        const taken = this.members.take(key, revision, text, now);
+        const taken = this.members.recordWrite(key, revision, text, now);
         if (taken !== "changed") return;
         this.log.debug({ key, revision }, "member changed");
         this.reporter.expect(revision);
@@ -153,7 +157,7 @@ export class Edge {
     return {
       begin: (bucketId: string) => this.routes.begin(bucketId),
       take: ({ revision, text }: MemberWrite) => {
-        const news = this.routes.take(revision, text);
+        const news = this.routes.recordRoutes(revision, text);
         const { problem, routes } = this.routes;
         if (news)
           this.log.info(
@@ -222,19 +226,21 @@ export class Edge {
     const { revision: serversetsRevision } = this.members;
     const counts = (member: ReadMember) =>
       (routes?.serving.includes(member.version) ?? false) && isOfRelease(member, routes);
-    const { members, heldBack } = this.members.judge(counts, maxLoss);
+    const { members, heldBack } = this.members.judgeLosses(counts, maxLoss);
     this.heldBack = heldBack;
     this.digestMismatches = findDigestMismatches(this.members.all(), routes);
     const table = makeTable({ service, routes, routesRevision, members, serversetsRevision, fallback });
-    this.sources.set(table, { routes: this.routes.keep(), members: this.members.keep(), serversetsRevision });
+    this.sources.set(table, { routes: this.routes.snapshot(), members: this.members.snapshot(), serversetsRevision });
     return table;
   }
 
-  /** Writes down what was applied: whoever starts next, without a bus, must not go back behind what was acknowledged. */
+  /**
+   * Writes down what was applied: whoever starts next, without a bus, must not go back behind what was acknowledged.
+   */
   private async write(table: Table): Promise<void> {
     const source = this.sources.get(table);
     try {
-      if (source) await this.state.write(source);
+      if (source) await this.state.writeLastGood(source);
       this.stateProblem = this.state.corrupt;
     } catch (error) {
       this.stateProblem = `the last good table could not be written: ${(error as Error).message}`;

@@ -1,15 +1,20 @@
-/** What `slotd-edge --help` says after its options. */
+/** What `slotd-edge --help` prints after the options. */
 export const helpText = `
 Signals:
-  SIGTERM, SIGINT  end; the proxy goes on with its table
-  SIGUSR1          let go of endpoints that are held back
+  SIGTERM, SIGINT  stop; Varnish and HAProxy keep routing by their last table
+  SIGUSR1          accept the loss of endpoints that are held back
 
 Exit codes:
-  0 ended as told   1 failed   2 configuration or usage   3 the port, or the state directory, is another's
+  0 stopped by a signal   1 failed   2 wrong configuration or usage
+  3 another process uses the port or the state directory
 
 Examples:
   slotd-edge --config /etc/slotd-edge/web.toml --check-config
-  slotd-edge --config /etc/slotd-edge/web.toml --render-base > /etc/haproxy/haproxy.cfg
   slotd-edge --config edge.toml --pretty
   systemctl kill --signal=SIGUSR1 slotd-edge@web
+
+HAProxy's base configuration goes into a file of its own; Debian's haproxy.cfg stays as it is:
+  slotd-edge --config /etc/slotd-edge/web.toml --render-base > /etc/haproxy/slotd.cfg
+  haproxy -c -f /etc/haproxy/haproxy.cfg -f /etc/haproxy/slotd.cfg
+  Then add -f /etc/haproxy/slotd.cfg to EXTRAOPTS in /etc/default/haproxy and restart haproxy.
 `;

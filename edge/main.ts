@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command } from "commander";
 import { pino } from "pino";
+import { programVersion } from "../daemon/version.ts";
 import { type SlotdError, toSlotdError } from "../protocol/errors.ts";
 import { loadEdgeConfig } from "./config/load.ts";
 import { Edge } from "./edge.ts";
@@ -9,19 +10,18 @@ import { kindOf } from "./proxies/kinds.ts";
 import { renderBase } from "./proxies/render-base.ts";
 import { holdDirectory } from "./state/hold-directory.ts";
 import { StateFile } from "./state/state-file.ts";
-import { edgeVersion } from "./version.ts";
 
 // Node's own handler would open a debugger.
 let acceptLoss = () => {};
 process.on("SIGUSR1", () => acceptLoss());
 
 const command = new Command("slotd-edge")
-  .description("Keeps a proxy routing by what a fleet serves, and says what the proxy really runs with")
-  .version(edgeVersion)
+  .description("Makes a proxy route to the versions that a fleet serves, and acknowledges what the proxy runs with")
+  .version(programVersion)
   .requiredOption("-c, --config <file>", "configuration file (TOML)")
-  .option("--check-config", "check the configuration and end")
-  .option("--render-base", "print what the proxy is to be started with, and end")
-  .option("--pretty", "log for people rather than as JSON")
+  .option("--check-config", "check the configuration and exit")
+  .option("--render-base", "print the configuration to start the proxy with, and exit")
+  .option("--pretty", "log for people, not as JSON")
   .addHelpText("after", helpText)
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 command.parse();
@@ -55,7 +55,7 @@ try {
   );
   acceptLoss = () => edge.acceptLoss();
   edge.start();
-  log.info({ edgeVersion, pid: process.pid, proxy: config.proxy.kind }, "edge started");
+  log.info({ edgeVersion: programVersion, pid: process.pid, proxy: config.proxy.kind }, "edge started");
   const end = async (signal: NodeJS.Signals) => {
     log.info({ signal }, "edge was told to end");
     await edge.stop();

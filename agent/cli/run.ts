@@ -1,5 +1,5 @@
 import { Command, CommanderError, Option } from "commander";
-import { agentVersion } from "../../daemon/version.ts";
+import { programVersion } from "../../daemon/version.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { drainCommand } from "./commands/drain.ts";
 import { eventsCommand } from "./commands/events.ts";
@@ -61,7 +61,7 @@ export async function run(args: readonly string[], context: CliContext): Promise
 function program(session: SlotctlSession): Command {
   const root = new Command("slotctl")
     .description("Looks at and steers the slotd agent of this host. Works while the bus is down.")
-    .version(agentVersion)
+    .version(programVersion)
     // `slotctl --version` is one thing, and `slotctl pack --version V` another.
     .enablePositionalOptions()
     .addHelpText("after", outro)

@@ -1,7 +1,10 @@
 import type { ConnectionTraits } from "../../bus/connection.ts";
 import { buckets } from "../../protocol/subjects.ts";
 
-/** There are few edges, and an edge without the bus routes by an old table: it looks for the bus sooner than an agent does. */
+/**
+ * There are few edges, and an edge without the bus routes by an old table: it looks for the bus sooner than an agent
+ * does.
+ */
 export const edgeTraits: ConnectionTraits = {
   needs: [buckets.serversets, buckets.routes, buckets.edges],
   delayMs: 0,

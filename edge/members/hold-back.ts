@@ -1,16 +1,16 @@
-/** How many endpoints of served versions there are, and went without having withdrawn. */
+/** How many endpoints of served versions are alive, and how many vanished: they went without withdrawing first. */
 export interface Loss {
   alive: number;
-  /** Vanished within the window, those included that are held back. */
+  /** Within the window; includes those that are held back. */
   vanished: number;
 }
 
-/** Losses that are not further apart than this count together. */
+/** Endpoints that vanish within this time count together. */
 export const lossWindowMs = 15_000;
 
 /**
- * Whether endpoints that vanished are kept all the same. So many that go together are rather a fault of whoever tells of them than of
- * each of them.
+ * Whether to keep endpoints that vanished. If so many vanish together, a fault of the registry is more likely than one
+ * of each endpoint.
  * @param maxLoss a share, from 0 to 1
  */
 export function isTooMuch({ alive, vanished }: Loss, maxLoss: number): boolean {

@@ -6,21 +6,21 @@ export interface MemberWrite {
   text: string | null;
 }
 
-/** Who is told what a registry holds. */
+/** Gets what a registry holds. */
 export interface MemberReader {
   /**
-   * A listing begins: of each key the last write, in the order of their revisions.
-   * @param registryId tells a registry from one of the same name that was made in its place
+   * A listing begins: the last write of each key follows, in the order of revisions.
+   * @param registryId differs if the registry was deleted and created again under the same name
    */
   begin(registryId: string): void;
   take(write: MemberWrite): void;
-  /** The listing is whole; what is taken from now on is news. */
+  /** The listing is complete. Later writes are new. */
   listed(): void;
-  /** Whether the registry is there and can be written to: without that, silence says nothing about who is alive. */
+  /** Whether the registry is reachable and takes writes. While it does not, silence says nothing about who is alive. */
   present(present: boolean): void;
 }
 
-/** Where an edge hears of the members of its service, and of their routes. Today it is a watch of a NATS bucket. */
+/** Where an edge gets the members and the routes of its service from. Today it is a watch of a NATS bucket. */
 export interface MemberSource {
   start(): void;
   stop(): Promise<void>;

@@ -3,21 +3,23 @@ import { isTooMuch, lossWindowMs } from "./hold-back.ts";
 import { type ReadMember, readMember } from "./read-member.ts";
 
 /**
- * - `alive`: gets requests. Entered by a good value with status ALIVE.
- * - `withdrawn`: said itself that it gets none, and is forgotten when its key is deleted or its lease lapses.
- * - `vanished`: was alive, and its key was deleted or its lease lapsed. Not judged yet: until then it gets requests.
- * - `held`: vanished together with too many others. Gets requests until it returns, withdraws, or an operator accepts its loss.
- * - `left`: vanished, and was let go. Remembered for a while, so that many small losses are seen to be a big one.
+ * - `alive`: gets requests. Entered when a valid value with status ALIVE arrives.
+ * - `withdrawn`: said itself that it must get no requests. Forgotten when its key is deleted or its lease lapses.
+ * - `vanished`: was alive when its key was deleted or its lease lapsed. `judgeLosses` turns it into `held` or `left`.
+ * - `held`: vanished together with too many others. Gets requests until it returns, withdraws, or an operator accepts
+ * its loss.
+ * - `left`: vanished, and gets no requests. Remembered for `lossWindowMs`, so that many small losses add up to a big
+ * one.
  */
-type State = "alive" | "withdrawn" | "vanished" | "held" | "left";
+type MemberState = "alive" | "withdrawn" | "vanished" | "held" | "left";
 
-interface Known {
+interface KnownMember {
   key: string;
   text: string;
   revision: number;
   member: ReadMember;
-  state: State;
-  /** When the key was last heard of, or vanished; ms of a monotonic clock. */
+  state: MemberState;
+  /** When its key was last written, or when it vanished; ms of a monotonic clock. */
   at: number;
 }
 
@@ -28,25 +30,27 @@ export interface KeptMember {
   revision: number;
 }
 
-/** `repeated`: a heartbeat, nothing else. `ignored`: it was heard before, or can't be read. */
-export type Taken = "changed" | "repeated" | "ignored";
+/** `repeated`: a mere heartbeat. `ignored`: an old write, or one that is still malformed in the same way. */
+export type WriteOutcome = "changed" | "repeated" | "ignored";
 
 /**
- * Who serves, as far as the serverset tells. Every value was checked; time comes from outside, in ms of a monotonic clock.
- * Events come in the order of their revisions; each may change one member's state, see `State`.
+ * The members of the serverset, by their states. Pure: the time is a parameter, in ms of a monotonic clock.
+ * Writes come in the order of revisions; each changes the state of at most one member, see `MemberState`.
  */
 export class KnownMembers {
-  /** Everything that the bucket held up to this revision was taken. */
+  /** Everything in the bucket up to this revision was recorded. */
   revision = 0;
-  /** Key → what is wrong with its value. */
+  /** Key → the rule that its value breaks. */
   readonly problems = new Map<string, string>();
-  private readonly known = new Map<string, Known>();
-  /** The keys of the listing under way. */
+  private readonly known = new Map<string, KnownMember>();
+  /** The listing in progress: its keys so far, and the revision that it must reach to be complete. */
   private listing: { keys: Set<string>; upTo: number } | null = null;
 
   constructor(private readonly service: string) {}
 
-  /** @param same whether it is of the bucket that was listed before: then what was heard before is not taken again. */
+  /**
+   * @param same whether the bucket is the one that was listed before: then writes up to `revision` are ignored as old
+   */
   beginListing(same: boolean): void {
     this.listing = { keys: new Set(), upTo: same ? this.revision : 0 };
     if (same) return;
@@ -55,21 +59,21 @@ export class KnownMembers {
     for (const known of this.known.values()) known.revision = 0;
   }
 
-  /** Takes a write of a key: a text, or null for its deletion. */
-  take(key: string, revision: number, text: string | null, now: number): Taken {
+  /** Records a write of a key: a text, or null for its deletion. */
+  recordWrite(key: string, revision: number, text: string | null, now: number): WriteOutcome {
     if (text !== null) this.listing?.keys.add(key);
     if (revision <= this.revision) return "ignored";
     this.revision = revision;
-    return text === null ? this.takeDeletion(key, now) : this.takeValue(key, revision, text, now);
+    return text === null ? this.recordDeletion(key, now) : this.recordValue(key, revision, text, now);
   }
 
-  private takeValue(key: string, revision: number, text: string, now: number): Taken {
+  private recordValue(key: string, revision: number, text: string, now: number): WriteOutcome {
     const known = this.known.get(key);
     if (known && known.text === text && (known.state === "alive" || known.state === "withdrawn")) {
       known.at = now;
       known.revision = revision;
       const repaired = this.problems.delete(key);
-      // Whoever says again that it withdraws may be waiting for the later revision.
+      // A member that repeats its withdrawal may be waiting for the later revision.
       return repaired || known.state === "withdrawn" ? "changed" : "repeated";
     }
     const read = readMember(this.service, key, text);
@@ -83,13 +87,16 @@ export class KnownMembers {
     return "changed";
   }
 
-  private takeDeletion(key: string, now: number): Taken {
+  private recordDeletion(key: string, now: number): WriteOutcome {
     this.problems.delete(key);
     this.vanish(this.known.get(key), now);
     return "changed";
   }
 
-  /** A listing is whole: what it does not have is gone. One that is behind what was heard before says nothing of that. */
+  /**
+   * A listing is complete: members that are not in it have vanished. A listing that is older than known writes proves
+   * nothing.
+   */
   endListing(now: number): void {
     const { listing } = this;
     this.listing = null;
@@ -111,12 +118,12 @@ export class KnownMembers {
     return changed;
   }
 
-  /** A fresh lease for all: nobody could be heard. */
+  /** Gives every member a fresh lease: no heartbeat could arrive. */
   renew(now: number): void {
     for (const known of this.known.values()) if (known.state === "alive" || known.state === "withdrawn") known.at = now;
   }
 
-  private vanish(known: Known | undefined, now: number): void {
+  private vanish(known: KnownMember | undefined, now: number): void {
     if (known?.state === "withdrawn") this.known.delete(known.key);
     if (known?.state !== "alive") return;
     known.state = "vanished";
@@ -124,42 +131,42 @@ export class KnownMembers {
   }
 
   /**
-   * Judges what vanished since, and returns who gets requests.
-   * @param counts whether a member is one that matters: others are let go
+   * Decides whether vanished members leave or are held back, and returns the members that get requests.
+   * @param counts whether a member serves a version that is routed to; others leave
    */
-  judge(counts: (member: ReadMember) => boolean, maxLoss: number): { members: ReadMember[]; heldBack: string[] } {
+  judgeLosses(counts: (member: ReadMember) => boolean, maxLoss: number): { members: ReadMember[]; heldBack: string[] } {
     for (const { key, state, member } of [...this.known.values()])
       if ((state === "vanished" || state === "held" || state === "left") && !counts(member)) this.known.delete(key);
     const counted = [...this.known.values()].filter(({ member }) => counts(member));
     const alive = counted.filter(({ state }) => state === "alive").length;
     const gone = counted.filter(({ state }) => state === "vanished" || state === "held" || state === "left");
-    const verdict = isTooMuch({ alive, vanished: gone.length }, maxLoss) ? "held" : "left";
-    for (const known of gone) if (known.state === "vanished") known.state = verdict;
+    const next = isTooMuch({ alive, vanished: gone.length }, maxLoss) ? "held" : "left";
+    for (const known of gone) if (known.state === "vanished") known.state = next;
     return {
       members: counted.filter(({ state }) => state === "alive" || state === "held").map(({ member }) => member),
       heldBack: gone.filter(({ state }) => state === "held").map(({ member }) => member.id),
     };
   }
 
-  /** Whoever is known and has not left, whether it may get requests or not. */
+  /** All known members that have not left, including withdrawn ones. */
   all(): ReadMember[] {
     return [...this.known.values()].filter(({ state }) => state !== "left").map(({ member }) => member);
   }
 
-  /** An operator says that those that are held back are really gone. @returns how many these are */
+  /** An operator confirms that the members held back are really gone. @returns how many there were */
   acceptLoss(): number {
     const held = [...this.known.values()].filter(({ state }) => state === "held");
     for (const { key } of held) this.known.delete(key);
     return held.length;
   }
 
-  /** What is needed to go on after a restart. */
-  keep(): KeptMember[] {
+  /** What `restore` needs after a restart. */
+  snapshot(): KeptMember[] {
     const routed = [...this.known.values()].filter(({ state }) => state === "alive" || state === "held");
     return routed.map(({ key, text, revision }) => ({ key, text, revision }));
   }
 
-  /** Goes on from what was kept. What can't be read any more is left out. */
+  /** Restores a snapshot, less any member that this version finds malformed. */
   restore(kept: readonly KeptMember[], revision: number, now: number): void {
     for (const { key, text, revision } of kept) {
       const member = readMember(this.service, key, text);

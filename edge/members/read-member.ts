@@ -4,7 +4,7 @@ import { memberSchema } from "../../protocol/member.ts";
 import { hostSchema, hostToken, versionSchema } from "../../protocol/names.ts";
 import { keys } from "../../protocol/subjects.ts";
 
-/** What an edge needs of a member: an endpoint and what it serves. */
+/** What an edge needs to know about a member: its endpoint and what it serves. */
 export interface ReadMember {
   /** Its key without the service: `stage.host.slot`. */
   id: string;
@@ -15,9 +15,9 @@ export interface ReadMember {
   /** Its ready workers; at least 1. */
   weight: number;
   version: string;
-  /** Digest of the release that it says it serves; null where it says none. */
+  /** Digest of the release that it claims to serve; null if it claims none. */
   sha256: string | null;
-  /** Whether it may get requests. False for a member that withdraws, on purpose. */
+  /** Whether it may get requests. False: it has withdrawn. */
   alive: boolean;
 }
 
@@ -25,7 +25,7 @@ const CAPACITY = /^[1-9]\d{0,5}$/;
 const WILDCARDS = ["0.0.0.0", "::"];
 
 /**
- * Reads the value under a key of the serverset bucket. It may be anything.
+ * Reads the value of a key of the serverset bucket, which may be any text.
  * @returns the member, or the rule that it breaks
  */
 export function readMember(service: string, key: string, text: string): ReadMember | { broken: string } {
@@ -37,20 +37,20 @@ export function readMember(service: string, key: string, text: string): ReadMemb
     return { broken: "metadata: service, stage, host and slot are not those of its key" };
   if (!versionSchema.safeParse(version).success) return { broken: "metadata.version: is not a version" };
   const { host: address, port } = serviceEndpoint;
-  // A zone (%eth0) means something only on the host that says it.
+  // A zone (%eth0) has a meaning only on the member's own host.
   if (isIP(address) === 0 || address.includes("%") || WILDCARDS.includes(address))
     return { broken: "serviceEndpoint.host: is not the IP address of a host" };
   const alive = status === "ALIVE";
   if (alive && !CAPACITY.test(capacity)) return { broken: "metadata.capacity: is not a whole number from 1 to 999999" };
   const weight = CAPACITY.test(capacity) ? Number(capacity) : 1;
-  return { id: memberId(service, key), stage, address, port, weight, version, sha256: sha256 ?? null, alive };
+  return { id: endpointId(service, key), stage, address, port, weight, version, sha256: sha256 ?? null, alive };
 }
 
 function isKeyOf(key: string, service: string, stage: string, host: string, slot: string): boolean {
   return hostSchema.safeParse(host).success && keys.member(service, stage, hostToken(host), slot) === key;
 }
 
-/** A member's key less the service. */
-export function memberId(service: string, key: string): string {
+/** A member's key without the service. */
+export function endpointId(service: string, key: string): string {
   return key.slice(service.length + 1);
 }

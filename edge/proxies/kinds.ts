@@ -7,22 +7,24 @@ import type { ManagedProxy } from "./contract.ts";
 import { haproxyConfigSchema } from "./haproxy/config.ts";
 import { varnishConfigSchema } from "./varnish/config.ts";
 
-/** What a proxy that runs as a service of its own is started with. */
+/** The configuration to start a proxy with that runs as its own service. */
 export interface BaseConfiguration<Settings> {
-  /** Where the files are that the proxy reads when it starts. */
+  /** The directory with the files that the proxy reads when it starts. */
   directory(settings: Settings): string;
-  /** The proxy's configuration as text. Creates the files that it refers to, for an empty table, where they are missing. */
+  /** Returns the proxy's configuration as text, and creates missing files that it refers to, for an empty table. */
   prepare(settings: Settings, naming: VersionNaming): Promise<string>;
 }
 
-/** All that slotd-edge needs to know of a kind of proxy. Its program is loaded only when it is used. */
+/** All that slotd-edge needs to know about a kind of proxy. Its code is loaded only when it is used. */
 interface ProxyKind<Schema extends z.ZodType> {
   /** Its `[proxy]` table in the configuration file. */
   schema: Schema;
-  /** The routes that it implements. An edge refuses others, so that it never acknowledges what its proxy does not do. */
+  /**
+   * The routes that it implements. An edge refuses others, so that it never acknowledges what its proxy does not do.
+   */
   modes: readonly RoutesMode[];
   create(settings: z.infer<Schema>, naming: VersionNaming, log: Logger): Promise<ManagedProxy>;
-  /** Null: the proxy runs inside slotd-edge. */
+  /** Null if the proxy runs inside slotd-edge. */
   base: BaseConfiguration<z.infer<Schema>> | null;
 }
 
@@ -30,7 +32,7 @@ function kind<Schema extends z.ZodType>(row: ProxyKind<Schema>): ProxyKind<Schem
   return row;
 }
 
-/** One row per kind of proxy, by the name that it has in the configuration and in the edge's status. */
+/** One row per kind of proxy, under its name in the configuration and in the edge's status. */
 export const proxyKinds = {
   builtin: kind({
     schema: builtinConfigSchema,
@@ -60,7 +62,7 @@ export const proxyKinds = {
 
 type Schemas = (typeof proxyKinds)[keyof typeof proxyKinds]["schema"];
 
-/** `[proxy]`: its `kind` says which of the schemas it has to fit. */
+/** The schemas for `[proxy]`; its `kind` selects one. */
 export const proxySchemas = Object.values(proxyKinds).map(({ schema }) => schema) as [Schemas, ...Schemas[]];
 export type ProxySettings = z.infer<Schemas>;
 

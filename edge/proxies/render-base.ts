@@ -5,8 +5,8 @@ import type { VersionNaming } from "../table/table.ts";
 import { kindOf, type ProxySettings } from "./kinds.ts";
 
 /**
- * The configuration to start the proxy with, as text: HAProxy's configuration, or Varnish's VCL. Creates the files that the proxy reads
- * at its start, for an empty table, where they are missing; existing ones stay.
+ * Returns the configuration to start the proxy with as text: HAProxy's configuration, or Varnish's VCL. Creates missing
+ * files that the proxy reads when it starts, for an empty table; existing ones stay.
  * @throws ConfigInvalidError if the proxy runs inside slotd-edge, or its directory can't be written
  */
 export async function renderBase(settings: ProxySettings, naming: VersionNaming): Promise<string> {
@@ -21,8 +21,8 @@ export async function renderBase(settings: ProxySettings, naming: VersionNaming)
 }
 
 /**
- * Creates files in a directory. When root runs this, the files get the owner of the directory, or of its nearest existing parent: the
- * edge runs as a user of its own, and has to be able to replace them.
+ * Creates files in a directory. If root runs this, they get the owner of the directory, or of its nearest existing
+ * parent: the edge runs as its own user and must be able to replace them.
  */
 async function ownedAsDirectory<T>(directory: string, create: () => Promise<T>): Promise<T> {
   let existing = directory;

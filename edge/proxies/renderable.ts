@@ -5,13 +5,14 @@ import { ProxyRejectedError } from "./contract.ts";
 
 const ID = /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/;
 const TOKEN = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
-/** No configuration of a proxy would be loadable with more. */
+/** More than any proxy could load. */
 const MAX_ENDPOINTS = 65_536;
 
 /**
- * Holds a table against the alphabets that it may be written in, before a byte of it gets into a proxy's configuration. Whoever made
- * the table has looked already; but a configuration language that is fed with a quote or a newline runs what follows it.
- * @throws ProxyRejectedError that names the field, and never repeats more than a little of what is in it
+ * Checks every text of a table before it is written into a proxy's configuration, where a quote or a newline would end
+ * the value and what follows would run. The values were already checked when they were read; this check does not rely
+ * on that.
+ * @throws ProxyRejectedError that names the field, and shows at most 80 characters of its value
  */
 export function assertRenderable(table: Table): void {
   const names = new Set<string>();
@@ -38,7 +39,7 @@ export function assertRenderable(table: Table): void {
   check("versions", `${endpoints} endpoints`, endpoints <= MAX_ENDPOINTS);
 }
 
-/** The same for what comes from the edge's own configuration. */
+/** The same check for names from the edge's own configuration. */
 export function assertNaming(naming: VersionNaming): void {
   check("header", naming.header, TOKEN.test(naming.header));
   check("cookie", naming.cookie, naming.cookie === null || TOKEN.test(naming.cookie));

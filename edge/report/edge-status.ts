@@ -17,7 +17,7 @@ type Problem = EdgeStatus["problems"][number];
 const MAX_PROBLEMS = 16;
 const MAX_MESSAGE = 400;
 
-/** What is wrong. */
+/** Everything that is wrong. */
 export interface Faults {
   /** Why the proxy does not run with the newest table. */
   proxy: SlotdError | null;
@@ -26,13 +26,13 @@ export interface Faults {
   heldBack: readonly string[];
   /** Members' keys → the rule that each of them breaks. */
   malformed: ReadonlyMap<string, string>;
-  /** Members that say that they serve a version, and serve another release. */
+  /** Members whose release is not the one that the routes mean by their version. */
   digestMismatches: readonly ReadMember[];
-  /** Why the last good table could not be read from disk, or written. */
+  /** Why the last good table could not be read from disk or written to it. */
   state: string | null;
 }
 
-/** The faults as they stand in the status, the gravest first. */
+/** The faults as `problems` of the status, the gravest first. */
 export function problemsOf(service: string, faults: Faults): Problem[] {
   const { proxy, routes, heldBack, malformed, digestMismatches, state } = faults;
   const errors: (SlotdError & { key?: string })[] = [];
@@ -53,12 +53,12 @@ export function problemsOf(service: string, faults: Faults): Problem[] {
   });
 }
 
-/** The members of served versions that are not of the release that the routes mean. */
+/** The members of served versions whose release is not the one that the routes mean. */
 export function findDigestMismatches(members: readonly ReadMember[], routes: RoutesBook["routes"]): ReadMember[] {
   return members.filter((member) => routes?.serving.includes(member.version) && !isOfRelease(member, routes));
 }
 
-/** What the edge says of itself: of the table that the proxy runs with, never of one that it is about to. */
+/** The edge's status. It describes the table that the proxy runs with, never one that is still being applied. */
 export function edgeStatus(
   who: { service: string; edge: string; proxy: string },
   applied: Table | null,

@@ -8,30 +8,30 @@ import { buckets, keys } from "../../protocol/subjects.ts";
 import type { Table } from "../table/table.ts";
 import { edgeStatus, type Faults, problemsOf } from "./edge-status.ts";
 
-/** What the edge knows of itself. */
+/** The state that the edge reports. */
 export interface EdgeView {
-  /** What the proxy runs with; null where that is not known. */
+  /** The table that the proxy runs with; null if unknown. */
   applied: Table | null;
   faults: Faults;
-  /** Whether both buckets were read. Before that it is not known whether the revisions on disk are theirs. */
+  /** Whether both buckets were read. Before that, the revisions on disk may belong to deleted buckets. */
   isRead: boolean;
 }
 
-/** Says on the bus what the edge knows of itself: its status, and as events what is wrong with the edge as a whole. */
+/** Publishes the edge's status, and events about faults of the edge as a whole. */
 export class Reporter {
   private readonly status: KeyPublisher;
   private readonly events: EventPublisher;
-  /** Revisions that somebody may wait for to be acknowledged, in their order. */
+  /** Serverset revisions whose acknowledgement somebody may wait for, in ascending order. */
   private awaited: number[] = [];
-  /** The status that was published last, less what changes all the time. */
-  private said = "";
-  /** Codes of what was wrong when that was last told. */
-  private told = "";
+  /** The last published status, without the fields that change all the time. */
+  private lastPublished = "";
+  /** The problem codes of the last event. */
+  private lastCodes = "";
 
   constructor(
     bus: BusConnection,
     private readonly who: { service: string; edge: string; proxy: string },
-    private readonly look: () => EdgeView,
+    private readonly currentView: () => EdgeView,
     log: Logger,
   ) {
     this.status = new KeyPublisher(bus, buckets.edges, keys.edge(who.service, who.edge), log);
@@ -48,34 +48,34 @@ export class Reporter {
     this.events.stop();
   }
 
-  /** Somebody may wait for this revision of the serverset to be acknowledged. */
+  /** Somebody may wait for the acknowledgement of this serverset revision. */
   expect(revision: number): void {
     this.awaited.push(revision);
   }
 
-  /** The bucket is another: its revisions begin anew. */
+  /** The bucket was created anew, and its revisions start again. */
   forgetAwaited(): void {
     this.awaited = [];
   }
 
-  /** Publishes the status where it says something that somebody may wait for, and tells of problems that are new. */
+  /** Publishes the status if somebody may wait for what is new in it, and events about new problems. */
   reportNews(): void {
-    const view = this.look();
+    const view = this.currentView();
     const status = this.statusOf(view);
-    this.tellOfProblems(status.problems);
+    this.publishProblems(status.problems);
     const upTo = view.applied?.serversetsRevision ?? 0;
     const acknowledged = this.awaited.filter((revision) => revision <= upTo).length;
     if (acknowledged > 0) this.awaited = this.awaited.slice(acknowledged);
-    if (view.isRead && (acknowledged > 0 || lasting(status) !== this.said)) this.publish(status);
+    if (view.isRead && (acknowledged > 0 || lasting(status) !== this.lastPublished)) this.publish(status);
   }
 
-  /** Says that the edge is there. */
+  /** Publishes the status in any case. */
   heartbeat(): void {
-    const view = this.look();
+    const view = this.currentView();
     if (view.isRead) this.publish(this.statusOf(view));
   }
 
-  tell(message: string, code?: string): void {
+  publishEvent(message: string, code?: string): void {
     const { service, edge, proxy } = this.who;
     const event: Event = {
       at: new Date().toISOString(),
@@ -96,19 +96,19 @@ export class Reporter {
   }
 
   private publish(status: EdgeStatus): void {
-    this.said = lasting(status);
+    this.lastPublished = lasting(status);
     this.status.set(JSON.stringify(status));
   }
 
-  /** Says what began to be wrong with this edge as a whole, and when it ended. */
-  private tellOfProblems(problems: EdgeStatus["problems"]): void {
+  /** Publishes an event when problems of the edge as a whole begin, change or end. */
+  private publishProblems(problems: EdgeStatus["problems"]): void {
     const grave = problems.filter(({ key }) => key === undefined);
     const codes = grave.map(({ code }) => code).join(" ");
-    if (codes === this.told) return;
-    this.told = codes;
+    if (codes === this.lastCodes) return;
+    this.lastCodes = codes;
     const [first] = grave;
-    if (first) this.tell(first.message, first.code);
-    else this.tell("nothing is wrong any more");
+    if (first) this.publishEvent(first.message, first.code);
+    else this.publishEvent("all problems are solved");
   }
 }
 

@@ -6,9 +6,10 @@ import { type Routes, routesSchema } from "../../protocol/routes.ts";
 export type RoutesMode = Routes["mode"];
 
 /**
- * Decodes the value under the routes' key, which may be anything.
- * @param epoch the lowest that is accepted: a lower one comes from a controller that another one has overtaken
- * @param modes what the edge's proxy implements. Routes that ask for more are refused: an edge must not acknowledge what it does not do.
+ * Decodes the value of the routes' key, which may be any text.
+ * @param epoch the lowest accepted epoch: routes with a lower one come from a controller that another one has overtaken
+ * @param modes what the edge's proxy implements. Other modes are refused: an edge must not acknowledge what its proxy
+ * does not do.
  * @throws RoutesMalformedError, RoutesStaleError, RoutesUnsupportedError
  */
 export function decodeRoutes(text: string, epoch: number, modes: readonly RoutesMode[]): Routes {

@@ -5,18 +5,18 @@ import { decodeRoutes, type RoutesMode } from "./decode-routes.ts";
 
 /** Routes as they are written to disk. */
 export interface KeptRoutes {
-  /** Of the bucket that the revision is of. */
+  /** The bucket that `revision` belongs to. */
   bucketId: string;
   text: string;
   revision: number;
 }
 
-/** The routes that hold: the last good ones. */
+/** The last good routes. */
 export class RoutesBook {
   routes: Routes | null = null;
-  /** KV revision of the last write under which these routes stood; 0 where the bucket of now never held them. */
+  /** KV revision of the last write of these routes; 0 if the current bucket never held them. */
   revision = 0;
-  /** Why what stands under the key now is not used; null where it is. */
+  /** Why the current value of the key is not used; null if it is. */
   problem: SlotdError | null = null;
   private text = "";
   private bucketId = "";
@@ -24,20 +24,20 @@ export class RoutesBook {
   /** @param modes what the edge's proxy implements */
   constructor(private readonly modes: readonly RoutesMode[]) {}
 
-  /** A listing of the bucket begins. Revisions of another bucket mean nothing in it. */
+  /** A listing of a bucket begins. Revisions of another bucket are meaningless in it. */
   begin(bucketId: string): void {
     if (bucketId !== this.bucketId) this.revision = 0;
     this.bucketId = bucketId;
   }
 
-  /** Takes a write of the key. @returns whether there is news */
-  take(revision: number, text: string | null): boolean {
+  /** Records a write of the key. @returns whether `routes`, `revision` or `problem` changed */
+  recordRoutes(revision: number, text: string | null): boolean {
     if (text !== null && text === this.text) {
       this.problem = null;
       this.revision = revision;
       return true;
     }
-    // Before there were any, none is no news.
+    // Without earlier routes, a missing key is no problem.
     if (text === null) return this.routes !== null && this.refuse(new RoutesMalformedError("they were deleted"));
     try {
       this.routes = decodeRoutes(text, this.routes?.epoch ?? 0, this.modes);
@@ -56,12 +56,12 @@ export class RoutesBook {
     return news;
   }
 
-  keep(): KeptRoutes | null {
+  snapshot(): KeptRoutes | null {
     return this.routes && { bucketId: this.bucketId, text: this.text, revision: this.revision };
   }
 
   restore({ bucketId, text, revision }: KeptRoutes): void {
     this.bucketId = bucketId;
-    this.take(revision, text);
+    this.recordRoutes(revision, text);
   }
 }

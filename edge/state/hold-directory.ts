@@ -4,9 +4,9 @@ import { EdgeRunningError } from "../../protocol/edge-errors.ts";
 import { ConfigInvalidError } from "../../protocol/errors.ts";
 
 /**
- * Makes the state directory, and holds it for this process's life: by an abstract unix socket of its name, which the kernel lets go of
- * however the process ends.
- * @throws EdgeRunningError where another process holds it, ConfigInvalidError where it can't be made.
+ * Creates the state directory and locks it for this process's life, by an abstract unix socket with its name: the
+ * kernel frees that however the process ends.
+ * @throws EdgeRunningError if another process holds it, ConfigInvalidError if it can't be created
  */
 export async function holdDirectory(path: string): Promise<{ release(): void }> {
   let real: string;
@@ -14,7 +14,7 @@ export async function holdDirectory(path: string): Promise<{ release(): void }> 
     mkdirSync(path, { recursive: true, mode: 0o700 });
     real = realpathSync(path);
   } catch (cause) {
-    throw new ConfigInvalidError("state_directory", `can't be made (${(cause as Error).message})`, { cause });
+    throw new ConfigInvalidError("state_directory", `can't be created (${(cause as Error).message})`, { cause });
   }
   const server = createServer((socket) => socket.destroy());
   await new Promise<void>((resolve, reject) => {
@@ -27,7 +27,7 @@ export async function holdDirectory(path: string): Promise<{ release(): void }> 
   return { release: () => void server.close() };
 }
 
-/** Longest name of an abstract socket, with the NUL that it begins with: unix(7). */
+/** The longest name of an abstract socket, including the NUL at its start: unix(7). */
 const MAX_NAME = 107;
 
 function abstractName(path: string): string {

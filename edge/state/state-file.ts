@@ -6,7 +6,7 @@ import { ConfigInvalidError } from "../../protocol/errors.ts";
 
 const revision = z.int().nonnegative();
 
-/** What the proxy was given last: the texts that its table was made from, as the bus had them. */
+/** The last applied table, as the texts on the bus that it was made from. */
 const keptSchema = z.strictObject({
   format: z.literal(1),
   service: z.string(),
@@ -16,9 +16,9 @@ const keptSchema = z.strictObject({
 });
 export type KeptTable = z.infer<typeof keptSchema>;
 
-/** The file from which an edge goes on where the bus is away. */
+/** The file that an edge starts from while the bus is unreachable. */
 export class StateFile {
-  /** Why the file that was there could not be read, and under which name it was set aside; null where all is well. */
+  /** Why the file could not be read, and the name that it was set aside under; null if it was good or missing. */
   corrupt: string | null = null;
   private readonly path: string;
 
@@ -30,10 +30,10 @@ export class StateFile {
   }
 
   /**
-   * What was written last; null where there is nothing, or nothing good.
-   * @throws ConfigInvalidError where it can't be read: then it may be good.
+   * What was written last; null if the file is missing, or was corrupt and is set aside.
+   * @throws ConfigInvalidError if the file can't be read at all: it may be good
    */
-  read(): KeptTable | null {
+  readLastGood(): KeptTable | null {
     let text: string;
     try {
       text = readFileSync(this.path, "utf8");
@@ -46,7 +46,7 @@ export class StateFile {
     }
     try {
       const kept = keptSchema.parse(JSON.parse(text));
-      if (kept.service !== this.service) throw new Error(`it is of the service ${kept.service}`);
+      if (kept.service !== this.service) throw new Error(`it belongs to the service ${kept.service}`);
       return kept;
     } catch (error) {
       const aside = `${this.path}.corrupt`;
@@ -57,8 +57,8 @@ export class StateFile {
     }
   }
 
-  /** @throws where it can't be written; then nothing is there, rather than what is out of date. */
-  async write(kept: Omit<KeptTable, "format" | "service">): Promise<void> {
+  /** @throws if it can't be written. Then the file is removed: none is better than an outdated one. */
+  async writeLastGood(kept: Omit<KeptTable, "format" | "service">): Promise<void> {
     try {
       await writeDurably(this.path, JSON.stringify({ format: 1, service: this.service, ...kept }));
     } catch (error) {

@@ -2,9 +2,9 @@ import type { Table } from "./table.ts";
 import { soleVersion } from "./unnamed.ts";
 
 /**
- * The version that answers a request: the named one if it is served, else the default, else the fallback.
- * @param named null if the request names none
- * @returns null if nobody can answer
+ * The version that answers a request: the named one if it has an endpoint, else the default, else the fallback.
+ * @param named null if the request names no version
+ * @returns null if none of them has an endpoint
  */
 export function chooseVersion(table: Table, named: string | null): string | null {
   const isServed = (wanted: string | null) =>

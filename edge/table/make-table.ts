@@ -5,16 +5,16 @@ import { allTo } from "./unnamed.ts";
 
 export interface TableSource {
   service: string;
-  /** Null before there are any. */
+  /** Null before the first routes. */
   routes: Routes | null;
   routesRevision: number;
-  /** Those that may get requests; of versions that are not served, too. */
+  /** Those that may get requests, also of versions that are not served. */
   members: readonly ReadMember[];
   serversetsRevision: number;
   fallback: "none" | "previous";
 }
 
-/** The table for what is known. */
+/** Makes the table. */
 export function makeTable(source: TableSource): Table {
   const { service, routes, routesRevision, members, serversetsRevision } = source;
   const versions = (routes?.serving ?? []).map((version) => ({
@@ -35,13 +35,13 @@ export function makeTable(source: TableSource): Table {
   };
 }
 
-/** Whether a member serves the very release that the routes mean; true where they do not say. */
+/** Whether a member serves the release that the routes mean; true if they name no digest for its version. */
 export function isOfRelease({ version, sha256 }: ReadMember, routes: Routes | null): boolean {
   const digests = routes?.digests ?? {};
   return !Object.hasOwn(digests, version) || digests[version] === sha256;
 }
 
-/** The first version beside the default that somebody serves, or else the first. */
+/** The first version other than the default that has endpoints; if none has, the first other version. */
 function previousVersion(versions: readonly VersionEndpoints[], byDefault: string): string | null {
   const others = versions.filter(({ version }) => version !== byDefault);
   return (others.find(({ endpoints }) => endpoints.length > 0) ?? others[0])?.version ?? null;
@@ -51,12 +51,12 @@ function toEndpoint({ id, address, port, weight }: ReadMember): Endpoint {
   return { id, address, port, weight };
 }
 
-/** Whether two tables route alike: all but the epoch and the revisions. */
+/** Whether two tables route alike. They may differ in the epoch and the revisions. */
 export function routesAlike(x: Table, y: Table): boolean {
   return x === y || routing(x) === routing(y);
 }
 
-/** The same table, as of a later revision of the serverset that changed nobody. */
+/** The same table at a later serverset revision that changed no endpoint. */
 export function atRevision(table: Table, serversetsRevision: number): Table {
   const later = { ...table, serversetsRevision };
   routings.set(later, routing(table));

@@ -1,6 +1,6 @@
-/** One slot of one host that serves a version. */
+/** A slot of a host that serves a version. */
 export interface Endpoint {
-  /** Its key in the serverset, less the service: `stage.host.slot`. Names, dots and underscores only. */
+  /** Its key in the serverset without the service: `stage.host.slot`. Names, dots and underscores only. */
   id: string;
   /** An IP address. */
   address: string;
@@ -9,13 +9,13 @@ export interface Endpoint {
   weight: number;
 }
 
-/** The endpoints of a version that is served, sorted by id. Empty where the routes name it and nobody serves it. */
+/** The endpoints of a served version, sorted by id. Empty if the routes name the version but no member serves it. */
 export interface VersionEndpoints {
   version: string;
   endpoints: readonly Endpoint[];
 }
 
-/** How much of the requests that name no version goes to one version. */
+/** The share of one version in the requests that name no version. */
 export interface UnnamedShare {
   version: string;
   /** Out of 10,000; the shares of a stage add up to that. */
@@ -26,7 +26,8 @@ export interface UnnamedShare {
 
 /**
  * Everything that a proxy routes by. It is a value: made by a pure function, compared and rendered.
- * A request that names a version gets it if that is one of `versions` and has an endpoint. Every other request gets the version that
+ * A request that names a version gets it if that is one of `versions` and has an endpoint. Every other request gets the
+ * version that
  * `unnamed` gives it, or `fallback` if that version has no endpoint.
  */
 export interface Table {
@@ -38,7 +39,9 @@ export interface Table {
   serversetsRevision: number;
   /** One row in atomic mode. Empty before there are routes: then every request is answered with 503. */
   unnamed: readonly UnnamedShare[];
-  /** Used while nobody serves the version that `unnamed` gives; null: such requests are answered with 503. */
+  /**
+   * The version to use while the one that `unnamed` gives has no endpoint; null: such requests are answered with 503.
+   */
   fallback: string | null;
   /** In the order of the routes' `serving`. */
   versions: readonly VersionEndpoints[];

@@ -2,20 +2,20 @@ import assert from "node:assert/strict";
 import { afterEach, describe, it } from "node:test";
 import { pino } from "pino";
 import { Applier } from "../../edge/applier.ts";
-import { ProxyDownError, ProxyRejectedError, type ManagedProxy as TableProxy } from "../../edge/proxies/contract.ts";
+import { type ManagedProxy, ProxyDownError, ProxyRejectedError } from "../../edge/proxies/contract.ts";
 import type { Table } from "../../edge/table/table.ts";
 import { allTo } from "../../edge/table/unnamed.ts";
 import { until } from "../support/until.ts";
 
 function table(version: string, revision: number): Table {
-  const endpoints = [{ id: "prod.h1.a", address: "127.0.0.1", port: 8000, weight: 1 }];
+  const endpoints = [{ id: "prod.h1.a", address: "127.0.3.1", port: 8000, weight: 1 }];
   const routing = { unnamed: allTo(version), fallback: null, versions: [{ version, endpoints }] };
   return { service: "web", epoch: 1, routesRevision: revision, serversetsRevision: revision, ...routing };
 }
 
-/** A proxy that does as it is told. */
-class ToldProxy implements TableProxy {
-  readonly kind = "told";
+/** A proxy that the test controls. */
+class ControlledProxy implements ManagedProxy {
+  readonly kind = "controlled";
   readonly applied: Table[] = [];
   current = true;
   fails: Error | null = null;
@@ -38,7 +38,7 @@ class ToldProxy implements TableProxy {
     this.current = true;
   }
 
-  async keep(): Promise<void> {
+  async persist(): Promise<void> {
     await this.keeps();
     this.kept++;
   }
@@ -51,14 +51,14 @@ class ToldProxy implements TableProxy {
   async close(): Promise<void> {}
 }
 
-describe("bringing tables to a proxy", () => {
+describe("applying tables to a proxy", () => {
   const appliers: Applier[] = [];
   afterEach(async () => {
     for (const applier of appliers.splice(0)) await applier.stop();
   });
 
   function start() {
-    const proxy = new ToldProxy();
+    const proxy = new ControlledProxy();
     const written: Table[] = [];
     const applier = new Applier(proxy, async (given) => void written.push(given), pino({ level: "silent" }));
     appliers.push(applier);
@@ -68,7 +68,7 @@ describe("bringing tables to a proxy", () => {
     return { proxy, applier, written, acknowledged };
   }
 
-  it("goes one at a time, and passes over what was overtaken", async () => {
+  it("applies one table at a time, and skips overtaken ones", async () => {
     const { proxy, applier, acknowledged } = start();
     let open = () => {};
     proxy.gate = new Promise((resolve) => {
@@ -84,7 +84,7 @@ describe("bringing tables to a proxy", () => {
     assert.deepEqual([proxy.applied.map(({ routesRevision }) => routesRevision), proxy.most], [[1, 5], 1]);
   });
 
-  it("acknowledges a table that routes alike without asking the proxy, and writes its routes down", async () => {
+  it("acknowledges a table that routes alike without asking the proxy, and writes its routes to disk", async () => {
     const { proxy, applier, written, acknowledged } = start();
     applier.want(table("A", 1));
     await acknowledged(1);
@@ -93,7 +93,7 @@ describe("bringing tables to a proxy", () => {
     assert.deepEqual([proxy.applied.length, written.length], [1, 2]);
   });
 
-  it("acknowledges when the table is on disk, for the proxy and for the edge, and not before", async () => {
+  it("acknowledges a table only when it is on disk, for the proxy and for the edge", async () => {
     const { proxy, applier, written, acknowledged } = start();
     let onDisk = () => {};
     proxy.keeps = () => new Promise((resolve) => (onDisk = resolve));
@@ -104,7 +104,7 @@ describe("bringing tables to a proxy", () => {
     await acknowledged(1);
   });
 
-  it("acknowledges nothing where the proxy's table can't be kept, and goes back only by asking the proxy", async () => {
+  it("acknowledges nothing if the proxy's table can't be written to disk, and goes back only by asking the proxy", async () => {
     const { proxy, applier, acknowledged } = start();
     applier.want(table("A", 1));
     await acknowledged(1);
@@ -118,7 +118,7 @@ describe("bringing tables to a proxy", () => {
     assert.deepEqual([proxy.applied.length > 2, proxy.applied.at(-1)?.unnamed], [true, allTo("A")]);
   });
 
-  it("keeps to the old table where a new one is rejected, and tries again with the next", async () => {
+  it("keeps the old table if a new one is rejected, and tries at once with the next", async () => {
     const { proxy, applier, acknowledged } = start();
     applier.want(table("A", 1));
     await acknowledged(1);
@@ -134,7 +134,7 @@ describe("bringing tables to a proxy", () => {
     assert.equal(applier.problem, null);
   });
 
-  it("tries a rejected table again by itself", async () => {
+  it("retries a rejected table", async () => {
     const { proxy, applier, acknowledged } = start();
     proxy.fails = new ProxyRejectedError("not now");
     applier.want(table("A", 1));
@@ -156,7 +156,7 @@ describe("bringing tables to a proxy", () => {
     assert.deepEqual([proxy.applied.map(({ routesRevision }) => routesRevision), applier.problem], [[1, 3], null]);
   });
 
-  it("applies its table again where the proxy does not run with it any more", async () => {
+  it("applies its table again if the proxy no longer runs with it", async () => {
     const { proxy, applier, acknowledged } = start();
     applier.want(table("A", 1));
     await acknowledged(1);

@@ -39,7 +39,7 @@ describe("the command slotd-edge", () => {
   const config = (port: number) =>
     `service = "web"\nedge = "e1"\nstate_directory = "${join(directory, "state")}"\nproxy = { kind = "builtin", port = ${port} }\n`;
 
-  it("checks a configuration, and ends with 0 or 2", async () => {
+  it("checks a configuration, and exits with 0 or 2", async () => {
     const good = await slotdEdge("--config", configured(config(8080)), "--check-config");
     assert.deepEqual([good.code, good.stdout.includes("good (service web, edge e1, proxy builtin)")], [0, true]);
     const bad = await slotdEdge("--config", configured(`${config(8080)}x = 1`), "--check-config");
@@ -49,7 +49,7 @@ describe("the command slotd-edge", () => {
     assert.deepEqual([help.code, /SIGUSR1/.test(help.stdout)], [0, true]);
   });
 
-  it("ends with 3 where its port is another's", async () => {
+  it("exits with 3 if another process uses its port", async () => {
     const [port] = (await freePorts(1)) as [number];
     const other = createServer().listen(port, "127.0.0.1");
     fleet.onEnd(() => other.close());
@@ -57,7 +57,7 @@ describe("the command slotd-edge", () => {
     assert.deepEqual([ended.code, /PORT_TAKEN/.test(ended.stderr)], [3, true]);
   });
 
-  it("ends with 3 where another one has its state directory, and takes it over from one that was killed", async () => {
+  it("exits with 3 if another edge uses its state directory, and takes over from a killed one", async () => {
     const edge = await fleet.edge({ nats: "nats://127.0.0.1:1" });
     const second = await slotdEdge("--config", edge.configFile);
     assert.deepEqual([second.code, /EDGE_RUNNING/.test(second.stderr)], [3, true]);

@@ -5,7 +5,7 @@ import { ask, useEdgeFleet } from "./fleet.ts";
 describe("slotd-edge", () => {
   const fleet = useEdgeFleet();
 
-  it("routes by the version that a request names, else by the default, and acknowledges what it routes by", async () => {
+  it("routes to the version that a request names, else to the default, and acknowledges what it routes by", async () => {
     const nats = await fleet.nats();
     const edge = await fleet.edge({ nats: nats.url });
     const none = await ask(edge.url);
@@ -27,7 +27,7 @@ describe("slotd-edge", () => {
     );
   });
 
-  it("acknowledges a withdrawal when no request goes to that endpoint any more", async () => {
+  it("acknowledges a withdrawal once no request goes to that endpoint any more", async () => {
     const nats = await fleet.nats();
     const members = await fleet.members(nats.url);
     const [one, two] = [await fleet.backend("A", "h1"), await fleet.backend("A", "h2")];
@@ -49,7 +49,7 @@ describe("slotd-edge", () => {
     assert.deepEqual([status.endpoints, after.endpoints, after.heldBack], [1, 1, 0]);
   });
 
-  it("acknowledges a change that concerns no version that is served", async () => {
+  it("acknowledges a change that concerns no served version", async () => {
     const nats = await fleet.nats();
     const members = await fleet.members(nats.url);
     const a = await fleet.backend("A", "h1");
@@ -62,7 +62,7 @@ describe("slotd-edge", () => {
     assert(performance.now() - began < 3_000);
   });
 
-  it("acknowledges a member that merely repeated itself, with its own heartbeat and without the proxy", async () => {
+  it("acknowledges a mere heartbeat of a member with its own next heartbeat, without asking the proxy", async () => {
     const nats = await fleet.nats();
     const members = await fleet.members(nats.url);
     const a = await fleet.backend("A", "h1");
@@ -77,7 +77,7 @@ describe("slotd-edge", () => {
     assert.equal(applied(), before);
   });
 
-  it("passes over a malformed member, reports it, and keeps the last good value of its key", async () => {
+  it("ignores a malformed member, reports it, and keeps the last good value of its key", async () => {
     const nats = await fleet.nats();
     const members = await fleet.members(nats.url);
     const [one, two] = [await fleet.backend("A", "h1"), await fleet.backend("A", "h2")];
@@ -102,7 +102,7 @@ describe("slotd-edge", () => {
     await edge.untilStatus("no problem", ({ problems, endpoints }) => problems.length === 0 && endpoints === 2);
   });
 
-  it("sends nothing to a host that serves another release than the routes mean", async () => {
+  it("sends nothing to a host whose release is not the one that the routes mean", async () => {
     const nats = await fleet.nats();
     const members = await fleet.members(nats.url);
     const [good, liar] = [await fleet.backend("A", "h1"), await fleet.backend("A", "h2")];
@@ -120,7 +120,7 @@ describe("slotd-edge", () => {
     assert.equal(liar.requests, 0);
   });
 
-  it("keeps its routes where others are malformed, of an older epoch, or deleted", async () => {
+  it("keeps its routes if new ones are malformed, have an older epoch, or are deleted", async () => {
     const nats = await fleet.nats();
     const members = await fleet.members(nats.url);
     await members.member(await fleet.backend("A", "h1"));
@@ -169,7 +169,7 @@ describe("slotd-edge", () => {
     assert.deepEqual((await edge.untilAcknowledged({ routes: next })).problems, []);
   });
 
-  it("names a version that nobody serves, and goes on with the default", async () => {
+  it("acknowledges a version that no member serves, and answers with the default", async () => {
     const nats = await fleet.nats();
     const members = await fleet.members(nats.url);
     await members.member(await fleet.backend("A", "h1"));
@@ -180,7 +180,7 @@ describe("slotd-edge", () => {
     assert.equal((await ask(edge.url, "unpublished")).version, "A");
   });
 
-  it("answers 503 where nobody serves the default, or asks the version beside it where it is told to", async () => {
+  it("answers 503 if no member serves the default, or with the fallback if one is configured", async () => {
     const nats = await fleet.nats();
     const members = await fleet.members(nats.url);
     await members.member(await fleet.backend("A", "h1"));

@@ -23,7 +23,7 @@ describe("an edge without its bus", () => {
     return { nats, members, edge, a, b, routes };
   }
 
-  it("keeps its table, also over its own restarts, and reads what was missed when the bus is back", async () => {
+  it("keeps its table, also through its own restarts, and reads what it missed when the bus is back", async () => {
     const { nats, members, edge } = await running();
     await nats.kill();
     const routed = async () => [(await ask(edge.url, "A")).version, (await ask(edge.url)).version];
@@ -46,8 +46,10 @@ describe("an edge without its bus", () => {
     await nats.kill();
     const [a, b] = [await fleet.backend("A", "h1"), await fleet.backend("B", "h2")];
     const written = JSON.parse(readFileSync(join(repository, "test/fixtures/0.1.0/last-good.json"), "utf8"));
-    for (const [i, { port }] of [a, b].entries())
-      written.members[i].text = written.members[i].text.replace(/"port":\d+/, `"port":${port}`);
+    for (const [i, { address, port }] of [a, b].entries()) {
+      const { text } = written.members[i];
+      written.members[i].text = text.replace('"127.0.0.1"', `"${address}"`).replace(/"port":\d+/, `"port":${port}`);
+    }
     const edge = await Edge.create({ nats: nats.url });
     fleet.onEnd(() => edge.close());
     mkdirSync(edge.state);
@@ -57,7 +59,7 @@ describe("an edge without its bus", () => {
     assert.equal((await ask(edge.url, "A")).version, "A");
   });
 
-  it("is killed and started again in the middle of changes, and never acknowledges what it does not route by", async () => {
+  it("is killed and restarted in the middle of changes, and never acknowledges what it does not route by", async () => {
     const { members, edge, a } = await running();
     for (let i = 0; i < 4; i++) {
       const withdrawn = members.member(a, { status: i % 2 === 0 ? "STOPPING" : "ALIVE" });
@@ -69,7 +71,7 @@ describe("an edge without its bus", () => {
     }
   });
 
-  it("sets a corrupt file aside, says so, and goes on by what the bus holds", async () => {
+  it("sets a corrupt file aside, reports it, and routes by what the bus holds", async () => {
     const { edge, routes } = await running();
     await edge.stop();
     writeFileSync(edge.stateFile, '{"format":1,"service":"web","mem');
@@ -89,7 +91,7 @@ describe("an edge without its bus", () => {
     assert(nats.pid > 0);
   });
 
-  it("starts before there is a bus, and is there when one comes", async () => {
+  it("starts before there is a bus, and works when one comes up", async () => {
     const nats = await fleet.nats();
     await nats.kill();
     const edge = await fleet.edge({ nats: nats.url });

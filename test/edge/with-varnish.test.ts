@@ -9,12 +9,12 @@ const directory = mkdtempSync(join(tmpdir(), "slotd-own-vcl-"));
 chmodSync(directory, 0o755);
 after(() => rmSync(directory, { recursive: true }));
 
-/** VCL of the operator's own, which is read at each load. */
+/** The operator's own VCL, which is read at each load. */
 const include = join(directory, "own.vcl");
-const mend = () => writeFileSync(include, "");
-mend();
+const fix = () => writeFileSync(include, "");
+fix();
 
 edgeRules("Varnish", () => Varnish.start({ config: { include, min_load_interval_ms: 100 } }), {
   spoil: () => writeFileSync(include, "sub vcl_deliver { this is not VCL }\n"),
-  mend,
+  fix,
 });

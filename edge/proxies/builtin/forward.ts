@@ -1,17 +1,17 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
 import type { Dispatcher } from "undici";
-import { answerFailure, failureOf, isCutBeforeAnswer, isUnconnected, nobody } from "./failure.ts";
+import { answerFailure, failureOf, isCutBeforeAnswer, isUnconnected, noEndpoint } from "./failure.ts";
 import { hasBody, requestHeaders, responseHeaders } from "./headers.ts";
 import { LazyBody } from "./lazy-body.ts";
 import type { Origin, Origins } from "./origins.ts";
 
-/** So many endpoints are asked at most. */
+/** The most endpoints that one request is tried on. */
 const MAX_TRIES = 3;
-/** Methods that may be sent again though the first try may have arrived: RFC 9110, section 9.2.2. */
+/** Methods that may be repeated although the first try may have arrived: RFC 9110, section 9.2.2. */
 const REPEATABLE = ["GET", "HEAD", "OPTIONS"];
 
-/** Passes a request on to an endpoint of a version, and its answer back. */
+/** Forwards a request to an endpoint of a version, and its response to the client. */
 export async function forward(
   request: IncomingMessage,
   response: ServerResponse,
@@ -43,7 +43,7 @@ export async function forward(
       origin.inFlight--;
     }
   }
-  answerFailure(response, tried.size === 0 ? nobody : failureOf(failure));
+  answerFailure(response, tried.size === 0 ? noEndpoint : failureOf(failure));
 }
 
 function ask(
@@ -52,7 +52,7 @@ function ask(
   body: LazyBody | null,
   signal: AbortSignal,
 ): Promise<Dispatcher.ResponseData> {
-  // It fails together with its request, which says why.
+  // The body fails together with its request, and the request's error is the one that is handled.
   body?.on("error", () => {});
   const method = request.method as Dispatcher.HttpMethod;
   return pool.request({ method, path: request.url ?? "/", headers: requestHeaders(request), body, signal });

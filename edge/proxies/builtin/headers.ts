@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 
-/** Headers that are between two neighbours, and not passed on: RFC 9110, section 7.6.1. */
+/** Hop-by-hop headers, which are not forwarded: RFC 9110, section 7.6.1. */
 const HOP_BY_HOP = [
   "connection",
   "keep-alive",
@@ -18,10 +18,10 @@ function hopByHop(headers: IncomingHttpHeaders): Set<string> {
   return new Set([...HOP_BY_HOP, ...named.map((name) => name.trim().toLowerCase())]);
 }
 
-/** The request's headers for an endpoint: names and values in turn, with who asked, and how. */
+/** The request's headers for an endpoint, as alternating names and values, with `X-Forwarded-*` added. */
 export function requestHeaders(request: IncomingMessage): string[] {
   const { headers, rawHeaders, socket } = request;
-  // `expect` was answered here.
+  // The router has already answered `expect`.
   const left = new Set([...hopByHop(headers), "expect", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"]);
   const passed: string[] = [];
   for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -34,7 +34,7 @@ export function requestHeaders(request: IncomingMessage): string[] {
   return passed;
 }
 
-/** The answer's headers for whoever asked. */
+/** The response's headers for the client. */
 export function responseHeaders(headers: IncomingHttpHeaders): Record<string, string | string[]> {
   const left = hopByHop(headers);
   return Object.fromEntries(

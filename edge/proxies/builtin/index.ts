@@ -3,19 +3,19 @@ import type { Logger } from "pino";
 import { PortTakenError } from "../../../protocol/errors.ts";
 import { chooseVersion } from "../../table/choose-version.ts";
 import type { Table, VersionNaming } from "../../table/table.ts";
-import type { ManagedProxy as TableProxy } from "../contract.ts";
+import type { ManagedProxy } from "../contract.ts";
 import type { BuiltinConfig } from "./config.ts";
-import { answerFailure, nobody } from "./failure.ts";
+import { answerFailure, noEndpoint } from "./failure.ts";
 import { forward } from "./forward.ts";
 import { namedVersion } from "./named-version.ts";
 import { Origins } from "./origins.ts";
 import { passUpgrade } from "./upgrade.ts";
 
-/** How long requests in flight have when the router ends. */
+/** How long requests in flight may take when the router stops. */
 const END_MS = 10_000;
 
-/** The router in this program, for a demonstration and for a developer's machine. It ends with the program. */
-class Builtin implements TableProxy {
+/** The router in this program, for demonstrations and developers' machines. It stops with the program. */
+class Builtin implements ManagedProxy {
   readonly kind = "builtin";
   private table: Table | null = null;
   private readonly origins: Origins;
@@ -47,7 +47,7 @@ class Builtin implements TableProxy {
     this.log.info({ address, port }, "router is listening");
   }
 
-  /** A table is one object: the next request is routed by it. */
+  /** Takes effect with the next request. */
   async apply(table: Table): Promise<void> {
     this.origins.set(table);
     this.table = table;
@@ -60,7 +60,7 @@ class Builtin implements TableProxy {
   async close(): Promise<void> {
     const ended = new Promise<void>((resolve) => this.server.close(() => resolve()));
     const cut = setTimeout(() => this.server.closeAllConnections(), END_MS);
-    // A client that keeps sending on its connections is told to close them.
+    // Tells clients to close connections that they keep using.
     this.server.on("request", (_request, response) => response.setHeader("connection", "close"));
     this.server.closeIdleConnections();
     await ended;
@@ -74,18 +74,18 @@ class Builtin implements TableProxy {
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const version = this.choose(request);
-    if (version === null) return answerFailure(response, nobody);
+    if (version === null) return answerFailure(response, noEndpoint);
     try {
       await forward(request, response, this.origins, version, this.naming.header);
     } catch (error) {
-      this.log.warn({ err: error }, "request could not be passed on");
-      answerFailure(response, { status: 502, reason: "the request could not be passed on" });
+      this.log.warn({ err: error }, "request could not be forwarded");
+      answerFailure(response, { status: 502, reason: "the request could not be forwarded" });
     }
   }
 }
 
 /** @throws PortTakenError */
-export async function createBuiltin(config: BuiltinConfig, naming: VersionNaming, log: Logger): Promise<TableProxy> {
+export async function createBuiltin(config: BuiltinConfig, naming: VersionNaming, log: Logger): Promise<ManagedProxy> {
   const router = new Builtin(config, naming, log);
   await router.listen();
   return router;

@@ -2,8 +2,8 @@ import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
 
 /**
- * A request's body that is not touched before somebody reads of it. As long as that has not happened, the request can go to another
- * endpoint, whatever became of the first try.
+ * A request's body that is not consumed before the first read. Until then, the request can be sent to another endpoint,
+ * whatever happened to the first try.
  */
 export class LazyBody extends Readable {
   begun = false;

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { VersionNaming } from "../../table/table.ts";
 
-/** The version that a request names: by header, else by query, else by cookie; null where it names none. */
+/** The version that a request names: by header, else by query, else by cookie; null if it names none. */
 export function namedVersion({ headers, url = "" }: Pick<IncomingMessage, "headers" | "url">, naming: VersionNaming) {
   const [byHeader] = [headers[naming.header.toLowerCase()]].flat();
   return byHeader || inQuery(url, naming.query) || inCookie(headers.cookie, naming.cookie) || null;

@@ -3,10 +3,10 @@ import { Pool } from "undici";
 import type { Endpoint, Table } from "../../table/table.ts";
 import type { BuiltinConfig } from "./config.ts";
 
-/** An endpoint that took no connection is the last choice for this long. */
+/** After a failed connection, an endpoint is the last choice for this long. */
 const SHUNNED_MS = 1_000;
 
-/** An endpoint, its kept-alive connections, and how many requests it has. */
+/** An endpoint, its persistent connections and its number of requests in flight. */
 export class Origin {
   readonly pool: Pool;
   inFlight = 0;
@@ -29,21 +29,21 @@ export class Origin {
     this.failedAt = performance.now();
   }
 
-  /** How loaded it would be with one more request; by this, endpoints are compared. */
+  /** Its load with one more request, to compare endpoints by. */
   load(now: number): number {
     const shunned = now - this.failedAt < SHUNNED_MS ? 1e9 : 0;
     return shunned + (this.inFlight + 1) / this.endpoint.weight;
   }
 }
 
-/** The endpoints of a table, each with its connections; those that stay keep them from table to table. */
+/** The endpoints of a table with their connections. Endpoints that stay in the next table keep theirs. */
 export class Origins {
   private byKey = new Map<string, Origin>();
   private byVersion = new Map<string, Origin[]>();
 
   constructor(private readonly config: BuiltinConfig) {}
 
-  /** From now on these. What left ends when its last request has. */
+  /** Switches to a table. The connections of endpoints that left close after their last request. */
   set(table: Table): void {
     const before = this.byKey;
     this.byKey = new Map();
@@ -61,9 +61,9 @@ export class Origins {
   }
 
   /**
-   * The least loaded endpoint of a version, among equals any. Requests take very different times, and an endpoint that became slow gets
-   * fewer by itself; a random choice by weight would not see that.
-   * @param tried those that are not to be asked again
+   * The least loaded endpoint of a version; of equal ones, a random one. So a slow endpoint gets fewer requests, unlike
+   * with a random choice by weight.
+   * @param tried endpoints to leave out
    */
   pick(version: string, tried: ReadonlySet<Origin>): Origin | null {
     const now = performance.now();

@@ -4,7 +4,7 @@ import { pipeline } from "node:stream/promises";
 import { requestHeaders } from "./headers.ts";
 import type { Origins } from "./origins.ts";
 
-/** Passes a connection that changes its protocol (a WebSocket) on to an endpoint, and lets both sides talk. */
+/** Forwards a protocol upgrade (a WebSocket) to an endpoint, then data in both directions. */
 export async function passUpgrade(
   request: IncomingMessage,
   socket: Duplex,

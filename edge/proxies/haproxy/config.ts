@@ -2,25 +2,25 @@ import { isAbsolute } from "node:path";
 import { z } from "zod";
 
 const ms = (least: number, most = 24 * 3600 * 1000) => z.int().min(least).max(most);
-/** It is written into HAProxy's configuration, and is an argument of its commands. */
+/** Written into HAProxy's configuration and into its commands. */
 const path = z
   .string()
   .refine(isAbsolute, "must be an absolute path")
   .regex(/^[\w./@+-]{1,900}$/, "must be of letters, digits and _ . / @ + - only");
 
-/** `[proxy]` of an edge whose proxy is HAProxy. docs/edge-haproxy.md explains each key. Those marked B are in the base configuration. */
+/** `[proxy]` for HAProxy. docs/edge-haproxy.md explains each key. Keys marked B are part of the base configuration. */
 export const haproxyConfigSchema = z.strictObject({
   kind: z.literal("haproxy"),
-  /** B. The runtime API: a unix socket, with level admin. */
+  /** B. The unix socket of the runtime API, with level admin. */
   socket: path,
   /** B. The group that may use it. */
   socket_group: z
     .string()
-    .regex(/^[a-z_][a-z0-9_-]{0,31}$/, "must be a group's name")
+    .regex(/^[a-z_][a-z0-9_-]{0,31}$/, "must be the name of a group")
     .optional(),
-  /** B. What HAProxy starts from: the map of the versions, and the state of its servers. */
+  /** B. The files that HAProxy starts from: the map of versions and the state of its servers. */
   directory: path,
-  /** B. What follows `bind`, one each: an address and port, and options such as `ssl crt FILE`. */
+  /** B. The arguments of each `bind` line: an address and port, and options such as `ssl crt FILE`. */
   bind: z
     .array(
       z
@@ -31,9 +31,9 @@ export const haproxyConfigSchema = z.strictObject({
     )
     .min(1)
     .default(["127.0.0.1:8080"]),
-  /** B. How many versions there is place for: those that are served before and after a change, together. */
+  /** B. The number of versions that fit: those served before and after a change, together. */
   places: z.int().min(2).max(64).default(8),
-  /** B. Endpoints of a version. */
+  /** B. The most endpoints of one version. */
   servers_per_place: z.int().min(1).max(4096).default(64),
   /** B. */
   balance: z.enum(["roundrobin", "leastconn", "random"]).default("roundrobin"),
@@ -43,7 +43,7 @@ export const haproxyConfigSchema = z.strictObject({
   client_timeout_ms: ms(1).default(60_000),
   server_timeout_ms: ms(1).default(60_000),
   tunnel_timeout_ms: ms(1).default(3_600_000),
-  /** Of the runtime API. */
+  /** For the runtime API. */
   timeout_ms: ms(100, 600_000).default(5_000),
 });
 export type HaproxyConfig = z.infer<typeof haproxyConfigSchema>;

@@ -2,7 +2,7 @@ import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync, syml
 import { join } from "node:path";
 import { syncDirectory, writeSynced } from "../../../daemon/durable-file.ts";
 
-/** What HAProxy starts from: the map of the versions, and its servers' state. */
+/** The contents of the files that HAProxy starts from: the map of versions and the state of its servers. */
 export interface TableFiles {
   routes: string;
   state: string;
@@ -13,14 +13,14 @@ const ROUTES = "routes.map";
 const STATE = "servers.state";
 
 /**
- * Replaces the files, for good when it resolves. They belong together, so that they are replaced together: both are written into a directory
- * of their own, a generation, and the link `current` is renamed to it.
+ * Replaces both files at once; durable when it resolves. They belong together, so each generation is a new directory
+ * with both files, and the link `current` is renamed to point to it.
  */
 export async function writeTableFiles(directory: string, { routes, state }: TableFiles): Promise<void> {
   const { name, others } = makeGeneration(directory);
   const into = join(directory, name);
   try {
-    // Both at once: the file system commits them together.
+    // In parallel, so that the file system commits them together.
     await Promise.all([writeSynced(join(into, ROUTES), routes, 0o644), writeSynced(join(into, STATE), state, 0o644)]);
     await syncDirectory(into);
     linkCurrent(directory, name);
@@ -32,7 +32,9 @@ export async function writeTableFiles(directory: string, { routes, state }: Tabl
   for (const other of others) rmSync(join(directory, other), { recursive: true, force: true });
 }
 
-/** Without files HAProxy does not start with the base configuration. An empty table is one where every request is answered with 503. */
+/**
+ * Creates missing files, for an empty table: every request is answered with 503. HAProxy does not start without them.
+ */
 export function ensureTableFiles(directory: string): void {
   if (existsSync(join(directory, "current")) && lstatSync(join(directory, "current")).isSymbolicLink()) return;
   const { name } = makeGeneration(directory);
@@ -41,7 +43,7 @@ export function ensureTableFiles(directory: string): void {
   linkCurrent(directory, name);
 }
 
-/** @returns its name, and those of all the others that there are */
+/** @returns its name, and the names of all other generations */
 function makeGeneration(directory: string): { name: string; others: string[] } {
   mkdirSync(directory, { recursive: true, mode: 0o755 });
   const others = readdirSync(directory).filter((name) => GENERATION.test(name));

@@ -1,21 +1,26 @@
 import type { Logger } from "pino";
 import type { Table } from "../../table/table.ts";
-import { ProxyRejectedError, type ManagedProxy as TableProxy } from "../contract.ts";
+import { type ManagedProxy, ProxyRejectedError } from "../contract.ts";
 import { assertRenderable } from "../renderable.ts";
 import { mapFile } from "./base.ts";
 import type { HaproxyConfig } from "./config.ts";
 import { ensureTableFiles, type TableFiles, writeTableFiles } from "./files.ts";
-import { isDone, type Plan, planTable } from "./plan.ts";
-import { renderRoutes } from "./routes-map.ts";
-import { observeCommands, readRunning } from "./running.ts";
+import { type HaproxyPlan, isEmptyPlan, planTable } from "./plan.ts";
+import { renderRoutesMap } from "./routes-map.ts";
+import { observeCommands, parseRunningHaproxy, type RunningHaproxy } from "./running.ts";
 import { runCommands } from "./runtime.ts";
 
-/** An HAProxy that runs as a service of its own, with the base configuration. It is changed by its runtime API, and never reloaded. */
-export class Haproxy implements TableProxy {
+/**
+ * An HAProxy that runs as its own service with the base configuration. It gets changes by its runtime API and is never
+ * reloaded.
+ */
+export class Haproxy implements ManagedProxy {
   readonly kind = "haproxy";
   private applied: { table: Table; pid: number } | null = null;
-  /** What was applied, until HAProxy would start with it. */
-  private unkept: TableFiles | null = null;
+  /** What was applied, until it is in the files that HAProxy starts from. */
+  private unpersisted: TableFiles | null = null;
+  /** The process whose old base configuration was already logged. */
+  private warnedPid: number | null = null;
   private readonly map: string;
   private readonly observing: readonly string[];
 
@@ -30,40 +35,52 @@ export class Haproxy implements TableProxy {
 
   async apply(table: Table, signal: AbortSignal): Promise<void> {
     assertRenderable(table);
-    // A map that is prepared and not needed is nothing; one that is, is ready a round trip earlier.
+    // Preparing a map that turns out not to be needed costs nothing, and saves a round trip if it is.
     const [prepared = "", ...answers] = await this.run([`prepare map ${this.map}`, ...this.observing], signal);
-    const before = readRunning(answers);
+    const before = parseRunningHaproxy(answers);
+    this.warnOfOldBase(before);
     const plan = planTable(before, table);
-    const { running, said } = isDone(plan)
+    const { running, said } = isEmptyPlan(plan)
       ? { running: before, said: [] }
       : await this.perform(plan, preparedVersion(prepared), signal);
-    if (!isDone(planTable(running, table)))
-      throw new ProxyRejectedError(`HAProxy did not do what it was told: ${said.join("; ").slice(0, 600)}`);
+    if (!isEmptyPlan(planTable(running, table)))
+      throw new ProxyRejectedError(`HAProxy did not carry out the commands: ${said.join("; ").slice(0, 600)}`);
     this.applied = { table, pid: running.pid };
-    this.unkept = { routes: renderRoutes(running.routes), state: running.state };
+    this.unpersisted = { routes: renderRoutesMap(running.routes), state: running.state };
     if (plan.routes) this.log.info({ routes: Object.fromEntries(plan.routes) }, "switched the map of versions");
   }
 
-  async keep(): Promise<void> {
-    if (this.unkept === null) return;
-    await writeTableFiles(this.config.directory, this.unkept);
-    this.unkept = null;
+  async persist(): Promise<void> {
+    if (this.unpersisted === null) return;
+    await writeTableFiles(this.config.directory, this.unpersisted);
+    this.unpersisted = null;
   }
 
   async isCurrent(signal: AbortSignal): Promise<boolean> {
-    const running = readRunning(await this.run(this.observing, signal));
+    const running = parseRunningHaproxy(await this.run(this.observing, signal));
     if (this.applied === null || running.pid !== this.applied.pid) return false;
-    return isDone(planTable(running, this.applied.table));
+    return isEmptyPlan(planTable(running, this.applied.table));
   }
 
   async close(): Promise<void> {}
 
+  /** HAProxy takes requests before it could be told again, so only its configuration can help. */
+  private warnOfOldBase({ pid, restoresAddresses }: RunningHaproxy): void {
+    if (restoresAddresses || pid === this.warnedPid) return;
+    this.warnedPid = pid;
+    this.log.warn(
+      { pid },
+      "HAProxy runs with an older base configuration: if it starts before slotd-edge, it sends requests to 127.0.0.1. " +
+        "Render the base configuration again and reload HAProxy",
+    );
+  }
+
   /**
-   * Few round trips, and the last of them tells what HAProxy runs with now.
-   * @param version of the map that was prepared
-   * @returns that, and what HAProxy said where it said something
+   * Performs a plan in few round trips; the last one also observes the result.
+   * @param version of the prepared map
+   * @returns what HAProxy runs with now, and its non-empty answers
    */
-  private async perform({ fill, routes, withdraw, refill }: Plan, version: string, signal: AbortSignal) {
+  private async perform({ fill, routes, withdraw, refill }: HaproxyPlan, version: string, signal: AbortSignal) {
     const said: string[] = [];
     const last = [...withdraw, ...refill];
     if (routes === null) last.unshift(...fill);
@@ -71,13 +88,13 @@ export class Haproxy implements TableProxy {
       const entries = [...routes].map(([key, route]) => `add map @${version} ${this.map} ${key} ${route}`);
       const answers = await this.run([...entries, ...fill], signal);
       const refused = answers.slice(0, entries.length).find((answer) => answer !== "");
-      if (refused !== undefined) throw new ProxyRejectedError(`HAProxy did not take the map: ${refused.slice(0, 200)}`);
+      if (refused !== undefined) throw new ProxyRejectedError(`HAProxy refused the map: ${refused.slice(0, 200)}`);
       said.push(...answers);
       last.unshift(`commit map @${version} ${this.map}`);
     }
     const answers = await this.run([...last, ...this.observing], signal);
     said.push(...answers.slice(0, last.length));
-    return { running: readRunning(answers.slice(last.length)), said: said.filter((answer) => answer !== "") };
+    return { running: parseRunningHaproxy(answers.slice(last.length)), said: said.filter((answer) => answer !== "") };
   }
 
   private run(commands: readonly string[], signal: AbortSignal): Promise<string[]> {

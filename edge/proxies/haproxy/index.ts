@@ -1,24 +1,22 @@
 import type { Logger } from "pino";
 import type { VersionNaming } from "../../table/table.ts";
-import type { ManagedProxy as TableProxy } from "../contract.ts";
+import type { ManagedProxy } from "../contract.ts";
 import { assertNaming } from "../renderable.ts";
-import { renderBase } from "./base.ts";
+import { renderHaproxyBase } from "./base.ts";
 import type { HaproxyConfig } from "./config.ts";
 import { ensureTableFiles } from "./files.ts";
 import { Haproxy } from "./haproxy.ts";
 
 export { type HaproxyConfig, haproxyConfigSchema } from "./config.ts";
-export { renderBase };
+export { renderHaproxyBase as renderBase };
 
-export function createHaproxy(config: HaproxyConfig, naming: VersionNaming, log: Logger): TableProxy {
+export function createHaproxy(config: HaproxyConfig, naming: VersionNaming, log: Logger): ManagedProxy {
   assertNaming(naming);
   return new Haproxy(config, log.child({ proxy: "haproxy" }));
 }
 
-/**
- * What HAProxy is to be started with, as text; and the files that it refers to are made, where they are not there yet, for an empty table.
- */
+/** Returns the base configuration as text, and creates missing files that it refers to, for an empty table. */
 export function prepareHaproxy(config: HaproxyConfig, naming: VersionNaming): string {
   ensureTableFiles(config.directory);
-  return renderBase(config, naming);
+  return renderHaproxyBase(config, naming);
 }

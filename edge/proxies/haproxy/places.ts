@@ -1,17 +1,17 @@
 import type { VersionEndpoints } from "../../table/table.ts";
 import { ProxyRejectedError } from "../contract.ts";
-import { readRoutes } from "./routes-map.ts";
-import type { Running, Server } from "./running.ts";
+import { parseRoutesMap } from "./routes-map.ts";
+import type { HaproxyServer, RunningHaproxy } from "./running.ts";
 
 /**
- * A place for each version: the one that it has; else an empty one, out of use for longest, so that a request that is still being
- * tried there does not meet another version.
- * A version whose every server is taken, and whose every endpoint is another now, moves: it would be without any for a moment.
- * @returns the places, and those that the map mentions now
- * @throws ProxyRejectedError where there are too few
+ * Chooses a place for each version: the one that it has, else the empty place that has been unused for longest, so that
+ * a request that is still being retried there does not get another version. A version moves to another place if all its
+ * servers are taken and all its endpoints are replaced: otherwise it would have no server for a moment.
+ * @returns the places, and all places that the map mentions now
+ * @throws ProxyRejectedError if there are too few
  */
-export function choosePlaces(running: Running, wanted: readonly VersionEndpoints[]) {
-  const { places: current, used } = readRoutes(running.routes);
+export function choosePlaces(running: RunningHaproxy, wanted: readonly VersionEndpoints[]) {
+  const { places: current, used } = parseRoutesMap(running.routes);
   const free = [...running.places].filter(([name]) => !used.has(name)).sort(([, a], [, b]) => unused(b) - unused(a));
   const places = new Map<string, string>();
   for (const entry of wanted) {
@@ -27,20 +27,20 @@ export function choosePlaces(running: Running, wanted: readonly VersionEndpoints
   return { places, used };
 }
 
-/** Whether anything is left of what a place had, or at least a server to put the new in beside. */
-function mustMove(servers: readonly Server[], { endpoints }: VersionEndpoints): boolean {
+/** Whether a place has neither a server that stays nor a free one for a new endpoint. */
+function mustMove(servers: readonly HaproxyServer[], { endpoints }: VersionEndpoints): boolean {
   const wanted = new Set(endpoints.map(({ address, port }) => `${address} ${port}`));
   return servers.every(({ ready, address, port }) => ready && !wanted.has(`${address} ${port}`));
 }
 
-function unused(servers: readonly Server[]): number {
+function unused(servers: readonly HaproxyServer[]): number {
   return servers.reduce((least, { unchangedS }) => Math.min(least, unchangedS), Number.POSITIVE_INFINITY);
 }
 
 function tooFew(places: number, used: number, wanted: readonly VersionEndpoints[], current: Map<string, string>) {
   const more = wanted.filter(({ version }) => !current.has(version)).length;
   return new ProxyRejectedError(
-    `${used} versions are served and ${Math.max(1, more)} more are to be, and HAProxy has ${places} places: ` +
+    `HAProxy has ${places} places, but ${used} versions are served and ${Math.max(1, more)} more are needed: ` +
       `raise proxy.places to at least ${used + Math.max(1, more)}, render the base configuration again and reload HAProxy`,
   );
 }

@@ -1,33 +1,34 @@
 import type { Endpoint, Table, VersionEndpoints } from "../../table/table.ts";
 import { ProxyRejectedError } from "../contract.ts";
 import { choosePlaces } from "./places.ts";
-import { makeRoutes, sameRoutes } from "./routes-map.ts";
-import type { Running, Server } from "./running.ts";
+import { makeRoutesMap, sameRoutesMap } from "./routes-map.ts";
+import type { HaproxyServer, RunningHaproxy } from "./running.ts";
 
-/** What to do, in this order. A step that is empty is left out. */
-export interface Plan {
-  /** Servers get their endpoints, before anything is sent to a place that had none. */
+/** Commands to run, in this order; empty steps are skipped. */
+export interface HaproxyPlan {
+  /** Gives servers their endpoints, before requests go to a place that was empty. */
   fill: string[];
-  /** The map, whole, which is switched in one moment; null where it is as it should be. */
+  /** The complete new map, which is switched atomically; null if the current one is right. */
   routes: Map<string, string> | null;
-  /** Servers that get no requests from now on; those under way end. */
+  /** Puts servers into maintenance: they get no new requests and finish those in flight. */
   withdraw: string[];
-  /** Endpoints for which a server had to be withdrawn first. */
+  /** Gives endpoints to servers that had to be withdrawn first. */
   refill: string[];
 }
 
-/** HAProxy's highest. */
+/** The highest weight in HAProxy. */
 const MAX_WEIGHT = 256;
 
 /**
- * From what HAProxy runs with to a table. Nothing is remembered from one time to the next, so that whatever happened in between is mended.
- * @throws ProxyRejectedError where there is too little place, naming the key of the configuration to raise
+ * Plans the way from what HAProxy runs with to a table. It depends on no earlier plan, so it also repairs whatever
+ * happened in between.
+ * @throws ProxyRejectedError if there is too little room; it names the key of the configuration to raise
  */
-export function planTable(running: Running, table: Table): Plan {
+export function planTable(running: RunningHaproxy, table: Table): HaproxyPlan {
   const wanted = table.versions.filter(({ endpoints }) => endpoints.length > 0);
   for (const { version, endpoints } of wanted) assertRoom(running, version, endpoints.length);
   const chosen = choosePlaces(running, wanted);
-  const plan: Plan = { fill: [], routes: null, withdraw: [], refill: [] };
+  const plan: HaproxyPlan = { fill: [], routes: null, withdraw: [], refill: [] };
   for (const entry of wanted) {
     const place = chosen.places.get(entry.version) as string;
     planPlace(plan, place, running.places.get(place) ?? [], entry, !chosen.used.has(place));
@@ -35,19 +36,25 @@ export function planTable(running: Running, table: Table): Plan {
   const kept = new Set(chosen.places.values());
   for (const [place, servers] of running.places)
     if (!kept.has(place)) plan.withdraw.push(...servers.filter(({ ready }) => ready).map((s) => maintain(place, s)));
-  const routes = makeRoutes(table, chosen.places);
-  if (!sameRoutes(routes, running.routes)) plan.routes = routes;
+  const routes = makeRoutesMap(table, chosen.places);
+  if (!sameRoutesMap(routes, running.routes)) plan.routes = routes;
   return plan;
 }
 
-export function isDone({ fill, routes, withdraw, refill }: Plan): boolean {
+export function isEmptyPlan({ fill, routes, withdraw, refill }: HaproxyPlan): boolean {
   return fill.length + withdraw.length + refill.length === 0 && routes === null;
 }
 
-/** @param empty nothing is sent there yet, so that its servers can be changed in any order */
-function planPlace(plan: Plan, place: string, servers: readonly Server[], entry: VersionEndpoints, empty: boolean) {
-  const ready = new Map<string, Server>();
-  const surplus: Server[] = [];
+/** @param empty whether no requests go to the place yet, so that its servers can change in any order */
+function planPlace(
+  plan: HaproxyPlan,
+  place: string,
+  servers: readonly HaproxyServer[],
+  entry: VersionEndpoints,
+  empty: boolean,
+) {
+  const ready = new Map<string, HaproxyServer>();
+  const surplus: HaproxyServer[] = [];
   const goals = new Map(entry.endpoints.map((endpoint) => [addressOf(endpoint), endpoint]));
   for (const server of servers.filter((s) => s.ready)) {
     const address = addressOf(server);
@@ -59,7 +66,7 @@ function planPlace(plan: Plan, place: string, servers: readonly Server[], entry:
     const w = weight(goals.get(address) as Endpoint);
     if (w !== server.weight) plan.fill.push(`set server ${place}/${server.name} weight ${w}`);
   }
-  // Who has been out for longest has the fewest requests left.
+  // The server that has been withdrawn for longest has the fewest requests left.
   const free = servers.filter((s) => !s.ready).sort((a, b) => b.unchangedS - a.unchangedS);
   const withdrawn = surplus.map((server) => maintain(place, server));
   if (empty) plan.fill.push(...withdrawn);
@@ -67,7 +74,7 @@ function planPlace(plan: Plan, place: string, servers: readonly Server[], entry:
   const spare = [...free, ...surplus];
   for (const [address, endpoint] of goals) {
     if (ready.has(address)) continue;
-    const server = spare.shift() as Server;
+    const server = spare.shift() as HaproxyServer;
     const commands = [
       `set server ${place}/${server.name} addr ${endpoint.address} port ${endpoint.port}`,
       `set server ${place}/${server.name} weight ${weight(endpoint)}`,
@@ -78,22 +85,22 @@ function planPlace(plan: Plan, place: string, servers: readonly Server[], entry:
   }
 }
 
-function maintain(place: string, { name }: Server): string {
+function maintain(place: string, { name }: HaproxyServer): string {
   return `set server ${place}/${name} state maint`;
 }
 
-/** Shares stay as they are; the heaviest has at most HAProxy's highest. */
+/** Scales weights so that the highest is at most HAProxy's, and the proportions stay. */
 function weigher(endpoints: readonly Endpoint[]): (endpoint: Endpoint) => number {
   const heaviest = endpoints.reduce((most, { weight }) => Math.max(most, weight), 1);
   if (heaviest <= MAX_WEIGHT) return ({ weight }) => weight;
   return ({ weight }) => Math.max(1, Math.round((weight * MAX_WEIGHT) / heaviest));
 }
 
-function assertRoom(running: Running, version: string, count: number): void {
+function assertRoom(running: RunningHaproxy, version: string, count: number): void {
   const room = Math.min(...[...running.places.values()].map((servers) => servers.length));
   if (count <= room) return;
   throw new ProxyRejectedError(
-    `version ${version} has ${count} endpoints, and HAProxy has ${Number.isFinite(room) ? room : 0} servers per place: ` +
+    `version ${version} has ${count} endpoints, but HAProxy has ${Number.isFinite(room) ? room : 0} servers per place: ` +
       "raise proxy.servers_per_place, render the base configuration again and reload HAProxy",
   );
 }

@@ -1,18 +1,19 @@
 import type { Table } from "../../table/table.ts";
 import { soleVersion } from "../../table/unnamed.ts";
 
-/** Keys that no version can have. */
+/** The default's key. A version can't contain `:`. */
 export const defaultKey = ":default";
-/** There are routes, so that a request without an answer has another reason than that. */
+/** Present once there are routes. It tells NO_ENDPOINT from NO_ROUTES. */
 export const routedKey = ":routed";
 
 const ROUTE = /^(v\d+)\/(.+)$/;
 
 /**
- * The map from what a request names to its route, `PLACE/VERSION`. Who names nothing that is in it gets that of the default's key.
+ * Makes the map from the version that a request names to its route, `PLACE/VERSION`. Other requests get the route of
+ * the default's key.
  * @param places version → place, for each version that has endpoints
  */
-export function makeRoutes(table: Table, places: ReadonlyMap<string, string>): Map<string, string> {
+export function makeRoutesMap(table: Table, places: ReadonlyMap<string, string>): Map<string, string> {
   const routes = new Map([...places].map(([version, place]) => [version, `${place}/${version}`]));
   const byDefault = [soleVersion(table), table.fallback].find((version) => version !== null && places.has(version));
   if (byDefault) routes.set(defaultKey, `${places.get(byDefault)}/${byDefault}`);
@@ -20,8 +21,11 @@ export function makeRoutes(table: Table, places: ReadonlyMap<string, string>): M
   return routes;
 }
 
-/** Version → place, as a map says it; and every place that it mentions. */
-export function readRoutes(routes: ReadonlyMap<string, string>): { places: Map<string, string>; used: Set<string> } {
+/** Version → place according to a map, and every place that it mentions. */
+export function parseRoutesMap(routes: ReadonlyMap<string, string>): {
+  places: Map<string, string>;
+  used: Set<string>;
+} {
   const places = new Map<string, string>();
   const used = new Set<string>();
   for (const [key, route] of routes) {
@@ -33,11 +37,11 @@ export function readRoutes(routes: ReadonlyMap<string, string>): { places: Map<s
   return { places, used };
 }
 
-export function sameRoutes(one: ReadonlyMap<string, string>, other: ReadonlyMap<string, string>): boolean {
+export function sameRoutesMap(one: ReadonlyMap<string, string>, other: ReadonlyMap<string, string>): boolean {
   return one.size === other.size && [...one].every(([key, route]) => other.get(key) === route);
 }
 
-/** As HAProxy reads it from a file. */
-export function renderRoutes(routes: ReadonlyMap<string, string>): string {
+/** The map as a file for HAProxy. */
+export function renderRoutesMap(routes: ReadonlyMap<string, string>): string {
   return [...routes].map(([key, route]) => `${key} ${route}\n`).join("");
 }

@@ -1,25 +1,30 @@
 import { ProxyRejectedError } from "../contract.ts";
 import { mapFile } from "./base.ts";
 
-export interface Server {
+export interface HaproxyServer {
   name: string;
   address: string;
   port: number;
   weight: number;
-  /** Whether it gets requests; else it is in maintenance. */
+  /** Whether it gets requests. Otherwise it is in maintenance. */
   ready: boolean;
-  /** Since it last changed between the two. */
+  /** Seconds since `ready` last changed. */
   unchangedS: number;
 }
 
-/** What HAProxy says of itself. */
-export interface Running {
+/** What HAProxy reports about itself. */
+export interface RunningHaproxy {
   /** Tells one process from another. */
   pid: number;
-  places: Map<string, Server[]>;
+  places: Map<string, HaproxyServer[]>;
   routes: Map<string, string>;
-  /** The servers' state as HAProxy wrote it, and reads it when it starts. */
+  /** The servers' state as HAProxy writes it, and reads it when it starts. */
   state: string;
+  /**
+   * Whether HAProxy, started without an edge, takes the servers' addresses from `state`. False with an older base
+   * configuration.
+   */
+  restoresAddresses: boolean;
 }
 
 export const observeCommands = (directory: string) => [
@@ -28,38 +33,40 @@ export const observeCommands = (directory: string) => [
   "show servers state",
 ];
 
-/** The only flag that a server may have and get requests all the same: that it was disabled in the configuration, once. */
+/** Administrative state: "disabled in the configuration". The only flag that a server which gets requests may have. */
 const DISABLED_AT_START = 4;
 
 /**
  * @param answers to `observeCommands`
- * @throws ProxyRejectedError where this HAProxy does not run with the base configuration
+ * @throws ProxyRejectedError if this HAProxy does not run with the base configuration
  */
-export function readRunning([info = "", map = "", state = ""]: readonly string[]): Running {
+export function parseRunningHaproxy([info = "", map = "", state = ""]: readonly string[]): RunningHaproxy {
   const [, pid] = /^Pid: (\d+)$/m.exec(info) ?? [];
   if (pid === undefined) throw new ProxyRejectedError(`HAProxy does not say its pid: ${info.slice(0, 200)}`);
   if (/^Unknown map/m.test(map))
     throw new ProxyRejectedError(`HAProxy does not run with the base configuration of this edge: ${map.slice(0, 200)}`);
-  return { pid: Number(pid), places: readPlaces(state), routes: readMap(map), state: `${state}\n` };
+  const { places, restoresAddresses } = parseServersState(state);
+  return { pid: Number(pid), places, routes: parseMap(map), state: `${state}\n`, restoresAddresses };
 }
 
 /** Lines of `0xADDRESS KEY VALUE`. */
-function readMap(text: string): Map<string, string> {
+function parseMap(text: string): Map<string, string> {
   const entries = text.split("\n").map((line) => line.split(" "));
   return new Map(
     entries.filter((parts) => parts.length === 3).map(([, key, value]) => [key as string, value as string]),
   );
 }
 
-/** A version, a line that names the columns, and a line per server. */
-function readPlaces(text: string): Map<string, Server[]> {
+/** A line with the format's version, a line with the columns' names, then a line per server. */
+function parseServersState(text: string): Pick<RunningHaproxy, "places" | "restoresAddresses"> {
   const [version, header = "", ...lines] = text.split("\n");
   const columns = header.replace(/^# /, "").split(" ");
   if (version !== "1" || !columns.includes("srv_port"))
-    throw new ProxyRejectedError(`HAProxy's servers' state is of an unknown form: ${text.slice(0, 200)}`);
-  const places = new Map<string, Server[]>();
+    throw new ProxyRejectedError(`HAProxy's server state has an unknown format: ${text.slice(0, 200)}`);
+  const places = new Map<string, HaproxyServer[]>();
   const at = (name: string) => columns.indexOf(name);
-  const [place, name, address, admin, weight, since, port] = [
+  let restoresAddresses = true;
+  const [place, name, address, admin, weight, since, port, hostName] = [
     at("be_name"),
     at("srv_name"),
     at("srv_addr"),
@@ -67,6 +74,7 @@ function readPlaces(text: string): Map<string, Server[]> {
     at("srv_uweight"),
     at("srv_time_since_last_change"),
     at("srv_port"),
+    at("srv_fqdn"),
   ];
   for (const line of lines) {
     const cells = line.split(" ");
@@ -74,6 +82,7 @@ function readPlaces(text: string): Map<string, Server[]> {
     if (!/^v\d+$/.test(key)) continue;
     const servers = places.get(key) ?? [];
     if (servers.length === 0) places.set(key, servers);
+    if (cells[hostName as number] === "-") restoresAddresses = false;
     servers.push({
       name: cells[name as number] ?? "",
       address: cells[address as number] ?? "",
@@ -83,5 +92,5 @@ function readPlaces(text: string): Map<string, Server[]> {
       unchangedS: Number(cells[since as number]),
     });
   }
-  return places;
+  return { places, restoresAddresses };
 }

@@ -2,13 +2,13 @@ import { connect } from "node:net";
 import { ProxyDownError } from "../contract.ts";
 
 const PROMPT = "\n> ";
-/** HAProxy reads a command into a buffer of 16 KiB. */
+/** Half of HAProxy's buffer for a command, 16 KiB. */
 const MAX_COMMAND_BYTES = 8_192;
 
 /**
- * Gives commands to HAProxy's runtime API, all of them over one connection, and returns their answers in order, each trimmed.
+ * Runs commands over one connection to HAProxy's runtime API. Returns their answers in order, each trimmed.
  * @param socket path of the unix socket
- * @throws ProxyDownError where nothing answers, or not in time
+ * @throws ProxyDownError if HAProxy does not answer in time
  */
 export function runCommands(
   socket: string,

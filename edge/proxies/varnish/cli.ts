@@ -3,44 +3,47 @@ import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { ProxyDownError } from "../contract.ts";
 
-export interface Answer {
-  /** 200 is good; 106 a command that was not carried out. */
+export interface CliAnswer {
+  /** 200: success. 106: the command failed. */
   status: number;
   text: string;
 }
 
-interface Waiting {
-  resolve(answer: Answer): void;
+interface PendingAnswer {
+  resolve(answer: CliAnswer): void;
   reject(error: Error): void;
 }
 
-/** `SSS LLLLLLLL\n`: status, and the length of what follows, which ends with a newline of its own. */
+/**
+ * `SSS LLLLLLLL\n`: the status, and the length of the text that follows. A newline ends the text and is not counted.
+ */
 const HEADER_BYTES = 13;
 const CHALLENGE = 107;
 const MAX_ANSWER_BYTES = 64 * 1024 ** 2;
 
 /**
- * varnishd's command line over TCP: one connection that is kept, and opened anew when it was lost. Commands that are sent together
- * are answered in their order. See varnish-cli(7).
+ * varnishd's command line over TCP, with one persistent connection that is opened again after a loss. Commands may be
+ * pipelined; answers come in their order. See varnish-cli(7).
  */
 export class VarnishCli {
-  /** The connection of now, greeted or not. What comes on another one is not heard. */
+  /** The current connection, before or after its greeting. Data from earlier ones is ignored. */
   private connection: Socket | null = null;
-  /** The same, when it may be given commands. */
+  /** Resolves when the connection takes commands. */
   private ready: Promise<Socket> | null = null;
   private received: Buffer = Buffer.alloc(0);
-  private waiting: Waiting[] = [];
+  private waiting: PendingAnswer[] = [];
 
   constructor(
     private readonly at: { host: string; port: number; secretFile?: string | undefined; timeoutMs: number },
   ) {}
 
   /**
-   * @param commands words, quoted here
-   * @param timeoutMs for all of them together
-   * @throws ProxyDownError where varnishd does not answer, or not in time
+   * Runs commands and returns their answers in order.
+   * @param commands the words of each, unquoted
+   * @param timeoutMs for all commands together
+   * @throws ProxyDownError if varnishd does not answer in time
    */
-  async ask(commands: readonly (readonly string[])[], signal: AbortSignal, timeoutMs = this.at.timeoutMs) {
+  async runAll(commands: readonly (readonly string[])[], signal: AbortSignal, timeoutMs = this.at.timeoutMs) {
     if (commands.length === 0) return [];
     signal.throwIfAborted();
     const late = AbortSignal.timeout(timeoutMs);
@@ -60,11 +63,11 @@ export class VarnishCli {
     this.drop(this.down("the connection was closed"));
   }
 
-  private send(socket: Socket, commands: readonly (readonly string[])[]): Promise<Answer>[] {
+  private send(socket: Socket, commands: readonly (readonly string[])[]): Promise<CliAnswer>[] {
     const answers = commands.map(
-      () => new Promise<Answer>((resolve, reject) => this.waiting.push({ resolve, reject })),
+      () => new Promise<CliAnswer>((resolve, reject) => this.waiting.push({ resolve, reject })),
     );
-    socket.write(commands.map((words) => `${words.map(quoted).join(" ")}\n`).join(""));
+    socket.write(commands.map((words) => `${words.map(quoteWord).join(" ")}\n`).join(""));
     return answers;
   }
 
@@ -77,10 +80,10 @@ export class VarnishCli {
     const { host, port, secretFile } = this.at;
     this.received = Buffer.alloc(0);
     const socket = connect({ host, port, noDelay: true });
-    socket.on("data", (bytes) => this.take(bytes, socket));
+    socket.on("data", (bytes) => this.onBytes(bytes, socket));
     socket.on("error", (cause) => this.drop(this.down(cause.message, cause), socket));
     socket.on("close", () => this.drop(this.down("it closed the connection"), socket));
-    const greeted = new Promise<Answer>((resolve, reject) => this.waiting.push({ resolve, reject }));
+    const greeted = new Promise<CliAnswer>((resolve, reject) => this.waiting.push({ resolve, reject }));
     this.connection = socket;
     const greeting = await greeted;
     if (greeting.status !== CHALLENGE) return socket;
@@ -88,7 +91,7 @@ export class VarnishCli {
     const [authorized] = await Promise.all(
       this.send(socket, [["auth", response(greeting.text.slice(0, 32), this.secret(secretFile))]]),
     );
-    if (authorized?.status !== 200) throw this.refuse("it does not take the secret in proxy.secret_file");
+    if (authorized?.status !== 200) throw this.refuse("it refused the secret in proxy.secret_file");
     return socket;
   }
 
@@ -106,7 +109,7 @@ export class VarnishCli {
     return error;
   }
 
-  private take(bytes: Buffer, socket: Socket): void {
+  private onBytes(bytes: Buffer, socket: Socket): void {
     if (socket !== this.connection) return;
     this.received = this.received.length === 0 ? bytes : Buffer.concat([this.received, bytes]);
     for (;;) {
@@ -119,10 +122,10 @@ export class VarnishCli {
       this.received = this.received.subarray(end + 1);
       this.waiting.shift()?.resolve({ status: Number(status), text });
     }
-    this.drop(this.down("what answers does not speak its protocol"));
+    this.drop(this.down("the answer is not in varnishd's protocol"));
   }
 
-  /** The connection is of no use any more: whoever waits for an answer on it hears why. */
+  /** Closes the connection and rejects every pending answer. */
   private drop(error: Error, of: Socket | null = this.connection): void {
     if (of !== this.connection) return;
     this.connection = null;
@@ -142,8 +145,8 @@ function response(challenge: string, secret: Buffer): string {
   return createHash("sha256").update(`${challenge}\n`).update(secret).update(`${challenge}\n`).digest("hex");
 }
 
-/** A word as varnishd's command line reads it: whatever is in it, it is one word of one line. */
-export function quoted(word: string): string {
+/** Quotes a word for varnishd's command line: whatever it contains, it stays one word on one line. */
+export function quoteWord(word: string): string {
   if (/^[\w./:*-]+$/.test(word)) return word;
   const bytes = [...Buffer.from(word)].map((byte) =>
     byte < 0x20 || byte > 0x7e || byte === 0x22 || byte === 0x5c

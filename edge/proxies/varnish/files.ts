@@ -2,7 +2,10 @@ import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:f
 import { join } from "node:path";
 import { writeDurably } from "../../../daemon/durable-file.ts";
 
-/** The VCL that varnishd starts with, and the one that is being tried. Both are readable for everybody: varnishd has a user of its own. */
+/**
+ * The VCL that varnishd starts with, and the one that is being loaded. Both are world-readable: varnishd runs as its
+ * own user.
+ */
 export class VclFiles {
   readonly candidate: string;
   private readonly current: string;
@@ -12,7 +15,7 @@ export class VclFiles {
     this.current = join(directory, "current.vcl");
   }
 
-  /** For varnishd to read at once, and for nothing else. */
+  /** Not durable: varnishd reads it at once, and nothing else does. */
   writeCandidate(text: string): void {
     this.makeDirectory();
     writeFileSync(this.candidate, text, { mode: 0o644 });
@@ -22,13 +25,13 @@ export class VclFiles {
     rmSync(this.candidate, { force: true });
   }
 
-  /** Replaces what varnishd starts with, for good when it resolves. */
+  /** Replaces the VCL that varnishd starts with; durable when it resolves. */
   async writeCurrent(text: string): Promise<void> {
     this.makeDirectory();
     await writeDurably(this.current, text, 0o644);
   }
 
-  /** A first one to start with, where there is none. */
+  /** Writes a first VCL to start with, if there is none. */
   ensureCurrent(text: string): void {
     if (existsSync(this.current)) return;
     this.makeDirectory();

@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
 import type { Table, VersionNaming } from "../../table/table.ts";
-import type { ManagedProxy as TableProxy } from "../contract.ts";
+import type { ManagedProxy } from "../contract.ts";
 import { assertNaming } from "../renderable.ts";
 import type { VarnishConfig } from "./config.ts";
 import { VclFiles } from "./files.ts";
@@ -9,13 +9,13 @@ import { renderVcl } from "./vcl.ts";
 
 export { type VarnishConfig, varnishConfigSchema } from "./config.ts";
 
-/** @throws ProxyRejectedError where a name of the configuration can't be written into VCL */
-export function createVarnish(config: VarnishConfig, naming: VersionNaming, log: Logger): TableProxy {
+/** @throws ProxyRejectedError if a name in the configuration can't be written into VCL */
+export function createVarnish(config: VarnishConfig, naming: VersionNaming, log: Logger): ManagedProxy {
   assertNaming(naming);
   return new Varnish(config, naming, log.child({ proxy: "varnish" }));
 }
 
-const nothing: Table = {
+const emptyTable: Table = {
   service: "none",
   epoch: 0,
   routesRevision: 0,
@@ -25,9 +25,9 @@ const nothing: Table = {
   versions: [],
 };
 
-/** The VCL that varnishd is to be started with, as text. Its file is made, where it is not there yet, for an empty table. */
+/** Returns the VCL of an empty table as text, and writes it as the VCL to start with if there is none. */
 export function prepareVarnish(config: VarnishConfig, naming: VersionNaming): string {
-  const text = renderVcl(nothing, naming, config);
+  const text = renderVcl(emptyTable, naming, config);
   new VclFiles(config.directory).ensureCurrent(text);
   return text;
 }

@@ -1,25 +1,25 @@
 import type { Endpoint, Table } from "../../table/table.ts";
 import { soleVersion } from "../../table/unnamed.ts";
-import { backendName, compiledFlag, defaultFlag, fallbackFlag, offeredFlag, served } from "./vcl.ts";
+import { backendName, compiledFlag, defaultFlag, fallbackFlag, offeredFlag, servedVersions } from "./vcl.ts";
 
-/** A backend whose health is to be set by hand. */
-export interface Health {
+/** A health to set, by command, for a backend. */
+export interface BackendHealth {
   backend: string;
   healthy: boolean;
 }
 
 /**
- * The table next to a wanted one that a VCL can be brought to by nothing but its backends' health.
- * Where it is not `exact`, a VCL has to be loaded; till then what is already not wanted any more is left out, as long as everyone who is
- * to be answered then is still answered: nobody loses the last endpoint of a version that is only moving, and there is always a default.
- * Weights can't be changed without a load, and do not make a difference here.
- * @param compiled the table that the VCL was made from
- * @param before the one that it routes by: what is not in it was withdrawn, and does not come back unless it is wanted
+ * The table nearest to a wanted one that a loaded VCL can reach by the health of its backends alone.
+ * If it is not `exact`, a new VCL must be loaded. Until then the nearest table already leaves out what is no longer
+ * wanted, except where that would leave requests unanswered: a version keeps its last endpoints until the new ones are
+ * loaded, and there is always a default. Weights can't change without a load, and are ignored here.
+ * @param compiled the table that the VCL was compiled from
+ * @param before the table that it routes by now: what is not in it was withdrawn, and comes back only if it is wanted
  */
-export function nearest(compiled: Table, before: Table, wanted: Table): { table: Table; exact: boolean } {
+export function nearestTable(compiled: Table, before: Table, wanted: Table): { table: Table; exact: boolean } {
   const goals = keysOf(wanted);
   const had = keysOf(before);
-  const kept = served(compiled).map(({ version, endpoints }) => {
+  const kept = servedVersions(compiled).map(({ version, endpoints }) => {
     const of = (keys: typeof goals) => endpoints.filter((endpoint) => keys.get(version)?.has(key(endpoint)));
     return { version, all: of(had), endpoints: of(goals) };
   });
@@ -39,18 +39,18 @@ export function nearest(compiled: Table, before: Table, wanted: Table): { table:
 }
 
 /**
- * What to set so that a loaded VCL routes by a table, in the order in which it is to be set: who is added, then the default in one
- * moment, then who is withdrawn. A version that goes is not offered any more, and its endpoints are left alone: whom it was chosen for a
- * moment ago is still served. Before it is offered again, they are put right.
- * @param compiled the table that the VCL was made from
+ * The commands that make a loaded VCL route by a table, in order: additions, then the default in one moment, then
+ * withdrawals. A withdrawn version is no longer offered, but its endpoints stay healthy, so a request that was routed
+ * there just before is still served. Their health is corrected before the version is offered again.
+ * @param compiled the table that the VCL was compiled from
  * @param sick names of its backends that are sick now
- * @param target one that `nearest` made for it
+ * @param target made by `nearestTable` for this VCL
  */
-export function planHealth(compiled: Table, sick: ReadonlySet<string>, target: Table): Health[] {
+export function planHealth(compiled: Table, sick: ReadonlySet<string>, target: Table): BackendHealth[] {
   const goals = keysOf(target);
-  const versions = served(compiled).map(({ version, endpoints }, v) => {
+  const versions = servedVersions(compiled).map(({ version, endpoints }, v) => {
     const keys = goals.get(version);
-    const changes = (keys ? endpoints : []).flatMap((endpoint, e): Health[] => {
+    const changes = (keys ? endpoints : []).flatMap((endpoint, e): BackendHealth[] => {
       const to = { backend: backendName(v, e), healthy: keys?.has(key(endpoint)) ?? false };
       return to.healthy === sick.has(to.backend) ? [to] : [];
     });
@@ -58,7 +58,7 @@ export function planHealth(compiled: Table, sick: ReadonlySet<string>, target: T
     const isOffered = !sick.has(offered.backend);
     return { changes, isOffered, offer: offered.healthy === isOffered ? [] : [offered] };
   });
-  const those = (healthy: boolean) => (change: Health) => change.healthy === healthy;
+  const those = (healthy: boolean) => (change: BackendHealth) => change.healthy === healthy;
   const offered = versions.filter(({ isOffered }) => isOffered).flatMap(({ changes }) => changes);
   const hidden = versions.filter(({ isOffered }) => !isOffered).flatMap(({ changes }) => changes);
   const offers = versions.flatMap(({ offer }) => offer);
@@ -72,11 +72,11 @@ export function planHealth(compiled: Table, sick: ReadonlySet<string>, target: T
   ];
 }
 
-function planDefault(compiled: Table, sick: ReadonlySet<string>, target: Table): Health[] {
+function planDefault(compiled: Table, sick: ReadonlySet<string>, target: Table): BackendHealth[] {
   const change = (entries: [string, boolean][]) => entries.filter(([name, healthy]) => healthy === sick.has(name));
   if (soleVersion(target) === soleVersion(compiled) && target.fallback === compiled.fallback)
     return change([[compiledFlag, true]]).map(named);
-  const flags = served(compiled).flatMap(({ version }, v): [string, boolean][] => [
+  const flags = servedVersions(compiled).flatMap(({ version }, v): [string, boolean][] => [
     [defaultFlag(v), version === soleVersion(target)],
     [fallbackFlag(v), version === target.fallback],
   ]);
@@ -86,18 +86,18 @@ function planDefault(compiled: Table, sick: ReadonlySet<string>, target: Table):
   return [...on, ...off, ...change([[compiledFlag, false]])].map(named);
 }
 
-/** Whether a VCL says the table by itself, with every backend healthy and every weight as it should be. */
+/** Whether a VCL routes by the table with every backend healthy and the right weights, so that no load is due. */
 export function isSettled(compiled: Table, table: Table): boolean {
-  const told = (t: Table) => [
+  const routing = (t: Table) => [
     soleVersion(t),
     t.fallback,
-    served(t).map((v) => [v.version, v.endpoints.map(weighed).sort()]),
+    servedVersions(t).map((v) => [v.version, v.endpoints.map(weighed).sort()]),
   ];
-  return JSON.stringify(told(compiled)) === JSON.stringify(told(table));
+  return JSON.stringify(routing(compiled)) === JSON.stringify(routing(table));
 }
 
-const named = ([backend, healthy]: readonly [string, boolean]): Health => ({ backend, healthy });
+const named = ([backend, healthy]: readonly [string, boolean]): BackendHealth => ({ backend, healthy });
 const keysOf = (table: Table) =>
-  new Map(served(table).map(({ version, endpoints }) => [version, new Set(endpoints.map(key))]));
+  new Map(servedVersions(table).map(({ version, endpoints }) => [version, new Set(endpoints.map(key))]));
 const key = ({ id, address, port }: Endpoint) => `${id} ${address} ${port}`;
 const weighed = (endpoint: Endpoint) => `${key(endpoint)} ${endpoint.weight}`;

@@ -1,27 +1,31 @@
 import { ProxyDownError } from "../contract.ts";
-import type { Answer, VarnishCli } from "./cli.ts";
+import type { CliAnswer, VarnishCli } from "./cli.ts";
 
-/** What varnishd says of itself. A child that was started anew has forgotten the health that was set by hand. */
-export interface Running {
-  /** Name of the VCL that routes. */
+/** What varnishd reports about itself. A restarted child has forgotten the health that was set by command. */
+export interface RunningVarnish {
+  /** The name of the active VCL. */
   active: string | null;
-  /** The others, less those that are discarded and wait for their last request. */
+  /** The other VCLs, without discarded ones that wait for their last request. */
   idle: string[];
-  /** Backends of the active VCL whose health was set to sick, by their names in it. */
+  /** Names of the backends that were set to sick in the VCL that was asked about. */
   sick: Set<string>;
 }
 
 /**
- * @param name the VCL whose backends are looked at; none: only the processes and VCLs are
- * @throws ProxyDownError where nothing serves
+ * @param name the VCL whose backends to list; null: none
+ * @throws ProxyDownError if varnishd has no child that serves requests
  */
-export async function observe(cli: VarnishCli, name: string | null, signal: AbortSignal): Promise<Running> {
+export async function observeVarnish(
+  cli: VarnishCli,
+  name: string | null,
+  signal: AbortSignal,
+): Promise<RunningVarnish> {
   const commands = [
     ["pid", "-j"],
     ["vcl.list", "-j"],
   ];
   if (name !== null) commands.push(["backend.list", "-j", `${name}.*`]);
-  const [pid, list, backends] = (await cli.ask(commands, signal)).map(told);
+  const [pid, list, backends] = (await cli.runAll(commands, signal)).map(results);
   const { worker } = (pid?.[0] ?? {}) as { worker?: number };
   if (worker === undefined) throw new ProxyDownError("varnishd runs without its child: see `varnishadm panic.show`");
   const vcls = (list ?? []) as { status: string; name: string }[];
@@ -38,8 +42,8 @@ export async function observe(cli: VarnishCli, name: string | null, signal: Abor
   };
 }
 
-/** An answer in JSON is `[version, command, time, what was asked for…]`. */
-function told({ status, text }: Answer): unknown[] {
+/** A JSON answer is `[version, command, time, ...results]`. */
+function results({ status, text }: CliAnswer): unknown[] {
   if (status !== 200) return [];
   return (JSON.parse(text) as unknown[]).slice(3);
 }

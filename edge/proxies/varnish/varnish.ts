@@ -2,36 +2,36 @@ import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { Table, VersionNaming } from "../../table/table.ts";
-import { ProxyRejectedError, type ManagedProxy as TableProxy } from "../contract.ts";
+import { type ManagedProxy, ProxyRejectedError } from "../contract.ts";
 import { VarnishCli } from "./cli.ts";
 import type { VarnishConfig } from "./config.ts";
 import { VclFiles } from "./files.ts";
-import { type Health, isSettled, nearest, planHealth } from "./plan.ts";
-import { observe } from "./running.ts";
+import { type BackendHealth, isSettled, nearestTable, planHealth } from "./plan.ts";
+import { observeVarnish } from "./running.ts";
 import { renderVcl } from "./vcl.ts";
 
-/** Names of VCLs that an edge made, whichever process of it. */
+/** Begins the name of every VCL that any process of an edge has loaded. */
 const PREFIX = "slotd_";
 
 /**
- * A varnishd that runs as a service of its own. A table that the loaded VCL can be brought to by its backends' health is applied in
- * milliseconds, and compiled in later, when nothing has changed for a while; another one is compiled at once, though not more often
- * than configured.
+ * A varnishd that runs as its own service. A table that the loaded VCL can reach by its backends' health is applied in
+ * milliseconds, and compiled in later, after a time without changes. Any other table is compiled at once, but no more
+ * often than configured.
  */
-export class Varnish implements TableProxy {
+export class Varnish implements ManagedProxy {
   readonly kind = "varnish";
   private readonly cli: VarnishCli;
   private readonly files: VclFiles;
-  /** What varnishd was made to run by this process. */
+  /** The VCL that this process made varnishd use. */
   private compiled: { name: string; table: Table } | null = null;
   private applied: Table | null = null;
-  /** The VCL that says what was applied, until varnishd would start with it. */
-  private unkept: string | null = null;
+  /** The VCL of the applied table, until it is in the file that varnishd starts with. */
+  private unpersisted: string | null = null;
   private lastLoadAt = Number.NEGATIVE_INFINITY;
   private readonly run = `${PREFIX}${Date.now().toString(36)}_${randomBytes(4).toString("hex")}`;
   private loads = 0;
   private settling: NodeJS.Timeout | null = null;
-  /** Changes come one after the other. */
+  /** Ends with the last queued change: changes run one at a time. */
   private turn: Promise<unknown> = Promise.resolve();
   private readonly closed = new AbortController();
 
@@ -50,18 +50,18 @@ export class Varnish implements TableProxy {
     return this.inTurn(() => this.route(table, signal));
   }
 
-  async keep(): Promise<void> {
-    if (this.unkept === null) return;
-    await this.files.writeCurrent(this.unkept);
-    this.unkept = null;
+  async persist(): Promise<void> {
+    if (this.unpersisted === null) return;
+    await this.files.writeCurrent(this.unpersisted);
+    this.unpersisted = null;
   }
 
   isCurrent(signal: AbortSignal): Promise<boolean> {
     return this.inTurn(async () => {
       const { compiled, applied } = this;
-      const running = await observe(this.cli, compiled?.name ?? null, signal);
+      const running = await observeVarnish(this.cli, compiled?.name ?? null, signal);
       if (!compiled || !applied || running.active !== compiled.name) return false;
-      const target = nearest(compiled.table, applied, applied);
+      const target = nearestTable(compiled.table, applied, applied);
       return target.exact && planHealth(compiled.table, running.sick, target.table).length === 0;
     });
   }
@@ -75,22 +75,22 @@ export class Varnish implements TableProxy {
 
   private async route(table: Table, signal: AbortSignal): Promise<void> {
     const text = renderVcl(table, this.naming, this.config);
-    const running = await observe(this.cli, this.compiled?.name ?? null, signal);
+    const running = await observeVarnish(this.cli, this.compiled?.name ?? null, signal);
     if (this.compiled?.name !== running.active) this.compiled = null;
     if (this.compiled) {
-      const target = nearest(this.compiled.table, this.applied ?? this.compiled.table, table);
+      const target = nearestTable(this.compiled.table, this.applied ?? this.compiled.table, table);
       const changes = planHealth(this.compiled.table, running.sick, target.table);
       await this.setHealth(this.compiled.name, changes, signal);
       if (target.exact) {
         this.applied = table;
-        this.unkept = text;
+        this.unpersisted = text;
         if (!isSettled(this.compiled.table, table)) this.settleLater();
         return;
       }
     }
     try {
       await this.load(table, text, signal);
-      this.unkept = text;
+      this.unpersisted = text;
     } catch (error) {
       if (error instanceof ProxyRejectedError) await this.goBack(signal);
       throw error;
@@ -114,9 +114,9 @@ export class Varnish implements TableProxy {
     this.compiled = { name, table };
     this.applied = table;
     this.log.info({ vcl: name, ms: Math.round(performance.now() - this.lastLoadAt) }, "loaded a VCL");
-    // A request that began before may yet be tried again by what it began with.
+    // A request that began with the previous VCL may still be retried by it.
     if (before) {
-      const { sick } = await observe(this.cli, before.name, signal);
+      const { sick } = await observeVarnish(this.cli, before.name, signal);
       const gone = planHealth(before.table, sick, table).filter(
         ({ healthy, backend }) => !healthy && backend[0] === "b",
       );
@@ -125,29 +125,29 @@ export class Varnish implements TableProxy {
     await this.discardOthers(name, signal);
   }
 
-  /** What was withdrawn on the way to a table that was then refused serves again. */
+  /** After a refused table: restores what was withdrawn on the way to it. */
   private async goBack(signal: AbortSignal): Promise<void> {
     const { compiled, applied } = this;
     if (!compiled || !applied) return;
-    const { sick } = await observe(this.cli, compiled.name, signal);
+    const { sick } = await observeVarnish(this.cli, compiled.name, signal);
     await this.setHealth(
       compiled.name,
-      planHealth(compiled.table, sick, nearest(compiled.table, applied, applied).table),
+      planHealth(compiled.table, sick, nearestTable(compiled.table, applied, applied).table),
       signal,
     );
   }
 
-  private async setHealth(vcl: string, changes: readonly Health[], signal: AbortSignal): Promise<void> {
+  private async setHealth(vcl: string, changes: readonly BackendHealth[], signal: AbortSignal): Promise<void> {
     const commands = changes.map((to) => ["backend.set_health", `${vcl}.${to.backend}`, to.healthy ? "auto" : "sick"]);
-    for (const { status, text } of await this.cli.ask(commands, signal))
+    for (const { status, text } of await this.cli.runAll(commands, signal))
       if (status !== 200) throw new ProxyRejectedError(`varnishd did not set a backend's health: ${shown(text)}`);
   }
 
-  /** A VCL that still has requests goes when they have ended: varnishd sees to that. */
+  /** varnishd keeps a discarded VCL until its last request has ended. */
   private async discardOthers(name: string, signal: AbortSignal): Promise<void> {
-    const { idle } = await observe(this.cli, null, signal);
+    const { idle } = await observeVarnish(this.cli, null, signal);
     const old = idle.filter((other) => other.startsWith(PREFIX) && other !== name);
-    const answers = await this.cli.ask(
+    const answers = await this.cli.runAll(
       old.map((other) => ["vcl.discard", other]),
       signal,
     );
@@ -156,7 +156,7 @@ export class Varnish implements TableProxy {
   }
 
   private async command(words: readonly string[], signal: AbortSignal, timeoutMs?: number): Promise<void> {
-    const [answer] = await this.cli.ask([words], signal, timeoutMs);
+    const [answer] = await this.cli.runAll([words], signal, timeoutMs);
     if (answer?.status !== 200)
       throw new ProxyRejectedError(`varnishd refused ${words[0]}: ${shown(answer?.text ?? "")}`);
   }
@@ -167,10 +167,7 @@ export class Varnish implements TableProxy {
       this.settling = null;
       this.inTurn(() => this.settle()).catch((error: unknown) => {
         if (this.closed.signal.aborted) return;
-        this.log.warn(
-          { err: error },
-          "a VCL that says the table by itself could not be loaded; the one before goes on",
-        );
+        this.log.warn({ err: error }, "the settled VCL could not be loaded; the current one stays");
         if (this.settling === null) this.settleLater();
       });
     }, this.config.settle_ms);

@@ -21,7 +21,7 @@ function readWith(change: (member: Member) => void, key = KEY) {
 }
 
 describe("reading a member", () => {
-  it("takes what an agent writes", () => {
+  it("accepts what an agent writes", () => {
     assert.deepEqual(
       readWith(() => {}),
       {
@@ -132,14 +132,14 @@ describe("reading a member", () => {
     });
   }
 
-  it("takes every status but ALIVE for a withdrawal", () => {
+  it("reads every status except ALIVE as a withdrawal", () => {
     for (const status of ["STARTING", "STOPPING", "STOPPED", "DEAD", "WARNING", "UNKNOWN"] as const) {
       const read = readWith((member) => void Object.assign(member, { status }));
       assert("alive" in read && !read.alive, status);
     }
   });
 
-  it("says what is wrong with any text, and never throws", () => {
+  it("names the broken rule for any text, and never throws", () => {
     fc.assert(
       fc.property(
         fc.oneof(
@@ -150,7 +150,7 @@ describe("reading a member", () => {
         (text) => {
           const read = readMember("web", KEY, text);
           if ("broken" in read) return read.broken.length > 0;
-          // What is taken is safe to be written into a proxy's configuration.
+          // What is accepted is safe to write into a proxy's configuration.
           assert.equal(read.id, "prod.h1_example.a");
           assert(isIP(read.address) !== 0 && Number.isInteger(read.port) && read.port >= 1 && read.port <= 65_535);
           assert(Number.isInteger(read.weight) && read.weight >= 1);

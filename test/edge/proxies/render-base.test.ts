@@ -21,7 +21,7 @@ import { PATIENCE_MS } from "../../support/until.ts";
 
 const EDGE = fileURLToPath(new URL("../../../edge/main.js", import.meta.url));
 const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
-/** Some user that is not root. */
+/** A user other than root. */
 const SOMEBODY = 65534;
 
 describe("slotd-edge --render-base", () => {
@@ -46,7 +46,7 @@ describe("slotd-edge --render-base", () => {
   const haproxy = () => ({ kind: "haproxy", socket: join(directory, "socket"), directory: join(directory, "table") });
   const varnish = () => ({ kind: "varnish", directory: join(directory, "vcl") });
 
-  it("prints a configuration that HAProxy takes, and makes the files that it names", async () => {
+  it("prints a configuration that is valid for HAProxy, and creates the files that it names", async () => {
     const naming = { header: "X-V", query: "v", cookie: "version" };
     const { code, stdout, stderr } = await render({ ...haproxy(), places: 64 }, { naming });
     assert.deepEqual([code, stderr], [0, ""]);
@@ -58,7 +58,7 @@ describe("slotd-edge --render-base", () => {
     assert.equal(existsSync(join(directory, "state")), false);
   });
 
-  it("prints a VCL that varnishd takes, and makes the file that it starts with", async () => {
+  it("prints a VCL that is valid for varnishd, and creates the file that varnishd starts with", async () => {
     const { code, stdout, stderr } = await render(varnish());
     assert.deepEqual([code, stderr], [0, ""]);
     const file = join(directory, "vcl/current.vcl");
@@ -70,7 +70,7 @@ describe("slotd-edge --render-base", () => {
     });
   });
 
-  it("leaves files that are there as they are", async () => {
+  it("leaves existing files as they are", async () => {
     await render(varnish());
     await render(haproxy());
     const vcl = join(directory, "vcl/current.vcl");
@@ -80,7 +80,7 @@ describe("slotd-edge --render-base", () => {
     for (const file of [vcl, map]) assert.equal(readFileSync(file, "utf8"), "# of a table\n");
   });
 
-  it("as root, gives what it makes to whom the directory around it belongs, and nothing else", async (t) => {
+  it("as root, gives what it creates, and nothing else, to the owner of the directory around it", async (t) => {
     if (process.getuid?.() !== 0) return t.diagnostic("needs root");
     mkdirSync(join(directory, "edge"));
     writeFileSync(join(directory, "edge/roots"), "");
@@ -95,7 +95,7 @@ describe("slotd-edge --render-base", () => {
     assert.equal(uid("edge.toml"), 0);
   });
 
-  it("says by key what is in its way, and ends with 2", async () => {
+  it("names the key that is wrong, and exits with 2", async () => {
     const builtin = await render({ kind: "builtin", port: 8080 });
     assert.deepEqual([builtin.code, builtin.stdout], [2, ""]);
     assert.match(builtin.stderr, /CONFIG_INVALID: configuration: proxy\.kind is "builtin".*nothing to render/);

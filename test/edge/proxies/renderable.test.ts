@@ -14,13 +14,13 @@ const table: Table = {
   ],
 };
 
-describe("what may be written into a proxy's configuration", () => {
-  it("is a table of atomic mode, and the empty one", () => {
+describe("the check before a table is written into a proxy's configuration", () => {
+  it("accepts a table of atomic mode, and the empty one", () => {
     assertRenderable(table);
     assertRenderable({ ...table, unnamed: [], versions: [] });
   });
 
-  it("is no table that shares requests out: no proxy implements that yet", () => {
+  it("refuses a table that shares requests out: no proxy implements that yet", () => {
     const shared = [
       { version: "A", share: 9_000, stage: "prod" },
       { version: "B", share: 1_000, stage: "prod" },
@@ -31,7 +31,7 @@ describe("what may be written into a proxy's configuration", () => {
     );
   });
 
-  it("is no version with a quote in it", () => {
+  it("refuses a version with a quote in it", () => {
     assert.throws(() => assertRenderable({ ...table, unnamed: allTo('A"') }), /unnamed\[0\]\.version/);
   });
 });

@@ -4,7 +4,7 @@ import type { Said } from "./endpoint.ts";
 
 export interface Answer {
   status: number;
-  /** What the edge says that the answer came from. */
+  /** The version that the proxy says the response came from. */
   named: string | undefined;
   headers: IncomingMessage["headers"];
   body: string;
@@ -18,7 +18,7 @@ export interface Question {
   agent?: Agent | undefined;
 }
 
-/** One request, never tried again. */
+/** Sends one request, without retries. */
 export function ask(url: string, { path = "/", method = "GET", headers = {}, body, agent }: Question = {}) {
   return new Promise<Answer>((resolve, reject) => {
     const call = request(new URL(path, url), { method, headers, agent, timeout: PATIENCE_MS }, (response) => {

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import type { Endpoint as TableEndpoint } from "../../../edge/table/table.ts";
 
-/** What an endpoint answers: who it is, and what it was asked. */
+/** An endpoint's response: its identity, and what it was asked. */
 export interface Said {
   version: string;
   id: string;
@@ -11,12 +11,20 @@ export interface Said {
   bodyBytes: number;
 }
 
+let started = 0;
+
 /**
- * A tiny app that says its version and its id, and lies in the response header. `/cached` may be kept for a minute,
- * `/stream` goes on until `finishStreams()`, an upgrade is an echo.
+ * An address of its own for each endpoint, so that a proxy that falls back on a default address misses it. The
+ * whole of 127.0.0.0/8 is this host.
+ */
+const ownAddress = () => `127.0.4.${1 + (started++ % 250)}`;
+
+/**
+ * A tiny app that says its version and its id, and names a wrong version in the response header. `/cached` may be
+ * cached for a minute, `/stream` continues until `finishStreams()`, and an upgrade is an echo.
  */
 export class Endpoint {
-  /** The highest number that was asked for as a path, as `Users` do. */
+  /** The highest number that was requested as a path; `Users` number their requests. */
   lastNumber = 0;
   requests = 0;
   private readonly streams = new Set<ServerResponse>();
@@ -34,10 +42,11 @@ export class Endpoint {
     });
   }
 
-  static async start(version: string, id: string): Promise<Endpoint> {
+  /** @param at where it listens; by default an address of its own, and a free port */
+  static async start(version: string, id: string, at = { address: ownAddress(), port: 0 }): Promise<Endpoint> {
     const server = createServer({ keepAliveTimeout: 60_000 });
     const endpoint = new Endpoint(version, id, server);
-    server.listen(0, "127.0.0.1");
+    server.listen(at.port, at.address);
     await once(server, "listening");
     return endpoint;
   }
@@ -46,8 +55,12 @@ export class Endpoint {
     return (this.server.address() as AddressInfo).port;
   }
 
+  get address(): string {
+    return (this.server.address() as AddressInfo).address;
+  }
+
   inTable(weight = 1): TableEndpoint {
-    return { id: `prod.${this.id}.a`, address: "127.0.0.1", port: this.port, weight };
+    return { id: `prod.${this.id}.a`, address: this.address, port: this.port, weight };
   }
 
   finishStreams(): void {

@@ -4,7 +4,7 @@ import { allTo, soleVersion } from "../../../edge/table/unnamed.ts";
 
 const versions = ["A", "B", "C", "D"];
 
-/** Tables of four versions with up to four endpoints, each of which may be at one of two ports. */
+/** Tables with up to four versions of up to four endpoints, each at one of two ports. */
 export const randomTable: fc.Arbitrary<Table> = fc
   .record({
     byDefault: fc.constantFrom(null, ...versions),
@@ -29,20 +29,23 @@ export const randomTable: fc.Arbitrary<Table> = fc
       version,
       endpoints: (endpoints[versions.indexOf(version)] ?? []).map(({ port, weight }, i) => ({
         id: `prod.h${i}.a`,
-        address: "127.0.0.1",
+        address: `127.0.3.${1 + i}`,
         port: 1_000 + 100 * versions.indexOf(version) + 10 * i + port,
         weight,
       })),
     })),
   }));
 
-/** Who answers a request, as the table says: the version, and the ports of its endpoints. Null: nobody. */
+/** The version that answers a request according to the table; null if none. */
 export function answerOf(table: Table, named: string | null): string | null {
   const has = (version: string | null) => table.versions.some((v) => v.version === version && v.endpoints.length > 0);
   return [named, soleVersion(table), table.fallback].find((version) => version !== null && has(version)) ?? null;
 }
 
-export const portsOf = (table: Table, version: string | null) =>
-  (table.versions.find((v) => v.version === version)?.endpoints ?? []).map(({ port }) => port).sort();
+export const at = ({ address, port }: { address: string; port: number }) => `${address}:${port}`;
+
+/** The addresses of a version's endpoints according to the table. */
+export const addressesOf = (table: Table, version: string | null) =>
+  (table.versions.find((v) => v.version === version)?.endpoints ?? []).map(at).sort();
 
 export const everyName = [null, "unknown", ...versions];

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { request } from "node:http";
 import { connect } from "node:net";
 import { after, afterEach, before, describe, it } from "node:test";
-import { ProxyDownError, type ManagedProxy as TableProxy } from "../../../edge/proxies/contract.ts";
+import { type ManagedProxy, ProxyDownError } from "../../../edge/proxies/contract.ts";
 import type { Table, VersionNaming } from "../../../edge/table/table.ts";
 import { allTo } from "../../../edge/table/unnamed.ts";
 import { PATIENCE_MS, until } from "../../support/until.ts";
@@ -14,7 +14,7 @@ import { Users } from "./users.ts";
 export const naming: VersionNaming = { header: "X-App-Version", query: "v", cookie: "app_version" };
 export const signal = AbortSignal.timeout(300_000);
 
-/** A real proxy, as the tests' support starts it. */
+/** A real proxy process. */
 export interface RealProxy {
   url: string;
   address: string;
@@ -45,15 +45,15 @@ export function tableOf(
   };
 }
 
-/** What every proxy has to do, on a real one and real endpoints. */
+/** What every proxy has to do, tested with a real proxy and real endpoints. */
 export function proxyRules<P extends RealProxy>(
   kind: string,
   start: () => Promise<P>,
-  attach: (server: P) => TableProxy,
+  attach: (server: P) => ManagedProxy,
 ): void {
   describe(kind, () => {
     let server: P;
-    let proxy: TableProxy;
+    let proxy: ManagedProxy;
     let a1: Endpoint;
     let a2: Endpoint;
     let b1: Endpoint;
@@ -86,11 +86,11 @@ export function proxyRules<P extends RealProxy>(
 
     const apply = async (table: Table) => {
       await proxy.apply(table, signal);
-      await proxy.keep?.();
+      await proxy.persist?.();
     };
     const both = () => ({ "1.0+a": [a1, a2], B: [b1, b2] });
 
-    it("before there are routes every request is answered with 503 and a reason", async () => {
+    it("answers every request with 503 and a reason before there are routes", async () => {
       const unapplied = await ask(server.url);
       assert.equal(unapplied.status, 503);
       await apply(tableOf({}, null));
@@ -101,12 +101,16 @@ export function proxyRules<P extends RealProxy>(
       assert.equal(answer.named, undefined);
     });
 
-    it("a request gets the version that it names by header, query or cookie, in this order, else the default", async () => {
+    it("a request gets the version that it names by header, else by query, else by cookie, and otherwise the default", async () => {
       await apply(tableOf(both(), "B"));
       const version = async (path: string, headers: Record<string, string> = {}) => {
         const answer = await ask(server.url, { path, headers });
         assert.equal(answer.status, 200, answer.body);
-        assert.equal(answer.named, said(answer).version, "the edge names who answered, whatever the app said");
+        assert.equal(
+          answer.named,
+          said(answer).version,
+          "the proxy names the version that answered, whatever the app says",
+        );
         return said(answer).version;
       };
       assert.equal(await version("/"), "B");
@@ -127,7 +131,7 @@ export function proxyRules<P extends RealProxy>(
       assert.equal(await version("/", { "slotd-version": "1.0+a", "slotd-asked": "1.0+a" }), "B");
     });
 
-    it("a version without an endpoint gives way to the default, that to the fallback, and that to 503", async () => {
+    it("without an endpoint, a version is replaced by the default, that by the fallback, and that by 503", async () => {
       await apply(tableOf({ "1.0+a": [], B: [b1] }, "B", "1.0+a"));
       assert.equal((await ask(server.url, { headers: { "X-App-Version": "1.0+a" } })).named, "B");
       await apply(tableOf({ "1.0+a": [a1], B: [] }, "B", "1.0+a"));
@@ -140,7 +144,7 @@ export function proxyRules<P extends RealProxy>(
       assert.equal((await ask(server.url, { headers: { "X-App-Version": "1.0+a" } })).named, "1.0+a");
     });
 
-    it("no request fails or meets another version while defaults, versions and endpoints change", async () => {
+    it("no request fails or gets the wrong version while defaults, versions and endpoints change", async () => {
       const [c1, c2] = [await endpoint("C", "c1"), await endpoint("C", "c2")];
       const tables: [Record<string, Endpoint[]>, string][] = [
         [both(), "B"],
@@ -156,7 +160,7 @@ export function proxyRules<P extends RealProxy>(
         [both(), "B"],
       ];
       await apply(tableOf(...(tables[0] as [Record<string, Endpoint[]>, string])));
-      /** Versions that both the table before and the one that is being applied have. */
+      /** Versions that are in both the previous table and the one that is being applied. */
       let served = new Set(Object.keys(both()));
       const users = new Users(server.url, [null, "1.0+a", "B", "C"], (version) => served.has(version));
       let before = tables[0]?.[0] ?? {};
@@ -176,7 +180,7 @@ export function proxyRules<P extends RealProxy>(
       assert.ok(users.requests > 1_500);
     });
 
-    it("an endpoint that takes no connection costs no request that can be sent elsewhere", async () => {
+    it("no request fails because of an endpoint that refuses connections while others take them", async () => {
       const dying = await endpoint("B", "b0");
       await apply(tableOf({ B: [b1, b2, dying] }, "B"));
       await until("it serves", async () => said(await ask(server.url)).id === "b0");
@@ -189,7 +193,7 @@ export function proxyRules<P extends RealProxy>(
       await apply(tableOf(both(), "B"));
     });
 
-    it("a long download and an upgraded connection go on while their version is withdrawn", async () => {
+    it("a long download and an upgraded connection continue after their version is withdrawn", async () => {
       const c1 = await endpoint("C", "c1");
       await apply(tableOf({ ...both(), C: [c1] }, "B"));
       const headers = { "X-App-Version": "C" };
@@ -216,7 +220,7 @@ export function proxyRules<P extends RealProxy>(
       socket.destroy();
     });
 
-    it("a stream begins before it has ended, also beside another of the same address", async () => {
+    it("a stream reaches the client as it is sent, also beside another one of the same URL", async () => {
       await apply(tableOf({ B: [b1] }, "B"));
       const streams = await Promise.all(
         [1, 2].map(async () => {
@@ -230,26 +234,33 @@ export function proxyRules<P extends RealProxy>(
       await Promise.all(streams.map((stream) => once(stream, "end")));
     });
 
-    it("a proxy that was killed is down; started again by itself it routes by the last table, and takes the next", async () => {
+    it("a killed proxy is reported as down; restarted alone, it routes by the last table, and takes the next one", async () => {
       await apply(tableOf(both(), "1.0+a"));
       await apply(tableOf({ "1.0+a": [a2], B: [b1, b2] }, "B"));
       assert.equal(await proxy.isCurrent(signal), true);
       await server.kill();
       await assert.rejects(apply(tableOf(both(), "1.0+a")), ProxyDownError);
       await assert.rejects(proxy.isCurrent(signal), ProxyDownError);
+      // Another program, at 127.0.0.1 and with an endpoint's port, gets none of its requests.
+      for (const { port } of [a2, b1, b2]) extra.push(await Endpoint.start("X", "x", { address: "127.0.0.1", port }));
       await server.restart();
-      assert.equal((await ask(server.url)).named, "B");
       for (let i = 0; i < 10; i++) {
+        const byDefault = await ask(server.url);
+        assert.deepEqual([byDefault.status, byDefault.named, said(byDefault).version], [200, "B", "B"]);
         const answer = await ask(server.url, { headers: { "X-App-Version": "1.0+a" } });
-        assert.equal(said(answer).id, "a2", "the endpoint that was withdrawn stays so");
+        assert.equal(said(answer).id, "a2", "the withdrawn endpoint stays withdrawn");
       }
+      assert.deepEqual(
+        extra.map(({ requests }) => requests),
+        [0, 0, 0],
+      );
       assert.equal(await proxy.isCurrent(signal), false);
       await apply(tableOf(both(), "1.0+a"));
       assert.equal(await proxy.isCurrent(signal), true);
       assert.equal((await ask(server.url)).named, "1.0+a");
     });
 
-    it("an edge that starts anew takes over a proxy that runs, and no request fails", async () => {
+    it("a restarted edge takes over the running proxy, and no request fails", async () => {
       await apply(tableOf(both(), "1.0+a"));
       const users = new Users(server.url, [null, "B"], () => true, 4);
       await proxy.close();

@@ -2,20 +2,20 @@ import { Agent } from "node:http";
 import { ask, said } from "./ask.ts";
 
 /**
- * Users that ask one thing after another: some over a kept connection, some over a new one each time; some with a body,
- * some without; some naming a version. Nothing that fails is tried again.
+ * Users that send one request after another: some over one connection, some over a new one each time; some with a body,
+ * some without; some naming a version. They never retry.
  */
 export class Users {
   readonly failures: string[] = [];
-  /** So many were begun; each has its number as its path. */
+  /** The number of requests begun; each has its number as its path. */
   requests = 0;
-  /** Answers in all, by the version that gave them. */
+  /** Responses by the version that they came from. */
   readonly versions = new Map<string, number>();
   private ending = false;
   private readonly all: Promise<void>[];
 
   /**
-   * @param isServed whether a version is in the table since before the request, and still after it
+   * @param isServed whether a version is in the table; asked before and after each request
    */
   constructor(
     private readonly url: string,

@@ -5,7 +5,7 @@ import type { HaproxyConfig } from "../../../edge/proxies/haproxy/index.ts";
 import type { VarnishConfig } from "../../../edge/proxies/varnish/index.ts";
 import { until } from "../../support/until.ts";
 import { ask, useEdgeFleet } from "../fleet.ts";
-import type { Said } from "./endpoint.ts";
+import { Endpoint, type Said } from "./endpoint.ts";
 import type { RealProxy } from "./rules.ts";
 import { Users } from "./users.ts";
 
@@ -13,22 +13,22 @@ interface ConfiguredProxy extends RealProxy {
   config: VarnishConfig | HaproxyConfig;
 }
 
-/** What a test makes wrong, so that the proxy refuses to serve a fourth version, and right again. */
+/** Makes the proxy refuse a fourth version, and accept it again. */
 export interface Spoiler<P> {
   spoil(server: P): void;
-  mend(server: P): void;
+  fix(server: P): void;
 }
 
-/** What slotd-edge has to do with a proxy: the whole way from the bus to the answers that users get, and back. */
+/** What slotd-edge has to do with a proxy, end to end: from the bus to the responses that users get, and back. */
 export function edgeRules<P extends ConfiguredProxy>(
   kind: string,
   start: () => Promise<P>,
-  { spoil, mend }: Spoiler<P>,
+  { spoil, fix }: Spoiler<P>,
 ): void {
   describe(`slotd-edge with ${kind}`, () => {
     const fleet = useEdgeFleet();
 
-    /** A version's server that notes the number of the last user's request that came to it. */
+    /** A version's server that records the highest number of a user's request that reached it. */
     async function app(version: string, host: string) {
       let last = 0;
       const answer = async (request: IncomingMessage, response: ServerResponse) => {
@@ -62,7 +62,7 @@ export function edgeRules<P extends ConfiguredProxy>(
       return { server, members, edge, a1, a2, b, routes, status };
     }
 
-    it("routes by the version that a request names, and none goes the old way after an acknowledgement", async () => {
+    it("routes by the version that a request names, and sends nothing by the old table after an acknowledgement", async () => {
       const { server, members, edge, a1, a2, b, status } = await running();
       assert.deepEqual(
         [status.proxy, status.serving, status.default, status.endpoints],
@@ -81,8 +81,8 @@ export function edgeRules<P extends ConfiguredProxy>(
       assert.equal((await edge.untilAcknowledged({ serversets: withdrawn })).endpoints, 2);
       const withoutA1 = users.requests;
       await served(withoutA1);
-      assert(a1.lastRequest() <= withoutA1, "nothing that was asked since came to it");
-      assert(a2.lastRequest() > withoutA1, "the other one of its version serves");
+      assert(a1.lastRequest() <= withoutA1, "no later request reached it");
+      assert(a2.lastRequest() > withoutA1, "the other endpoint of its version serves");
 
       const switched = await members.routes({ default: "B", serving: ["A", "B"] });
       assert.equal((await edge.untilAcknowledged({ routes: switched })).default, "B");
@@ -102,7 +102,27 @@ export function edgeRules<P extends ConfiguredProxy>(
       assert(b.lastRequest() > 0);
     });
 
-    it("acknowledges nothing while the proxy is down, and again when it is back", async () => {
+    it("is killed together with its proxy; restarted alone, the proxy sends every request to the right endpoint", async () => {
+      const { server, edge, a1, a2, b } = await running();
+      await edge.kill();
+      await server.kill();
+      // Other programs listen on 127.0.0.1 with the endpoints' ports.
+      const strangers = await Promise.all(
+        [a1, a2, b].map(({ backend: { port } }) => Endpoint.start("X", "stranger", { address: "127.0.0.1", port })),
+      );
+      fleet.onEnd(() => Promise.all(strangers.map((stranger) => stranger.stop())));
+      await server.restart();
+      const users = new Users(edge.url, [null, "A", "B"], () => true, 4);
+      await until("users asked", () => users.requests > 200);
+      await users.end();
+      assert.deepEqual([users.failures, [...users.versions.keys()].sort()], [[], ["A", "B"]]);
+      assert.deepEqual(
+        strangers.map(({ requests }) => requests),
+        [0, 0, 0],
+      );
+    });
+
+    it("acknowledges nothing while the proxy is down, and acknowledges again when it is back", async () => {
       const { server, members, edge } = await running();
       await server.kill();
       const down = await edge.untilStatus("the proxy is down", ({ problems }) => problems[0]?.code === "PROXY_DOWN");
@@ -118,7 +138,7 @@ export function edgeRules<P extends ConfiguredProxy>(
       assert.equal((await ask(edge.url, "A")).version, "A");
     });
 
-    it("does not acknowledge what the proxy refuses, and the table before stays", async () => {
+    it("does not acknowledge what the proxy refuses, and the previous table stays", async () => {
       const { server, members, edge, routes } = await running();
       await members.member((await app("C", "h4")).backend);
       await members.member((await app("D", "h5")).backend);
@@ -136,7 +156,7 @@ export function edgeRules<P extends ConfiguredProxy>(
         [(await ask(edge.url)).version, (await ask(edge.url, "B")).version, (await ask(edge.url, "D")).version],
         ["A", "B", "A"],
       );
-      mend(server);
+      fix(server);
       const good = await members.routes({ default: "C", serving: ["B", "C"] });
       const status = await edge.untilAcknowledged({ routes: good });
       assert.deepEqual([status.default, status.endpoints, status.problems], ["C", 2, []]);

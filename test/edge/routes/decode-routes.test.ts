@@ -37,11 +37,11 @@ describe("decoding routes", () => {
 });
 
 describe("the book of routes", () => {
-  it("keeps the last good ones, and says why others are not used", () => {
+  it("keeps the last good ones, and says why newer ones are not used", () => {
     const book = new RoutesBook(["atomic"]);
     book.begin("bucket");
-    assert.equal(book.take(0, null), false);
-    assert.equal(book.take(5, text()), true);
+    assert.equal(book.recordRoutes(0, null), false);
+    assert.equal(book.recordRoutes(5, text()), true);
     for (const [revision, other, code] of [
       [6, text({ epoch: 3 }), "ROUTES_STALE"],
       [7, "{}", "ROUTES_MALFORMED"],
@@ -49,33 +49,33 @@ describe("the book of routes", () => {
       [9, text({ epoch: 5, mode: "rolling" }), "ROUTES_UNSUPPORTED"],
       [10, text({ epoch: 5, stages: { prod: 100 } }), "ROUTES_UNSUPPORTED"],
     ] as const) {
-      assert.equal(book.take(revision, other), true);
+      assert.equal(book.recordRoutes(revision, other), true);
       assert.deepEqual([book.revision, book.routes?.epoch, book.problem?.code], [5, 4, code]);
     }
-    assert.equal(book.take(11, text({ epoch: 5 })), true);
+    assert.equal(book.recordRoutes(11, text({ epoch: 5 })), true);
     assert.deepEqual([book.revision, book.problem], [11, null]);
   });
 
-  it("does not acknowledge a revision of a bucket that is no more", () => {
+  it("does not acknowledge a revision of a deleted bucket", () => {
     const book = new RoutesBook(["atomic"]);
     book.begin("bucket");
-    book.take(50, text());
+    book.recordRoutes(50, text());
     book.begin("another");
     assert.deepEqual([book.revision, book.routes?.default], [0, "B"]);
-    book.take(1, text());
+    book.recordRoutes(1, text());
     assert.deepEqual([book.revision, book.problem], [1, null]);
   });
 
-  it("goes on after a restart, with revisions only of the same bucket", () => {
+  it("is restored after a restart, with its revision only for the same bucket", () => {
     const book = new RoutesBook(["atomic"]);
     book.begin("bucket");
-    book.take(5, text());
+    book.recordRoutes(5, text());
     for (const [bucket, revision] of [
       ["bucket", 5],
       ["another", 0],
     ] as const) {
       const next = new RoutesBook(["atomic"]);
-      next.restore(book.keep() as NonNullable<ReturnType<RoutesBook["keep"]>>);
+      next.restore(book.snapshot() as NonNullable<ReturnType<RoutesBook["snapshot"]>>);
       next.begin(bucket);
       assert.deepEqual([next.revision, next.routes?.default], [revision, "B"]);
     }

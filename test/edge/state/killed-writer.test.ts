@@ -40,7 +40,7 @@ describe("files that an edge and its proxy start from, whose writer is killed", 
     await until("it writes", () => version() !== before, { everyMs: 1 + round });
   };
 
-  it("hold the old content or the new one, whole", async () => {
+  it("hold either the old content or the new one, complete", async () => {
     const path = join(directory, "file");
     await writeDurably(path, "0".repeat(300_000));
     for (let round = 0; round < ROUNDS; round++) {
@@ -52,10 +52,10 @@ describe("files that an edge and its proxy start from, whose writer is killed", 
     }
     await writeDurably(path, "the end");
     assert.equal(readFileSync(path, "utf8"), "the end");
-    assert.deepEqual(readdirSync(directory), ["file"], "nothing that a killed writer left beside is there for ever");
+    assert.deepEqual(readdirSync(directory), ["file"], "what a killed writer left behind does not stay for ever");
   });
 
-  it("belong together, where there are two of them", async () => {
+  it("are replaced together if there are two of them", async () => {
     ensureTableFiles(directory);
     const read = (name: string) => readFileSync(join(directory, "current", name), "utf8");
     assert.deepEqual([read("routes.map"), read("servers.state")], ["", "1\n"]);
@@ -75,7 +75,7 @@ describe("files that an edge and its proxy start from, whose writer is killed", 
     assert.equal(read("routes.map"), "the end", "what is there stays");
   });
 
-  it("stay as they were where a write fails, and nothing is left beside them", async () => {
+  it("stay as they were if a write fails, and nothing is left beside them", async () => {
     await writeDurably(join(directory, "file"), "before");
     await assert.rejects(writeDurably(join(directory, "nowhere", "file"), "x"), { code: "ENOENT" });
     await assert.rejects(writeTableFiles(join(directory, "file"), { routes: "", state: "" }), { code: "EEXIST" });

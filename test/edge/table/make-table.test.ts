@@ -10,7 +10,7 @@ const member = (host: string, version: string, over: Partial<ReadMember> = {}): 
   ...{
     id: `prod.${host}.a`,
     stage: "prod",
-    address: "127.0.0.1",
+    address: "127.0.3.1",
     port: 8000,
     weight: 1,
     version,
@@ -30,7 +30,7 @@ const source = (over: Partial<TableSource> = {}): TableSource => ({
 });
 
 describe("a table", () => {
-  it("has the endpoints of each version that is served, sorted, and no others", () => {
+  it("has the endpoints of each served version, sorted, and no others", () => {
     const table = makeTable(source());
     assert.deepEqual(
       table.versions.map(({ version, endpoints }) => [version, endpoints.map(({ id }) => id)]),
@@ -50,7 +50,7 @@ describe("a table", () => {
     assert.deepEqual([table.versions, table.unnamed, table.fallback, table.epoch], [[], [], null, 0]);
   });
 
-  it("leaves out who serves another release under the version's name", () => {
+  it("leaves out members that serve another release under the version's name", () => {
     const digests = { B: "a".repeat(64) };
     const members = [
       member("h1", "B"),
@@ -64,13 +64,13 @@ describe("a table", () => {
     );
   });
 
-  it("falls back on the version beside the default that somebody serves", () => {
+  it("falls back on the other version that has endpoints", () => {
     const serving = ["Z", "A", "B"];
     assert.equal(makeTable(source({ routes: routes({ serving }), fallback: "previous" })).fallback, "A");
     assert.equal(makeTable(source({ routes: routes({ serving: ["B"] }), fallback: "previous" })).fallback, null);
   });
 
-  it("is the same whatever the order in which members came", () => {
+  it("does not depend on the order of the members", () => {
     fc.assert(
       fc.property(fc.shuffledSubarray([...source().members], { minLength: 4 }), (members) => {
         assert.deepEqual(makeTable(source({ members })), makeTable(source()));
@@ -78,7 +78,7 @@ describe("a table", () => {
     );
   });
 
-  it("routes like another of other revisions, and unlike one with another weight", () => {
+  it("routes like one with other revisions, and unlike one with another weight", () => {
     const table = makeTable(source());
     assert(routesAlike(table, makeTable(source({ routesRevision: 70, serversetsRevision: 80 }))));
     const heavier = source().members.map((one) => ({ ...one, weight: one.weight + 1 }));
@@ -93,12 +93,12 @@ describe("the version that answers", () => {
   const table = makeTable(source({ members: [member("h3", "A")], fallback: "previous" }));
   const full = makeTable(source());
   const cases: [string, Parameters<typeof chooseVersion>, string | null][] = [
-    ["is the one that is named", [full, "A"], "A"],
-    ["is the default where none is named", [full, null], "B"],
-    ["is the default where the named one is not served", [full, "C"], "B"],
-    ["is the fallback where nobody serves the default", [table, null], "A"],
-    ["is the named one though nobody serves the default", [{ ...table, fallback: null }, "A"], "A"],
-    ["is none where nobody serves any of them", [{ ...table, fallback: null }, null], null],
+    ["is the named one", [full, "A"], "A"],
+    ["is the default if none is named", [full, null], "B"],
+    ["is the default if the named one is not served", [full, "C"], "B"],
+    ["is the fallback if the default has no endpoint", [table, null], "A"],
+    ["is the named one even if the default has no endpoint", [{ ...table, fallback: null }, "A"], "A"],
+    ["is none if none of them has an endpoint", [{ ...table, fallback: null }, null], null],
   ];
   for (const [what, given, wanted] of cases) it(what, () => assert.equal(chooseVersion(...given), wanted));
 });

@@ -11,6 +11,14 @@ import { until } from "../until.ts";
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 
+let started = 0;
+
+/**
+ * An address of its own for each backend, as on a host of its own: a proxy or router that falls back on 127.0.0.1 misses it.
+ * The whole of 127.0.0.0/8 is this host.
+ */
+const ownAddress = () => `127.0.5.${1 + (started++ % 250)}`;
+
 /** An HTTP server that serves a version: it says which, and who it is. */
 export class Backend {
   /** Requests that it got. */
@@ -22,7 +30,7 @@ export class Backend {
     readonly server: Server,
   ) {}
 
-  static async start(version: string, host: string, answer?: Answer, address = "127.0.0.1"): Promise<Backend> {
+  static async start(version: string, host: string, answer?: Answer, address = ownAddress()): Promise<Backend> {
     const server = createServer((request, response) => {
       backend.requests++;
       if (answer) answer(request, response);

@@ -1,6 +1,6 @@
-import { chmodSync, mkdtempSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { type HaproxyConfig, haproxyConfigSchema, prepareHaproxy } from "../../../edge/proxies/haproxy/index.ts";
 import type { VersionNaming } from "../../../edge/table/table.ts";
 import { ServiceProcess } from "../agent/service-process.ts";
@@ -29,6 +29,12 @@ async function start(options: ProxyOptions<VersionNaming, HaproxyConfig> = {}): 
     writeFileSync(join(directory, "haproxy.cfg"), prepareHaproxy(config, naming));
     return { config, address, port, directory, launch: () => launch(directory, address, port, config.socket) };
   });
+}
+
+/** Rewrites the configuration file, for the next start. */
+export function rewriteBase({ config }: Haproxy, rewrite: (base: string) => string): void {
+  const file = join(dirname(config.directory), "haproxy.cfg");
+  writeFileSync(file, rewrite(readFileSync(file, "utf8")));
 }
 
 /** Its runtime API is there a moment after its port is. */

@@ -6,7 +6,7 @@ import { connect, createServer } from "node:net";
 import { afterEach, describe, it } from "node:test";
 import { pino } from "pino";
 import { createBuiltin } from "../../../../edge/proxies/builtin/index.ts";
-import type { ManagedProxy as TableProxy } from "../../../../edge/proxies/contract.ts";
+import type { ManagedProxy } from "../../../../edge/proxies/contract.ts";
 import type { Endpoint, Table, VersionNaming } from "../../../../edge/table/table.ts";
 import { allTo } from "../../../../edge/table/unnamed.ts";
 import { Backend } from "../../../support/fleet/members.ts";
@@ -44,7 +44,7 @@ describe("the builtin router", () => {
     };
   }
 
-  async function router(first: Table, timeouts = {}): Promise<{ url: string; port: number; proxy: TableProxy }> {
+  async function router(first: Table, timeouts = {}): Promise<{ url: string; port: number; proxy: ManagedProxy }> {
     const [port] = (await freePorts(1)) as [number];
     const config = {
       kind: "builtin",
@@ -59,7 +59,7 @@ describe("the builtin router", () => {
     return { url: `http://127.0.0.1:${port}`, port, proxy };
   }
 
-  it("asks the header, then the query, then the cookie which version it shall be", async () => {
+  it("takes the version from the header, else from the query, else from the cookie", async () => {
     const [a, b, c] = [await backend("A", "h1"), await backend("B", "h2"), await backend("C", "h3")];
     const { url } = await router(table("A", { A: [endpoint(a)], B: [endpoint(b)], C: [endpoint(c)] }));
     const cookie = { headers: { cookie: "x=1; app_version=C" } };
@@ -74,7 +74,7 @@ describe("the builtin router", () => {
     );
   });
 
-  it("passes on what was asked, who asked it, and the answer, but not what is between neighbours", async () => {
+  it("forwards the request, the client's address and the response, but no hop-by-hop headers", async () => {
     const one = await backend("A", "h1", (request, response) => {
       response.writeHead(207, { "set-cookie": ["a=1", "b=2"], "keep-alive": "timeout=5", "x-app-version": "a lie" });
       response.end(JSON.stringify({ method: request.method, url: request.url, headers: request.headers }));
@@ -106,12 +106,12 @@ describe("the builtin router", () => {
     assert.equal(digest(new Uint8Array(await response.arrayBuffer())), digest(bytes));
   });
 
-  it("goes to another endpoint where one takes no connection, with a POST and its body too", async () => {
+  it("tries another endpoint if one refuses the connection, also for a POST with a body", async () => {
     const one = await backend("A", "h1", (request, response) => {
       request.pipe(response);
     });
-    const [closed] = (await freePorts(1)) as [number];
-    const dead = endpoint({ address: "127.0.0.1", port: closed }, "prod.dead.a", 1_000);
+    const [closed] = (await freePorts(1, "127.0.3.1")) as [number];
+    const dead = endpoint({ address: "127.0.3.1", port: closed }, "prod.dead.a", 1_000);
     const { url } = await router(table("A", { A: [dead, endpoint(one)] }));
     for (let i = 0; i < 5; i++) {
       const answer = await ask(url, undefined, { method: "POST", body: `order ${i}` });
@@ -119,7 +119,7 @@ describe("the builtin router", () => {
     }
   });
 
-  it("does not send a POST twice that may have arrived", async () => {
+  it("does not repeat a POST that may have arrived", async () => {
     let got = 0;
     const cutting = await backend("A", "h1", (request) => {
       got++;
@@ -136,10 +136,10 @@ describe("the builtin router", () => {
     assert.equal(got, 3, "a GET was tried on both");
   });
 
-  it("says 502, 503 or 504, and why", async () => {
-    const [closed] = (await freePorts(1)) as [number];
+  it("answers 502, 503 or 504 with a reason", async () => {
+    const [closed] = (await freePorts(1, "127.0.3.1")) as [number];
     const silent = await backend("B", "h1", () => {});
-    const dead = endpoint({ address: "127.0.0.1", port: closed });
+    const dead = endpoint({ address: "127.0.3.1", port: closed });
     const { url } = await router(table("C", { A: [dead], B: [endpoint(silent)], C: [] }), { response_timeout_ms: 200 });
     for (const [version, status, reason] of [
       ["A", 502, /no endpoint took a connection/],
@@ -153,7 +153,7 @@ describe("the builtin router", () => {
     }
   });
 
-  it("lets a request end on an endpoint that leaves, and sends no other there", async () => {
+  it("lets a request end on an endpoint that leaves, and sends no new ones there", async () => {
     let finish: ServerResponse | undefined;
     const leaving = await backend("A", "h1", (_request, response) => {
       response.write("begun ");
@@ -169,7 +169,7 @@ describe("the builtin router", () => {
     assert.equal(leaving.requests, 1);
   });
 
-  it("cuts the request to the endpoint when its client goes away", async () => {
+  it("aborts the request to the endpoint when the client goes away", async () => {
     let closed = false;
     const one = await backend("A", "h1", (request, response) => {
       response.write("first");
@@ -184,7 +184,7 @@ describe("the builtin router", () => {
     await until("the endpoint's connection is closed", () => closed);
   });
 
-  it("gives each endpoint its share by its weight", async () => {
+  it("shares requests by the weights of the endpoints", async () => {
     const held: ServerResponse[] = [];
     const hold = (_request: unknown, response: ServerResponse) => void held.push(response);
     const [small, large] = [await backend("A", "h1", hold), await backend("A", "h2", hold)];
@@ -196,7 +196,7 @@ describe("the builtin router", () => {
     await Promise.all(asked);
   });
 
-  it("passes a connection through that changes its protocol", async () => {
+  it("forwards a connection that is upgraded", async () => {
     const server = createServer((socket) => {
       socket.once("data", (request) => {
         assert.match(request.toString(), /upgrade: websocket/i);
@@ -204,11 +204,11 @@ describe("the builtin router", () => {
         socket.on("data", (data) => socket.write(`echo ${data}`));
         socket.on("end", () => socket.end());
       });
-    }).listen(0, "127.0.0.1");
+    }).listen(0, "127.0.3.1");
     await once(server, "listening");
     undoing.push(() => server.close());
     const { port: to } = server.address() as { port: number };
-    const { port } = await router(table("A", { A: [endpoint({ address: "127.0.0.1", port: to })] }));
+    const { port } = await router(table("A", { A: [endpoint({ address: "127.0.3.1", port: to })] }));
     const socket = connect(port, "127.0.0.1");
     undoing.push(() => socket.destroy());
     let seen = "";
@@ -223,7 +223,7 @@ describe("the builtin router", () => {
     await once(socket, "close");
   });
 
-  it("refuses to change the protocol where nobody may answer, or the endpoint does not want to", async () => {
+  it("refuses an upgrade if no endpoint may answer, or the endpoint refuses it", async () => {
     const plain = await backend("A", "h1");
     for (const [byDefault, status] of [
       ["A", "502"],

@@ -12,7 +12,7 @@ const config = (directory: string, more: object = {}) =>
   haproxyConfigSchema.parse({ kind: "haproxy", socket: join(directory, "socket"), directory, ...more });
 
 describe("the base configuration", () => {
-  it("HAProxy takes it, with and without a cookie and a query parameter", () => {
+  it("is valid for HAProxy, with and without a cookie and a query parameter", () => {
     const directory = mkdtempSync(join(tmpdir(), "slotd-base-"));
     try {
       for (const [query, cookie] of [
@@ -30,7 +30,7 @@ describe("the base configuration", () => {
     }
   });
 
-  it("names that could end a line or a word are refused", () => {
+  it("refuses names that could end a line or a word", () => {
     for (const text of ["", "a b", "a\nb", "a,b", "a)", "a#", 'a"', "a'", "a%", "a\0", "a".repeat(65)])
       for (const name of ["header", "query", "cookie"]) {
         const naming = { header: "X-App-Version", query: "v", cookie: "c", [name]: text };
@@ -46,7 +46,7 @@ describe("the base configuration", () => {
       assert.throws(() => config("/x", bad), { name: "ZodError" }, JSON.stringify(bad));
   });
 
-  it("it has as many places, and servers in each, as are configured", () => {
+  it("has as many places and servers per place as configured", () => {
     const text = renderBase(config("/x", { places: 3, servers_per_place: 5 }), {
       header: "X-V",
       query: null,

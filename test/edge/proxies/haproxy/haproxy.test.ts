@@ -5,8 +5,8 @@ import { ProxyRejectedError } from "../../../../edge/proxies/contract.ts";
 import { createHaproxy } from "../../../../edge/proxies/haproxy/index.ts";
 import { runCommands } from "../../../../edge/proxies/haproxy/runtime.ts";
 import type { Table } from "../../../../edge/table/table.ts";
-import { Haproxy } from "../../../support/proxies/haproxy.ts";
-import { ask } from "../../real-proxy/ask.ts";
+import { Haproxy, rewriteBase } from "../../../support/proxies/haproxy.ts";
+import { ask, said } from "../../real-proxy/ask.ts";
 import { Endpoint } from "../../real-proxy/endpoint.ts";
 import { naming, proxyRules, signal, tableOf } from "../../real-proxy/rules.ts";
 
@@ -30,11 +30,15 @@ describe("HAProxy with few places", () => {
     await b.stop();
   });
 
-  /** Endpoints where nobody has to listen: b's own port, under many addresses. */
+  /** The first is b; nothing listens at the others. */
   const many = (count: number): Table["versions"][number]["endpoints"] =>
-    Array.from({ length: count }, (_, i) => ({ ...b.inTable(), id: `prod.b${i}.a`, address: `127.0.0.${i + 1}` }));
+    Array.from({ length: count }, (_, i) => ({
+      ...b.inTable(),
+      id: `prod.b${i}.a`,
+      address: i === 0 ? b.address : `127.0.3.${i}`,
+    }));
 
-  it("more endpoints, or versions, than there is place for are refused, and the key to raise is named", async () => {
+  it("endpoints or versions that do not fit are refused, and the message names the key to raise", async () => {
     const proxy = createHaproxy(server.config, naming, log);
     const table = tableOf({ B: [b] }, "B");
     await proxy.apply(table, signal);
@@ -49,10 +53,10 @@ describe("HAProxy with few places", () => {
       /raise proxy\.places to at least 4/,
     );
     assert.equal((await ask(server.url)).named, "B");
-    assert.equal(await proxy.isCurrent(signal), true, "the table that was applied stays");
+    assert.equal(await proxy.isCurrent(signal), true, "the applied table stays");
   });
 
-  it("a place that is full changes its endpoints without being empty for a moment", async () => {
+  it("a full place changes its endpoints without a moment without a server", async () => {
     const proxy = createHaproxy(server.config, naming, log);
     const of = (endpoints: Table["versions"][number]["endpoints"]): Table => ({
       ...tableOf({}, "B"),
@@ -65,7 +69,7 @@ describe("HAProxy with few places", () => {
     const user = (async () => {
       for (; !ending; asked++) statuses.add((await ask(server.url)).status);
     })();
-    // The endpoint listens on 127.0.0.1 only, so that it is in every table.
+    // The one that listens is in every table.
     const here = all[0] as (typeof all)[number];
     await proxy.apply(of([here]), signal);
     statuses.clear();
@@ -79,12 +83,12 @@ describe("HAProxy with few places", () => {
     assert.ok(asked > 0);
   });
 
-  it("what was changed by others is noticed, and mended by applying again", async () => {
+  it("a change by somebody else is noticed, and repaired when the table is applied again", async () => {
     const proxy = createHaproxy(server.config, naming, log);
     const table = tableOf({ B: [b] }, "B");
     await proxy.apply(table, signal);
     const [state = ""] = await runCommands(server.config.socket, ["show servers state"], 2_000, signal);
-    const [, place, name] = new RegExp(` (v\\d) \\d+ (s\\d) 127\\.0\\.0\\.1 2 .* ${b.port} `).exec(state) ?? [];
+    const [, place, name] = new RegExp(` (v\\d) \\d+ (s\\d) ${b.address} 2 .* ${b.port} `).exec(state) ?? [];
     await runCommands(server.config.socket, [`set server ${place}/${name} state maint`], 2_000, signal);
     assert.equal(await proxy.isCurrent(signal), false);
     await proxy.apply(table, signal);
@@ -92,11 +96,75 @@ describe("HAProxy with few places", () => {
     assert.equal((await ask(server.url)).status, 200);
   });
 
-  it("an HAProxy that does not run with the base configuration refuses every table", async () => {
+  it("every table is refused if HAProxy does not run with the base configuration", async () => {
     const elsewhere = { ...server.config, directory: `${server.config.directory}-other` };
     await assert.rejects(
       createHaproxy(elsewhere, naming, log).apply(tableOf({ B: [b] }, "B"), signal),
       (error) => error instanceof ProxyRejectedError && /base configuration/.test(error.message),
     );
+  });
+});
+
+describe("HAProxy with an older base configuration", () => {
+  /** Older bases gave servers without an endpoint a literal address. */
+  const older = (base: string) => {
+    const text = base.replaceAll("slotd.invalid:1 init-addr last,0.0.0.1", "127.0.0.1:1");
+    assert.notEqual(text, base);
+    return text;
+  };
+  const newer = (base: string) => base.replaceAll("127.0.0.1:1 ", "slotd.invalid:1 init-addr last,0.0.0.1 ");
+  let server: Haproxy;
+  let a: Endpoint;
+  let b: Endpoint;
+  before(async () => {
+    server = await Haproxy.start({ naming });
+    rewriteBase(server, older);
+    await server.restart();
+    [a, b] = [await Endpoint.start("A", "a"), await Endpoint.start("B", "b")];
+  });
+  after(async () => {
+    await server.stop();
+    await Promise.all([a.stop(), b.stop()]);
+  });
+
+  const answers = async () => {
+    const named = await ask(server.url, { headers: { "X-App-Version": "A" } });
+    const byDefault = await ask(server.url);
+    return [named, byDefault].map((answer) => said(answer).id);
+  };
+
+  it("it still routes by tables, and a new base starts from the state file of the older one", async () => {
+    const lines: string[] = [];
+    const proxy = createHaproxy(server.config, naming, pino({ level: "warn" }, { write: (line) => lines.push(line) }));
+    const table = tableOf({ A: [a], B: [b] }, "B");
+    await proxy.apply(table, signal);
+    await proxy.persist?.();
+    assert.deepEqual(await answers(), ["a", "b"]);
+    await proxy.apply(tableOf({ A: [a] }, "A"), signal);
+    await proxy.apply(table, signal);
+    assert.equal(lines.filter((line) => line.includes("older base configuration")).length, 1, "one warning");
+
+    await server.kill();
+    rewriteBase(server, newer);
+    await server.restart();
+    assert.deepEqual(await answers(), ["a", "b"], "without an edge");
+    await proxy.apply(table, signal);
+    assert.deepEqual([await answers(), lines.length], [["a", "b"], 1]);
+    await proxy.persist?.();
+  });
+
+  it("an older base starts from the state file of a new one, but without addresses until a table is applied", async () => {
+    const strangers = await Promise.all(
+      [a, b].map(({ port, id }) => Endpoint.start("X", `not ${id}`, { address: "127.0.0.1", port })),
+    );
+    await server.kill();
+    rewriteBase(server, older);
+    await server.restart();
+    assert.deepEqual(await answers(), ["not a", "not b"]);
+    await Promise.all(strangers.map((stranger) => stranger.stop()));
+    const proxy = createHaproxy(server.config, naming, log);
+    assert.equal(await proxy.isCurrent(signal), false);
+    await proxy.apply(tableOf({ A: [a], B: [b] }, "B"), signal);
+    assert.deepEqual(await answers(), ["a", "b"]);
   });
 });

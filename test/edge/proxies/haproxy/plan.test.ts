@@ -2,16 +2,16 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { ProxyRejectedError } from "../../../../edge/proxies/contract.ts";
-import { type Plan, planTable } from "../../../../edge/proxies/haproxy/plan.ts";
+import { type HaproxyPlan, planTable } from "../../../../edge/proxies/haproxy/plan.ts";
 import { defaultKey } from "../../../../edge/proxies/haproxy/routes-map.ts";
-import type { Running, Server } from "../../../../edge/proxies/haproxy/running.ts";
+import type { HaproxyServer, RunningHaproxy } from "../../../../edge/proxies/haproxy/running.ts";
 import { allTo } from "../../../../edge/table/unnamed.ts";
-import { answerOf, everyName, portsOf, randomTable } from "../../real-proxy/random-table.ts";
+import { addressesOf, answerOf, at, everyName, randomTable } from "../../real-proxy/random-table.ts";
 
-function empty(places: number, servers: number): Running {
-  const server = (i: number): Server => ({
+function empty(places: number, servers: number): RunningHaproxy {
+  const server = (i: number): HaproxyServer => ({
     name: `s${i + 1}`,
-    address: "127.0.0.1",
+    address: "0.0.0.1",
     port: 1,
     weight: 1,
     ready: false,
@@ -24,11 +24,12 @@ function empty(places: number, servers: number): Running {
     ),
     routes: new Map(),
     state: "",
+    restoresAddresses: true,
   };
 }
 
-/** Does what HAProxy would do, one command at a time. */
-function perform(running: Running, { fill, routes, withdraw, refill }: Plan, look: () => void): void {
+/** Simulates HAProxy, one command at a time. */
+function perform(running: RunningHaproxy, { fill, routes, withdraw, refill }: HaproxyPlan, look: () => void): void {
   const run = (command: string) => {
     const [, place = "", name, what, value = "", , port] =
       /^set server (v\d+)\/(s\d+) (\w+) (\S+)( port (\d+))?$/.exec(command) ?? [];
@@ -42,6 +43,7 @@ function perform(running: Running, { fill, routes, withdraw, refill }: Plan, loo
         false,
         "a server in use keeps its address",
       );
+      server.address = value;
       server.port = Number(port);
     }
     look();
@@ -55,24 +57,24 @@ function perform(running: Running, { fill, routes, withdraw, refill }: Plan, loo
   refill.forEach(run);
 }
 
-const isUsed = (running: Running, place: string) =>
+const isUsed = (running: RunningHaproxy, place: string) =>
   [...running.routes.values()].some((route) => route.startsWith(`${place}/`));
 
-function haproxyAnswers(running: Running, named: string | null) {
+function haproxyAnswers(running: RunningHaproxy, named: string | null) {
   const route = (named === null ? undefined : running.routes.get(named)) ?? running.routes.get(defaultKey);
   if (route === undefined) return null;
   const [place = "", version = ""] = route.split("/");
   return {
     version,
-    ports: (running.places.get(place) ?? [])
+    addresses: (running.places.get(place) ?? [])
       .filter((s) => s.ready)
-      .map((s) => s.port)
+      .map(at)
       .sort(),
   };
 }
 
 describe("the plan of a table", () => {
-  it("HAProxy then answers as the table says, and nothing is left to do", () => {
+  it("leads to an HAProxy that answers by the table, with nothing left to do", () => {
     fc.assert(
       fc.property(fc.array(randomTable, { minLength: 1, maxLength: 6 }), (tables) => {
         const running = empty(8, 5);
@@ -83,7 +85,7 @@ describe("the plan of a table", () => {
           for (const name of everyName) {
             const answer = haproxyAnswers(running, name);
             assert.equal(answer?.version ?? null, answerOf(table, name));
-            if (answer) assert.deepEqual(answer.ports, portsOf(table, answer.version));
+            if (answer) assert.deepEqual(answer.addresses, addressesOf(table, answer.version));
           }
         }
       }),
@@ -91,7 +93,7 @@ describe("the plan of a table", () => {
     );
   });
 
-  it("at every command every request is answered as before or as it will be, and by a place that has a server", () => {
+  it("answers every request by the old or the new table after each command, from a place that has a server", () => {
     fc.assert(
       fc.property(randomTable, randomTable, fc.integer({ min: 4, max: 6 }), (first, wanted, servers) => {
         const running = empty(8, servers);
@@ -102,10 +104,10 @@ describe("the plan of a table", () => {
             const may = [answerOf(first, name), answerOf(wanted, name)];
             assert.ok(may.includes(answer?.version ?? null), `${name}: ${answer?.version} is none of ${may}`);
             if (!answer) continue;
-            assert.ok(answer.ports.length > 0, `${name} is sent to a place without a server`);
-            const known = new Set([...portsOf(first, answer.version), ...portsOf(wanted, answer.version)]);
+            assert.ok(answer.addresses.length > 0, `${name} is sent to a place without a server`);
+            const known = new Set([...addressesOf(first, answer.version), ...addressesOf(wanted, answer.version)]);
             assert.ok(
-              answer.ports.every((port) => known.has(port)),
+              answer.addresses.every((address) => known.has(address)),
               "no endpoint of another version",
             );
           }
@@ -115,7 +117,7 @@ describe("the plan of a table", () => {
     );
   });
 
-  it("a version gets the place that has been out of use for longest", () => {
+  it("gives a version the place that has been unused for longest", () => {
     const running = empty(4, 1);
     for (const [p, age] of [3, 50, 7, 9].entries())
       for (const server of running.places.get(`v${p}`) ?? []) server.unchangedS = age;
@@ -124,7 +126,7 @@ describe("the plan of a table", () => {
     assert.equal(planTable(running, table).routes?.get("A"), "v1/A");
   });
 
-  it("shares stay as they are where a weight is over HAProxy's highest, and nobody gets none", () => {
+  it("keeps proportions if a weight is above HAProxy's highest, and no weight becomes 0", () => {
     const endpoints = [512, 256, 1].map((weight, i) => ({
       id: `prod.h${i}.a`,
       address: "10.0.0.1",
@@ -142,7 +144,7 @@ describe("the plan of a table", () => {
     );
   });
 
-  it("too few places are refused with the number that would do", () => {
+  it("refuses a table if there are too few places, and names the number needed", () => {
     const running = empty(2, 1);
     const endpoints = [{ id: "prod.h.a", address: "10.0.0.1", port: 80, weight: 1 }];
     const of = (...versions: string[]) => ({

@@ -1,33 +1,35 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { isSettled, nearest, planHealth } from "../../../../edge/proxies/varnish/plan.ts";
+import { isSettled, nearestTable, planHealth } from "../../../../edge/proxies/varnish/plan.ts";
 import {
   backendName,
   compiledFlag,
   defaultFlag,
   fallbackFlag,
   offeredFlag,
-  served,
+  servedVersions,
 } from "../../../../edge/proxies/varnish/vcl.ts";
 import type { Table } from "../../../../edge/table/table.ts";
 import { soleVersion } from "../../../../edge/table/unnamed.ts";
-import { answerOf, everyName, portsOf, randomTable } from "../../real-proxy/random-table.ts";
+import { addressesOf, answerOf, at, everyName, randomTable } from "../../real-proxy/random-table.ts";
 
-/** What the VCL of a table answers, with some of its backends sick: the version, and the ports that may be asked. */
+/**
+ * What the VCL of a table answers, with some of its backends sick: the version, and the endpoints that may be asked.
+ */
 function vclAnswers(compiled: Table, sick: ReadonlySet<string>, named: string | null) {
-  const versions = served(compiled).map(({ version, endpoints }, v) => ({
+  const versions = servedVersions(compiled).map(({ version, endpoints }, v) => ({
     version,
-    ports: endpoints.filter((_, e) => !sick.has(backendName(v, e))).map(({ port }) => port),
+    addresses: endpoints.filter((_, e) => !sick.has(backendName(v, e))).map(at),
     byDefault: sick.has(compiledFlag) ? !sick.has(defaultFlag(v)) : version === soleVersion(compiled),
     fallback: sick.has(compiledFlag) ? !sick.has(fallbackFlag(v)) : version === compiled.fallback,
   }));
-  const alive = versions.filter(({ ports }, v) => ports.length > 0 && !sick.has(offeredFlag(v)));
+  const alive = versions.filter(({ addresses }, v) => addresses.length > 0 && !sick.has(offeredFlag(v)));
   const found =
     alive.find(({ version }) => version === named) ??
     alive.find(({ byDefault }) => byDefault) ??
     alive.find(({ fallback }) => fallback);
-  return found ? { version: found.version, ports: found.ports.sort() } : null;
+  return found ? { version: found.version, addresses: found.addresses.sort() } : null;
 }
 
 function settle(sick: Set<string>, changes: ReturnType<typeof planHealth>, look: (sick: Set<string>) => void) {
@@ -39,14 +41,14 @@ function settle(sick: Set<string>, changes: ReturnType<typeof planHealth>, look:
 }
 
 describe("a change by health alone", () => {
-  it("where it is exact, the VCL answers as the table says, through any number of tables", () => {
+  it("makes the VCL answer by the table if it is exact, through any number of tables", () => {
     fc.assert(
       fc.property(fc.array(randomTable, { minLength: 2, maxLength: 6 }), ([compiled, ...tables]) => {
         if (!compiled) return;
         const sick = new Set<string>();
         let before = compiled;
         for (const table of tables) {
-          const target = nearest(compiled, before, table);
+          const target = nearestTable(compiled, before, table);
           settle(sick, planHealth(compiled, sick, target.table), () => {});
           assert.deepEqual(planHealth(compiled, sick, target.table), [], "nothing is left to do");
           before = target.table;
@@ -54,7 +56,7 @@ describe("a change by health alone", () => {
           for (const name of everyName) {
             const version = answerOf(table, name);
             assert.equal(vclAnswers(compiled, sick, name)?.version ?? null, version);
-            if (version) assert.deepEqual(vclAnswers(compiled, sick, name)?.ports, portsOf(table, version));
+            if (version) assert.deepEqual(vclAnswers(compiled, sick, name)?.addresses, addressesOf(table, version));
           }
         }
       }),
@@ -62,18 +64,18 @@ describe("a change by health alone", () => {
     );
   });
 
-  it("on the way every request is answered as it was before or as it will be, and nobody loses what both tables have", () => {
+  it("answers every request by the old or the new table on the way, and keeps what both tables have", () => {
     fc.assert(
       fc.property(randomTable, randomTable, randomTable, (compiled, first, wanted) => {
         const sick = new Set<string>();
-        if (!nearest(compiled, compiled, first).exact) return;
+        if (!nearestTable(compiled, compiled, first).exact) return;
         settle(sick, planHealth(compiled, sick, first), () => {});
-        const target = nearest(compiled, first, wanted);
+        const target = nearestTable(compiled, first, wanted);
         settle(sick, planHealth(compiled, sick, target.table), () => {
           for (const name of everyName) {
             const answer = vclAnswers(compiled, sick, name)?.version ?? null;
             const [before, after] = [answerOf(first, name), answerOf(wanted, name)];
-            // A default that moves while the version of before is withdrawn can pass by the fallback of either table.
+            // While the default moves and its old version is withdrawn, the fallback of either table may answer.
             const may = [before, after, soleVersion(first), soleVersion(wanted), first.fallback, wanted.fallback];
             assert.ok(may.includes(answer), `${name}: ${answer} is neither ${before} nor ${after}`);
             if (before !== null && after !== null) assert.notEqual(answer, null, `${name} was answered, and will be`);
@@ -85,14 +87,14 @@ describe("a change by health alone", () => {
     );
   });
 
-  it("a version that goes keeps its endpoints: a request that it was chosen for a moment before is still served", () => {
+  it("keeps the endpoints of a withdrawn version healthy, for requests that were routed to it just before", () => {
     fc.assert(
       fc.property(randomTable, randomTable, (compiled, wanted) => {
-        const stays = new Set(served(wanted).map(({ version }) => version));
-        const changed = planHealth(compiled, new Set(), nearest(compiled, compiled, wanted).table).map(
+        const stays = new Set(servedVersions(wanted).map(({ version }) => version));
+        const changed = planHealth(compiled, new Set(), nearestTable(compiled, compiled, wanted).table).map(
           (to) => to.backend,
         );
-        for (const [v, { version, endpoints }] of served(compiled).entries()) {
+        for (const [v, { version, endpoints }] of servedVersions(compiled).entries()) {
           if (stays.has(version)) continue;
           for (const e of endpoints.keys()) assert.ok(!changed.includes(backendName(v, e)), backendName(v, e));
         }
@@ -100,7 +102,7 @@ describe("a change by health alone", () => {
     );
   });
 
-  it("a table that the VCL was made from is settled; one with another weight is exact, and not settled", () => {
+  it("is settled for the VCL's own table; with another weight it is exact but not settled", () => {
     fc.assert(
       fc.property(randomTable, (table) => {
         assert.ok(isSettled(table, table));
@@ -111,8 +113,8 @@ describe("a change by health alone", () => {
             endpoints: v.endpoints.map((e) => ({ ...e, weight: e.weight + 1 })),
           })),
         };
-        assert.ok(nearest(table, table, heavier).exact);
-        assert.equal(isSettled(table, heavier), served(table).length === 0);
+        assert.ok(nearestTable(table, table, heavier).exact);
+        assert.equal(isSettled(table, heavier), servedVersions(table).length === 0);
       }),
     );
   });

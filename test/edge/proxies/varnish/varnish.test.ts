@@ -4,11 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { pino } from "pino";
-import {
-  ProxyDownError,
-  ProxyRejectedError,
-  type ManagedProxy as TableProxy,
-} from "../../../../edge/proxies/contract.ts";
+import { type ManagedProxy, ProxyDownError, ProxyRejectedError } from "../../../../edge/proxies/contract.ts";
 import { VarnishCli } from "../../../../edge/proxies/varnish/cli.ts";
 import { createVarnish } from "../../../../edge/proxies/varnish/index.ts";
 import { Varnish } from "../../../support/proxies/varnish.ts";
@@ -29,7 +25,7 @@ proxyRules(
 
 describe("Varnish without compilations", () => {
   let server: Varnish;
-  let proxy: TableProxy;
+  let proxy: ManagedProxy;
   let cli: VarnishCli;
   const endpoints: Endpoint[] = [];
   const [a1, a2, b1] = [0, 1, 2].map((i) => () => endpoints[i] as Endpoint) as [
@@ -55,18 +51,18 @@ describe("Varnish without compilations", () => {
   });
 
   const vcls = async () => {
-    const [list] = await cli.ask([["vcl.list", "-j"]], signal);
+    const [list] = await cli.runAll([["vcl.list", "-j"]], signal);
     const entries = (JSON.parse(list?.text ?? "") as unknown[]).slice(3).flat() as { name: string; status: string }[];
     const ours = entries.filter(({ name, status }) => name.startsWith("slotd_") && status !== "discarded");
     return { ours: ours.map(({ name }) => name), active: entries.find(({ status }) => status === "active")?.name };
   };
   const child = async () => {
-    const [pid] = await cli.ask([["pid", "-j"]], signal);
+    const [pid] = await cli.runAll([["pid", "-j"]], signal);
     return ((JSON.parse(pid?.text ?? "") as unknown[])[3] as { worker: number }).worker;
   };
   const all = (byDefault: string) => tableOf({ A: [a1(), a2()], B: [b1()] }, byDefault);
 
-  it("switching the default, and endpoints that leave and come back, need no VCL to be loaded", async () => {
+  it("the default is switched, and endpoints leave and come back, without a load", async () => {
     await proxy.apply(all("A"), signal);
     const { active } = await vcls();
     for (const [versions, byDefault] of [
@@ -88,7 +84,7 @@ describe("Varnish without compilations", () => {
     assert.equal((await vcls()).active, active);
   });
 
-  it("when nothing changes for a while, a VCL that says it all is loaded, and is the only one", async () => {
+  it("after a time without changes, a VCL with the whole table is loaded, and is the only one", async () => {
     await proxy.close();
     proxy = createVarnish({ ...server.config, settle_ms: 50 }, naming, log);
     await proxy.apply(all("A"), signal);
@@ -105,7 +101,7 @@ describe("Varnish without compilations", () => {
     assert.equal((await ask(server.url)).named, "B");
   });
 
-  it("a child that was started anew has forgotten health set by hand: that is noticed, and set again", async () => {
+  it("a restarted child has forgotten the health that was set: this is noticed, and it is set again", async () => {
     await proxy.apply(all("A"), signal);
     await proxy.apply(tableOf({ A: [a2()], B: [b1()] }, "B"), signal);
     const before = await child();
@@ -120,7 +116,7 @@ describe("Varnish without compilations", () => {
     assert.equal((await ask(server.url)).named, "B");
   });
 
-  it("answers that say that they may be kept are kept for each version, the others are not", async () => {
+  it("only responses that allow it are cached, separately for each version", async () => {
     await proxy.apply(all("A"), signal);
     const asked = (path: string, version: string) => ask(server.url, { path, headers: { "X-App-Version": version } });
     const first = said(await asked("/cached", "A"));
@@ -134,8 +130,8 @@ describe("Varnish without compilations", () => {
   });
 });
 
-describe("Varnish that refuses", () => {
-  it("a VCL that does not compile is refused, the old one goes on, and what was withdrawn on the way serves again", async () => {
+describe("Varnish that refuses a command", () => {
+  it("a VCL that does not compile is refused, the old one stays, and what was withdrawn on the way serves again", async () => {
     const directory = mkdtempSync(join(tmpdir(), "slotd-vcl-"));
     chmodSync(directory, 0o755);
     const include = join(directory, "own.vcl");
@@ -157,7 +153,7 @@ describe("Varnish that refuses", () => {
         proxy.apply(tableOf({ A: [a1], B: [b] }, "B"), signal),
         (error) => error instanceof ProxyRejectedError && /vcl\.load/.test(error.message),
       );
-      assert.equal(await proxy.isCurrent(signal), true, "the table that was applied stays");
+      assert.equal(await proxy.isCurrent(signal), true, "the applied table stays");
       await until("users asked", () => users.requests > 100);
       await users.end();
       assert.deepEqual(users.failures, []);
@@ -173,7 +169,7 @@ describe("Varnish that refuses", () => {
     }
   });
 
-  it("a wrong secret is a proxy that is down, and the message says what to look at", async () => {
+  it("with a wrong secret, the proxy is reported as down, and the message names the key", async () => {
     const server = await Varnish.start({ naming });
     const wrong = `${server.config.secret_file}-wrong`;
     writeFileSync(wrong, "wrong");

@@ -3,11 +3,19 @@ import { isIP } from "node:net";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { ProxyRejectedError } from "../../../../edge/proxies/contract.ts";
-import { quoted } from "../../../../edge/proxies/varnish/cli.ts";
-import { renderVcl } from "../../../../edge/proxies/varnish/vcl.ts";
+import { quoteWord } from "../../../../edge/proxies/varnish/cli.ts";
+import {
+  compiledFlag,
+  defaultFlag,
+  fallbackFlag,
+  offeredFlag,
+  renderVcl,
+  servedVersions,
+} from "../../../../edge/proxies/varnish/vcl.ts";
 import type { Table, VersionNaming } from "../../../../edge/table/table.ts";
 import { allTo } from "../../../../edge/table/unnamed.ts";
 import { versionSchema } from "../../../../protocol/names.ts";
+import { randomTable } from "../../real-proxy/random-table.ts";
 
 const settings = {
   cache: true,
@@ -20,7 +28,7 @@ const naming: VersionNaming = { header: "X-App-Version", query: "v", cookie: "ap
 const table = (
   change: { version?: string; address?: string; id?: string; port?: number; weight?: number } = {},
 ): Table => {
-  const { version = "A", address = "127.0.0.1", id = "prod.h1.a", port = 8000, weight = 1 } = change;
+  const { version = "A", address = "127.0.3.1", id = "prod.h1.a", port = 8000, weight = 1 } = change;
   return {
     service: "web",
     epoch: 1,
@@ -59,7 +67,7 @@ const hostile = [
 ];
 
 describe("the VCL of a table", () => {
-  it("hostile versions, ids and addresses are refused by the name of their field", () => {
+  it("refuses hostile versions, ids and addresses, and names the field", () => {
     for (const text of hostile) {
       for (const [field, change] of [
         ["versions[0].version", { version: text }],
@@ -83,7 +91,7 @@ describe("the VCL of a table", () => {
     assert.throws(() => renderVcl({ ...table(), fallback: "A\n" }, naming, settings), ProxyRejectedError);
   });
 
-  it("whatever a version is, either it is refused or it stands between two quotes and nowhere else", () => {
+  it("contains a version only between two quotes, whatever it is, or refuses it", () => {
     const plain = render({ version: "PLAIN" });
     fc.assert(
       fc.property(
@@ -98,7 +106,7 @@ describe("the VCL of a table", () => {
     );
   });
 
-  it("whatever an address is, either it is refused or it is an IP address", () => {
+  it("contains an address only if it is an IP address", () => {
     fc.assert(
       fc.property(fc.oneof(fc.string({ unit: "binary" }), fc.ipV4(), fc.ipV6()), (address) => {
         if (isIP(address) !== 0) assert.ok(render({ address }).includes(`.host = "${address}"`));
@@ -108,15 +116,32 @@ describe("the VCL of a table", () => {
     );
   });
 
-  it("the same table gives the same text, and an endpoint of a version that nobody names is not left out", () => {
+  it("is the same text for the same table, with every endpoint", () => {
     assert.equal(render({}), render({}));
-    assert.ok(render({}).includes('backend b0_0 { .host = "127.0.0.1"; .port = "8000";'));
+    assert.ok(render({}).includes('backend b0_0 { .host = "127.0.3.1"; .port = "8000";'));
   });
 
-  it("a word of a command is one word of one line, whatever is in it", () => {
+  it("never uses a flag as a backend: it only declares flags and asks for their health", () => {
+    fc.assert(
+      fc.property(randomTable, fc.boolean(), (any, cache) => {
+        const text = renderVcl(any, naming, { ...settings, cache });
+        const flags = [
+          compiledFlag,
+          ...servedVersions(any).flatMap((_, v) => [defaultFlag(v), fallbackFlag(v), offeredFlag(v)]),
+        ];
+        for (const flag of flags) {
+          assert.ok(text.includes(`backend ${flag} { .host = "0.0.0.1"; .port = "1"; }`), flag);
+          const uses = text.replaceAll(`std.healthy(${flag})`, "").replace(`backend ${flag} {`, "");
+          assert.doesNotMatch(uses, new RegExp(`\\b${flag}\\b`));
+        }
+      }),
+    );
+  });
+
+  it("quotes any word of a command as one word on one line", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary" }), (word) => {
-        const text = quoted(word);
+        const text = quoteWord(word);
         assert.match(text, /^(?:[\w./:*-]+|"(?:[ !#-[\]-~]|\\x[0-9a-f]{2})*")$/);
         const read = text.startsWith('"')
           ? Buffer.from(
