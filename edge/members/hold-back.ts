@@ -1,4 +1,4 @@
-/** How many endpoints of served versions are alive, and how many vanished: they went without withdrawing first. */
+/** How many endpoints of a version are alive, and how many vanished: they went without withdrawing first. */
 export interface Loss {
   alive: number;
   /** Within the window; includes those that are held back. */

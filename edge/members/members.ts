@@ -9,7 +9,7 @@ import { type ReadMember, readMember } from "./read-member.ts";
  * - `held`: vanished together with too many others. Gets requests until it returns, withdraws, or an operator accepts
  * its loss.
  * - `left`: vanished, and gets no requests. Remembered for `lossWindowMs`, so that many small losses add up to a big
- * one.
+ * one; then it is held back after all.
  */
 type MemberState = "alive" | "withdrawn" | "vanished" | "held" | "left";
 
@@ -131,20 +131,23 @@ export class KnownMembers {
   }
 
   /**
-   * Decides whether vanished members leave or are held back, and returns the members that get requests.
+   * Decides whether vanished members leave or are held back, for each version by itself, and returns the members that
+   * get requests. A version thus never loses its last members to silence. Leases lapse one by one: once too many of a
+   * version are gone, those that left within the window are held back, too.
    * @param counts whether a member serves a version that is routed to; others leave
    */
   judgeLosses(counts: (member: ReadMember) => boolean, maxLoss: number): { members: ReadMember[]; heldBack: string[] } {
     for (const { key, state, member } of [...this.known.values()])
       if ((state === "vanished" || state === "held" || state === "left") && !counts(member)) this.known.delete(key);
     const counted = [...this.known.values()].filter(({ member }) => counts(member));
-    const alive = counted.filter(({ state }) => state === "alive").length;
-    const gone = counted.filter(({ state }) => state === "vanished" || state === "held" || state === "left");
-    const next = isTooMuch({ alive, vanished: gone.length }, maxLoss) ? "held" : "left";
-    for (const known of gone) if (known.state === "vanished") known.state = next;
+    for (const version of new Set(counted.map(({ member }) => member.version)))
+      judgeVersion(
+        counted.filter(({ member }) => member.version === version),
+        maxLoss,
+      );
     return {
       members: counted.filter(({ state }) => state === "alive" || state === "held").map(({ member }) => member),
-      heldBack: gone.filter(({ state }) => state === "held").map(({ member }) => member.id),
+      heldBack: counted.filter(({ state }) => state === "held").map(({ member }) => member.id),
     };
   }
 
@@ -173,5 +176,16 @@ export class KnownMembers {
       if (!("broken" in member)) this.known.set(key, { key, text, revision, member, state: "alive", at: now });
     }
     this.revision = revision;
+  }
+}
+
+/** Judges the losses among the members of one version. */
+function judgeVersion(members: readonly KnownMember[], maxLoss: number): void {
+  const alive = members.filter(({ state }) => state === "alive").length;
+  const gone = members.filter(({ state }) => state === "vanished" || state === "held" || state === "left");
+  const tooMuch = isTooMuch({ alive, vanished: gone.length }, maxLoss);
+  for (const known of gone) {
+    if (tooMuch) known.state = "held";
+    else if (known.state === "vanished") known.state = "left";
   }
 }

@@ -101,14 +101,35 @@ describe("members that vanish", () => {
     assert.deepEqual(routed(members), [["h1", "h4"], 0]);
   });
 
-  it("one after the other, count together", () => {
+  it("one after the other, count together: once too many are gone, those that left come back", () => {
     const members = alive("h1", "h2", "h3", "h4");
     remove(members, "h1", 1_000);
-    assert.equal(routed(members)[1], 0);
+    assert.deepEqual(routed(members), [["h2", "h3", "h4"], 0]);
     remove(members, "h2", 5_000);
-    assert.equal(routed(members)[1], 0);
+    assert.deepEqual(routed(members), [["h3", "h4"], 0]);
     remove(members, "h3", 9_000);
-    assert.deepEqual(routed(members), [["h3", "h4"], 1]);
+    assert.deepEqual(routed(members), [["h1", "h2", "h3", "h4"], 3]);
+  });
+
+  it("are judged per version: all of one version are exactly half of two, and still too many", () => {
+    const members = alive("h1", "h2");
+    for (const host of ["h3", "h4"]) members.recordWrite(key(host), members.revision + 1, text(host, "ALIVE", "B"), 0);
+    remove(members, "h3", 1_000);
+    assert.deepEqual(routed(members), [["h1", "h2", "h4"], 0]);
+    remove(members, "h4", 2_000);
+    assert.deepEqual(routed(members), [["h1", "h2", "h3", "h4"], 2]);
+  });
+
+  it("and are the last of their version, are held however slowly they went", () => {
+    const members = alive("h1", "h2");
+    for (const [i, host] of ["h1", "h2"].entries()) {
+      const now = i * 100_000;
+      members.renew(now);
+      members.lapse(now);
+      remove(members, host, now);
+      assert.equal(routed(members)[1], i);
+    }
+    assert.deepEqual(routed(members), [["h2"], 1]);
   });
 
   it("long after each other, leave", () => {

@@ -1,0 +1,44 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { useHosts } from "../support/agent/hosts.ts";
+import { makeRelease } from "../support/release.ts";
+import { PATIENCE_MS } from "../support/until.ts";
+import { ask, useEdgeFleet } from "./fleet.ts";
+
+describe("users of a host whose agent is gone", () => {
+  const hosts = useHosts();
+  const fleet = useEdgeFleet();
+
+  it("are served on by both versions, however long it is gone", { timeout: 4 * PATIENCE_MS }, async () => {
+    const host = await hosts.start({ bind: "127.0.6.1" });
+    for (const [slot, version] of [
+      ["a", "1"],
+      ["b", "2"],
+    ] as const)
+      await host.installed(slot, await makeRelease(host.archives, version, { app: "app.mjs" }));
+    const edge = await fleet.edge({ nats: hosts.nats.url });
+    const members = await fleet.members(hosts.nats.url);
+    await edge.untilAcknowledged({ routes: await members.routes({ default: "2", serving: ["1", "2"] }) });
+    await edge.untilStatus("both slots", ({ endpoints }) => endpoints === 2);
+
+    const answers: (string | null)[] = [];
+    let over = false;
+    const users = Promise.all(
+      [undefined, "1"].map(async (version) => {
+        while (!over) {
+          const { status, version: from } = await ask(edge.url, version);
+          answers.push(status === 200 ? from : `${status} for ${version}`);
+        }
+      }),
+    );
+    await host.killAgent();
+    await edge.untilStatus("both are held back", ({ heldBack }) => heldBack === 2);
+    const held = answers.length;
+    await host.startAgent();
+    await edge.untilStatus("nothing is held back", ({ heldBack, endpoints }) => heldBack === 0 && endpoints === 2);
+    over = true;
+    await users;
+    assert(held > 0 && answers.length > held);
+    assert.deepEqual(new Set(answers), new Set(["1", "2"]));
+  });
+});
