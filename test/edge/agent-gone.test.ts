@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { buckets, keys } from "../../protocol/subjects.ts";
 import { useHosts } from "../support/agent/hosts.ts";
 import { makeRelease } from "../support/release.ts";
 import { PATIENCE_MS } from "../support/until.ts";
@@ -32,6 +34,13 @@ describe("users of a host whose agent is gone", () => {
       }),
     );
     await host.killAgent();
+    // Leases lapse one by one: the default's first, the other version's a moment later.
+    await sleep(2_000);
+    await host.put(
+      buckets.serversets,
+      keys.member("web", "prod", host.name, "a"),
+      JSON.stringify(await host.member("a")),
+    );
     await edge.untilStatus("both are held back", ({ heldBack }) => heldBack === 2);
     const held = answers.length;
     await host.startAgent();
