@@ -7,13 +7,13 @@ import { type ReadMember, readMember } from "./read-member.ts";
  * - `withdrawn`: said itself that it must get no requests. Forgotten when its key is deleted or its lease lapses.
  * - `vanished`: was alive when its key was deleted or its lease lapsed. `judgeLosses` turns it into `held` or `left`.
  * - `held`: vanished together with too many others. Gets requests until it returns, withdraws, or an operator accepts
- * its loss.
+ *   its loss.
  * - `left`: vanished, and gets no requests. Remembered for `lossWindowMs`, so that many small losses add up to a big
- * one; then it is held back after all.
+ *   one; then it is held back after all.
  */
 type MemberState = "alive" | "withdrawn" | "vanished" | "held" | "left";
 
-interface KnownMember {
+interface TrackedMember {
   key: string;
   text: string;
   revision: number;
@@ -42,7 +42,7 @@ export class KnownMembers {
   revision = 0;
   /** Key → the rule that its value breaks. */
   readonly problems = new Map<string, string>();
-  private readonly known = new Map<string, KnownMember>();
+  private readonly known = new Map<string, TrackedMember>();
   /** The listing in progress: its keys so far, and the revision that it must reach to be complete. */
   private listing: { keys: Set<string>; upTo: number } | null = null;
 
@@ -123,7 +123,7 @@ export class KnownMembers {
     for (const known of this.known.values()) if (known.state === "alive" || known.state === "withdrawn") known.at = now;
   }
 
-  private vanish(known: KnownMember | undefined, now: number): void {
+  private vanish(known: TrackedMember | undefined, now: number): void {
     if (known?.state === "withdrawn") this.known.delete(known.key);
     if (known?.state !== "alive") return;
     known.state = "vanished";
@@ -180,7 +180,7 @@ export class KnownMembers {
 }
 
 /** Judges the losses among the members of one version. */
-function judgeVersion(members: readonly KnownMember[], maxLoss: number): void {
+function judgeVersion(members: readonly TrackedMember[], maxLoss: number): void {
   const alive = members.filter(({ state }) => state === "alive").length;
   const gone = members.filter(({ state }) => state === "vanished" || state === "held" || state === "left");
   const tooMuch = isTooMuch({ alive, vanished: gone.length }, maxLoss);

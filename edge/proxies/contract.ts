@@ -8,8 +8,7 @@ export interface ManagedProxy {
   readonly kind: string;
   /**
    * Makes the proxy route by a table. Resolves when every new request is routed by it. The table is acknowledged after
-   * this and
-   * `persist`; the next call comes after both have ended.
+   * this and `persist`; the next call comes after both have ended.
    * @throws ProxyRejectedError if the proxy refuses the table, ProxyDownError if it does not run; the old table stays
    */
   apply(table: Table, signal: AbortSignal): Promise<void>;

@@ -60,14 +60,14 @@ export function findDigestMismatches(members: readonly ReadMember[], routes: Rou
 
 /** The edge's status. It describes the table that the proxy runs with, never one that is still being applied. */
 export function edgeStatus(
-  who: { service: string; edge: string; proxy: string },
+  identity: { service: string; edge: string; proxy: string },
   applied: Table | null,
   heldBack: number,
   problems: Problem[],
   at: Date,
 ): EdgeStatus {
   return {
-    ...who,
+    ...identity,
     appliedRoutes: applied?.routesRevision ?? 0,
     appliedServersets: applied?.serversetsRevision ?? 0,
     epoch: applied?.epoch ?? 0,

@@ -30,11 +30,11 @@ export class Reporter {
 
   constructor(
     bus: BusConnection,
-    private readonly who: { service: string; edge: string; proxy: string },
+    private readonly identity: { service: string; edge: string; proxy: string },
     private readonly currentView: () => EdgeView,
     log: Logger,
   ) {
-    this.status = new KeyPublisher(bus, buckets.edges, keys.edge(who.service, who.edge), log);
+    this.status = new KeyPublisher(bus, buckets.edges, keys.edge(identity.service, identity.edge), log);
     this.events = new EventPublisher(bus, log);
   }
 
@@ -69,14 +69,14 @@ export class Reporter {
     if (view.isRead && (acknowledged > 0 || lasting(status) !== this.lastPublished)) this.publish(status);
   }
 
-  /** Publishes the status in any case. */
+  /** Publishes the status, once both buckets were read. */
   heartbeat(): void {
     const view = this.currentView();
     if (view.isRead) this.publish(this.statusOf(view));
   }
 
   publishEvent(message: string, code?: string): void {
-    const { service, edge, proxy } = this.who;
+    const { service, edge, proxy } = this.identity;
     const event: Event = {
       at: new Date().toISOString(),
       service,
@@ -91,8 +91,8 @@ export class Reporter {
   }
 
   private statusOf({ applied, faults }: EdgeView): EdgeStatus {
-    const problems = problemsOf(this.who.service, faults);
-    return edgeStatus(this.who, applied, faults.heldBack.length, problems, new Date());
+    const problems = problemsOf(this.identity.service, faults);
+    return edgeStatus(this.identity, applied, faults.heldBack.length, problems, new Date());
   }
 
   private publish(status: EdgeStatus): void {

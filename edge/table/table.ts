@@ -27,8 +27,7 @@ export interface UnnamedShare {
 /**
  * Everything that a proxy routes by. It is a value: made by a pure function, compared and rendered.
  * A request that names a version gets it if that is one of `versions` and has an endpoint. Every other request gets the
- * version that
- * `unnamed` gives it, or `fallback` if that version has no endpoint.
+ * version that `unnamed` gives it, or `fallback` if that version has no endpoint.
  */
 export interface Table {
   service: string;

@@ -59,10 +59,12 @@ function mutate([value, where, how, other, name]: [object, number, number, unkno
   const targets = [copy, ...nested];
   const target = targets[where % targets.length] as Record<string, unknown>;
   const keys = Object.keys(target);
-  const key = keys[where % keys.length] ?? name;
+  // In JSON a list has no properties with names; setting its `length` would throw.
+  const added = Array.isArray(target) ? String(target.length) : name;
+  const key = keys[where % keys.length] ?? added;
   if (how === 0) delete target[key];
   else if (how === 1) target[key] = other;
-  else if (how === 2) target[name] = other;
+  else if (how === 2) target[added] = other;
   else target[key] = `${String(target[key])}${name}`;
   return copy;
 }

@@ -136,7 +136,7 @@ describe("slotctl drain, undrain and restart", () => {
     script(agent, slot(), waiting(8, 3), slot());
     const { exitCode, stderr } = await slotctl(t, ["drain", "a", "--socket", agent.socketPath]);
     assert.equal(exitCode, 1);
-    assert.match(stderr, /^error DRAIN_CANCELLED: the drain of 1\.4\.2 was taken back/);
+    assert.match(stderr, /^error DRAIN_CANCELLED: the drain of 1\.4\.2 was cancelled/);
   });
 
   it("drain that an order overtakes ends with 1", { timeout }, async (t) => {

@@ -14,8 +14,8 @@ type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 let started = 0;
 
 /**
- * An address of its own for each backend, as on a host of its own: a proxy or router that falls back on 127.0.0.1 misses it.
- * The whole of 127.0.0.0/8 is this host.
+ * An address of its own for each backend, as on a host of its own: a proxy or router that falls back on 127.0.0.1
+ * misses it. The whole of 127.0.0.0/8 is this host.
  */
 const ownAddress = () => `127.0.5.${1 + (started++ % 250)}`;
 
