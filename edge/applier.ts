@@ -1,16 +1,12 @@
 import { EventEmitter } from "node:events";
 import type { Logger } from "pino";
-import { backoffMs } from "../daemon/backoff.ts";
 import { type SlotdError, toSlotdError } from "../protocol/errors.ts";
+import { ApplySchedule } from "./apply-schedule.ts";
 import { type ManagedProxy, ProxyDownError } from "./proxies/contract.ts";
 import { routesAlike } from "./table/make-table.ts";
 import type { Table } from "./table/table.ts";
 
-const DOWN_RETRY_MS = 500;
-const REJECTED_RETRY_MIN_MS = 500;
-const REJECTED_RETRY_MAX_MS = 30_000;
-const CHECK_MS = 1_000;
-/** An apply that takes longer is aborted. */
+/** A proxy that has not taken a table within this time is told to abort. */
 const APPLY_TIMEOUT_MS = 30_000;
 
 interface ApplierEvents {
@@ -18,25 +14,27 @@ interface ApplierEvents {
   change: [];
 }
 
-/** Applies the newest table to the proxy, one table at a time. Skips tables that a newer one has overtaken. */
+/**
+ * Gives the newest table to the proxy, one at a time; tables that were replaced in the meantime are skipped.
+ * `applied` is the table that the proxy runs with: null before the first one, and whenever that is not known.
+ */
 export class Applier extends EventEmitter<ApplierEvents> {
-  /** The table that the proxy runs with; null before the first one, and while that is unknown. */
   applied: Table | null = null;
-  /** Why the proxy does not run with the newest table; null if it does, or is about to. */
+  /** Why `applied` is not the newest table; null if it is, or is about to be. */
   problem: SlotdError | null = null;
   private wanted: Table | null = null;
-  /** The table that the proxy refused, the number of retries so far, and when the next one is due. */
-  private refused: { table: Table; times: number; retryAt: number } | null = null;
-  private downUntil = 0;
-  private nextCheckAt = 0;
+  private readonly schedule = new ApplySchedule();
   private wake: () => void = () => {};
   private readonly stopped = new AbortController();
   private running: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly proxy: ManagedProxy,
-    /** Writes the applied table to disk, before it is acknowledged. Reports failures itself and never throws. */
-    private readonly writeLastGood: (table: Table) => Promise<void>,
+    /**
+     * Saves the table that the proxy runs with, before it is acknowledged. Must not reject: it reports its failures
+     * itself.
+     */
+    private readonly save: (table: Table) => Promise<void>,
     private readonly log: Logger,
   ) {
     super();
@@ -46,7 +44,7 @@ export class Applier extends EventEmitter<ApplierEvents> {
     this.running = this.run();
   }
 
-  /** Waits for the step in progress. */
+  /** Resolves when the step under way has ended. */
   async stop(): Promise<void> {
     this.stopped.abort();
     this.wake();
@@ -61,38 +59,31 @@ export class Applier extends EventEmitter<ApplierEvents> {
 
   private async run(): Promise<void> {
     while (!this.stopped.signal.aborted) {
-      const { wanted } = this;
-      if (wanted !== null && this.isApplied(wanted)) await this.adopt(wanted);
-      else if (this.pauseMs() > 0) await this.sleep(this.pauseMs());
-      else if (wanted !== null && wanted !== this.applied) await this.apply(wanted);
+      const { wanted, applied } = this;
+      if (wanted !== null && this.isApplied(wanted)) {
+        await this.adopt(wanted);
+        continue;
+      }
+      const pauseMs = this.schedule.pauseMs(wanted, applied, performance.now());
+      if (pauseMs > 0) await this.pause(pauseMs);
+      else if (wanted !== null && wanted !== applied) await this.apply(wanted);
       else await this.checkProxy();
     }
   }
 
   /**
-   * Whether the proxy already routes like this table. Unknown after it refused another table, which it may have applied
-   * in part.
+   * Whether the proxy already routes as another table says. After a rejection it may have taken part of the rejected
+   * one.
    */
   private isApplied(table: Table): boolean {
-    const { applied, refused } = this;
-    return applied !== null && refused === null && table !== applied && routesAlike(table, applied);
+    const { applied } = this;
+    return applied !== null && !this.schedule.hasRejected && table !== applied && routesAlike(table, applied);
   }
 
   private async adopt(table: Table): Promise<void> {
-    if (table.routesRevision !== this.applied?.routesRevision) await this.writeLastGood(table);
+    if (table.routesRevision !== this.applied?.routesRevision) await this.save(table);
     this.applied = table;
     this.setProblem(null);
-  }
-
-  /** How long there is nothing to do; 0: there is. */
-  private pauseMs(): number {
-    const { wanted, applied, refused } = this;
-    const now = performance.now();
-    if (wanted === null) return CHECK_MS;
-    if (this.downUntil > now) return this.downUntil - now;
-    if (wanted === applied) return Math.max(0, this.nextCheckAt - now);
-    if (refused && routesAlike(refused.table, wanted)) return Math.max(0, refused.retryAt - now);
-    return 0;
   }
 
   private async apply(table: Table): Promise<void> {
@@ -108,9 +99,7 @@ export class Applier extends EventEmitter<ApplierEvents> {
     }
     const now = performance.now();
     this.applied = table;
-    this.refused = null;
-    this.downUntil = 0;
-    this.nextCheckAt = now + CHECK_MS;
+    this.schedule.onApplied(now);
     const { routesRevision, serversetsRevision } = table;
     const [ms, keptMs] = [now - began, now - ranAt].map(Math.round);
     this.log.info({ routesRevision, serversetsRevision, ms, keptMs }, "table applied");
@@ -118,17 +107,17 @@ export class Applier extends EventEmitter<ApplierEvents> {
   }
 
   /**
-   * Writes the proxy's files and the edge's own. An acknowledged table must survive a power cut: when every edge has
-   * acknowledged that a version is withdrawn, its ports go to another version, and a proxy that starts with the
-   * previous table would send users there. A table on disk that is not acknowledged yet does no harm, nor does a proxy
-   * that is one table ahead of the disk. So both are written after the proxy runs with the table, and in parallel, so
-   * that the file system commits them together.
+   * What is acknowledged must survive a power cut, not only the end of a process: once every edge has acknowledged that
+   * a version is withdrawn, its ports are given to another one, and a proxy that started with the previous table would
+   * send its users there. A table that is on disk but not acknowledged does no harm, and neither does a proxy that is
+   * one table ahead of its disk. So once the proxy runs with the table, its file and the edge's are written at the same
+   * time, for the file system to commit both together.
    */
   private async persist(table: Table): Promise<void> {
-    const [kept] = await Promise.allSettled([this.proxy.persist?.(), this.writeLastGood(table)]);
-    if (kept.status === "fulfilled") return;
-    this.applied = null; // The proxy runs with the new table but would start with the old one.
-    throw kept.reason;
+    const [persisted] = await Promise.allSettled([this.proxy.persist?.(), this.save(table)]);
+    if (persisted.status === "fulfilled") return;
+    this.applied = null; // The proxy runs with the new table, but would start with the old one.
+    throw persisted.reason;
   }
 
   private onFailure(table: Table, error: unknown): void {
@@ -136,26 +125,23 @@ export class Applier extends EventEmitter<ApplierEvents> {
       this.onDown(error);
       return;
     }
-    const times = this.refused && routesAlike(this.refused.table, table) ? this.refused.times + 1 : 0;
-    const retryAt = performance.now() + backoffMs(times, REJECTED_RETRY_MIN_MS, REJECTED_RETRY_MAX_MS);
-    this.refused = { table, times, retryAt };
+    this.schedule.onRejected(table, performance.now());
     this.setProblem(toSlotdError(error));
   }
 
   private onDown(error: SlotdError): void {
     this.applied = null;
-    this.refused = null;
-    this.downUntil = performance.now() + DOWN_RETRY_MS;
+    this.schedule.onDown(performance.now());
     this.setProblem(error);
   }
 
-  /** Checks that the proxy still runs with the applied table; if not, it is applied again. */
+  /** Checks that the proxy still runs with what was applied. */
   private async checkProxy(): Promise<void> {
-    this.nextCheckAt = performance.now() + CHECK_MS;
+    this.schedule.onCheck(performance.now());
     const { signal } = this.stopped;
     try {
       if (await this.proxy.isCurrent(signal)) return;
-      this.log.warn("proxy no longer ran with its table; applying it again");
+      this.log.warn("proxy no longer ran with its table; it is applied again");
       this.applied = null;
       this.emit("change");
     } catch (error) {
@@ -165,7 +151,6 @@ export class Applier extends EventEmitter<ApplierEvents> {
     }
   }
 
-  /** Logs and emits a change. @param problem null if the proxy runs with the newest table */
   private setProblem(problem: SlotdError | null): void {
     if (problem?.message !== this.problem?.message) {
       if (problem) this.log.error({ ...problem.toWire() }, "table was not applied");
@@ -175,16 +160,15 @@ export class Applier extends EventEmitter<ApplierEvents> {
     this.emit("change");
   }
 
-  private sleep(ms: number): Promise<void> {
+  /** Resolves after this time, or as soon as another table is wanted. */
+  private pause(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(done, ms);
-      const self = this;
-      function done() {
+      const timer = setTimeout(() => this.wake(), ms);
+      this.wake = () => {
         clearTimeout(timer);
-        self.wake = () => {};
+        this.wake = () => {};
         resolve();
-      }
-      this.wake = done;
+      };
     });
   }
 }

@@ -50,7 +50,7 @@ try {
   const edge = new Edge(
     config,
     await kindOf(config.proxy).create(config.proxy, config.naming, log),
-    new StateFile(config.state_directory, config.service),
+    new StateFile(config.state_directory, config.service, log),
     log,
   );
   acceptLoss = () => edge.acceptLoss();

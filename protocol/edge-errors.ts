@@ -33,10 +33,14 @@ export class RoutesStaleError extends SlotdError {
 /** The routes ask for something that this edge, or its proxy, does not implement. */
 export class RoutesUnsupportedError extends SlotdError {
   readonly code = "ROUTES_UNSUPPORTED";
+  /**
+   * @param asked what the field asks for, such as `mode "rolling"`
+   * @param supported what the edge implements instead
+   */
   constructor(field: string, asked: string, supported: string) {
     super(
-      `the routes are not used: this edge does not implement ${field} ${asked} (it supports ${supported}); ` +
-        "the last good ones stay in force",
+      `the routes are not used: this edge's proxy does not implement ${asked}, only ${supported}; the last good ones ` +
+        "stay in force; upgrade slotd-edge, or write routes that it implements",
       { field },
     );
   }

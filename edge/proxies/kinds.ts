@@ -1,11 +1,14 @@
 import type { Logger } from "pino";
 import type { z } from "zod";
-import type { RoutesMode } from "../routes/decode-routes.ts";
+import type { RoutesSupport } from "../routes/decode-routes.ts";
 import type { VersionNaming } from "../table/table.ts";
 import { builtinConfigSchema } from "./builtin/config.ts";
 import type { ManagedProxy } from "./contract.ts";
 import { haproxyConfigSchema } from "./haproxy/config.ts";
 import { varnishConfigSchema } from "./varnish/config.ts";
+
+/** A proxy that sends every request without a named version to one version. */
+const ATOMIC_ONLY: RoutesSupport = { modes: ["atomic"], stages: false };
 
 /** The configuration to start a proxy with that runs as its own service. */
 export interface BaseConfiguration<Settings> {
@@ -22,7 +25,7 @@ interface ProxyKind<Schema extends z.ZodType> {
   /**
    * The routes that it implements. An edge refuses others, so that it never acknowledges what its proxy does not do.
    */
-  modes: readonly RoutesMode[];
+  routes: RoutesSupport;
   create(settings: z.infer<Schema>, naming: VersionNaming, log: Logger): Promise<ManagedProxy>;
   /** Null if the proxy runs inside slotd-edge. */
   base: BaseConfiguration<z.infer<Schema>> | null;
@@ -36,13 +39,13 @@ function kind<Schema extends z.ZodType>(row: ProxyKind<Schema>): ProxyKind<Schem
 export const proxyKinds = {
   builtin: kind({
     schema: builtinConfigSchema,
-    modes: ["atomic"],
+    routes: ATOMIC_ONLY,
     create: async (...given) => (await import("./builtin/index.ts")).createBuiltin(...given),
     base: null,
   }),
   varnish: kind({
     schema: varnishConfigSchema,
-    modes: ["atomic"],
+    routes: ATOMIC_ONLY,
     create: async (...given) => (await import("./varnish/index.ts")).createVarnish(...given),
     base: {
       directory: ({ directory }) => directory,
@@ -51,7 +54,7 @@ export const proxyKinds = {
   }),
   haproxy: kind({
     schema: haproxyConfigSchema,
-    modes: ["atomic"],
+    routes: ATOMIC_ONLY,
     create: async (...given) => (await import("./haproxy/index.ts")).createHaproxy(...given),
     base: {
       directory: ({ directory }) => directory,

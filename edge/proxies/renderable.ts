@@ -32,7 +32,8 @@ export function assertRenderable(table: Table): void {
       endpoints++;
     }
   }
-  check("unnamed", `${table.unnamed.length} rows`, table.unnamed.length <= 1);
+  if (table.unnamed.length > 1)
+    throw new ProxyRejectedError(`unnamed has ${table.unnamed.length} rows: no proxy implements shares of versions`);
   for (const [i, { version }] of table.unnamed.entries())
     check(`unnamed[${i}].version`, version, versionSchema.safeParse(version).success);
   check("fallback", table.fallback, table.fallback === null || versionSchema.safeParse(table.fallback).success);

@@ -7,8 +7,6 @@ import {
 import type { SlotdError } from "../../protocol/errors.ts";
 import { type EdgeStatus, edgeLeaseMs } from "../../protocol/routes.ts";
 import type { ReadMember } from "../members/read-member.ts";
-import type { RoutesBook } from "../routes/routes-book.ts";
-import { isOfRelease } from "../table/make-table.ts";
 import type { Table } from "../table/table.ts";
 import { soleVersion } from "../table/unnamed.ts";
 
@@ -51,11 +49,6 @@ export function problemsOf(service: string, faults: Faults): Problem[] {
       ...(key !== undefined && { key: key.slice(0, MAX_MESSAGE) }),
     };
   });
-}
-
-/** The members of served versions whose release is not the one that the routes mean. */
-export function findDigestMismatches(members: readonly ReadMember[], routes: RoutesBook["routes"]): ReadMember[] {
-  return members.filter((member) => routes?.serving.includes(member.version) && !isOfRelease(member, routes));
 }
 
 /** The edge's status. It describes the table that the proxy runs with, never one that is still being applied. */

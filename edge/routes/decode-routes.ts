@@ -2,22 +2,34 @@ import { decode } from "../../protocol/decode.ts";
 import { RoutesMalformedError, RoutesStaleError, RoutesUnsupportedError } from "../../protocol/edge-errors.ts";
 import { type Routes, routesSchema } from "../../protocol/routes.ts";
 
-/** The ways of routing that a proxy implements. */
-export type RoutesMode = Routes["mode"];
+/** Which routes a proxy implements. */
+export interface RoutesSupport {
+  modes: readonly Routes["mode"][];
+  /** Whether it spreads users over stages. */
+  stages: boolean;
+}
 
 /**
- * Decodes the value of the routes' key, which may be any text.
- * @param epoch the lowest accepted epoch: routes with a lower one come from a controller that another one has overtaken
- * @param modes what the edge's proxy implements. Other modes are refused: an edge must not acknowledge what its proxy
- * does not do.
- * @throws RoutesMalformedError, RoutesStaleError, RoutesUnsupportedError
+ * Decodes the value under the routes' key, which may be anything.
+ * @param epoch the lowest that is accepted: a lower one comes from a controller that another one has overtaken
+ * @throws RoutesMalformedError, RoutesStaleError
  */
-export function decodeRoutes(text: string, epoch: number, modes: readonly RoutesMode[]): Routes {
+export function decodeRoutes(text: string, epoch: number): Routes {
   const decoded = decode(routesSchema, text);
   if ("broken" in decoded) throw new RoutesMalformedError(decoded.broken);
-  const routes = decoded.value;
-  if (routes.epoch < epoch) throw new RoutesStaleError(routes.epoch, epoch);
-  if (!modes.includes(routes.mode)) throw new RoutesUnsupportedError("mode", `"${routes.mode}"`, modes.join(", "));
-  if (routes.stages !== undefined) throw new RoutesUnsupportedError("stages", "at all", "routes without stages");
-  return routes;
+  if (decoded.value.epoch < epoch) throw new RoutesStaleError(decoded.value.epoch, epoch);
+  return decoded.value;
 }
+
+/**
+ * An edge must not acknowledge what its proxy does not do.
+ * @throws RoutesUnsupportedError naming the field
+ */
+export function assertSupported({ mode, stages }: Routes, support: RoutesSupport): void {
+  if (!support.modes.includes(mode))
+    throw new RoutesUnsupportedError("mode", `mode "${mode}"`, `mode ${support.modes.map(quoted).join(" or ")}`);
+  if (stages !== undefined && !support.stages)
+    throw new RoutesUnsupportedError("stages", "stages", "routes without stages");
+}
+
+const quoted = (text: string) => `"${text}"`;

@@ -1,12 +1,16 @@
 import { readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import type { Logger } from "pino";
 import { z } from "zod";
 import { writeDurably } from "../../daemon/durable-file.ts";
 import { ConfigInvalidError } from "../../protocol/errors.ts";
 
 const revision = z.int().nonnegative();
 
-/** The last applied table, as the texts on the bus that it was made from. */
+/**
+ * What the last applied table was made from: texts as the bus had them, so that the format does not depend on the
+ * edge's own types.
+ */
 const keptSchema = z.strictObject({
   format: z.literal(1),
   service: z.string(),
@@ -14,26 +18,32 @@ const keptSchema = z.strictObject({
   members: z.array(z.strictObject({ key: z.string(), text: z.string(), revision })),
   serversetsRevision: revision,
 });
-export type KeptTable = z.infer<typeof keptSchema>;
+type KeptTable = z.infer<typeof keptSchema>;
 
-/** The file that an edge starts from while the bus is unreachable. */
+/** What a table was made from. */
+export type TableSources = Omit<KeptTable, "format" | "service">;
+
+/** The last good table on disk, from which an edge starts while the bus is away. */
 export class StateFile {
-  /** Why the file could not be read, and the name that it was set aside under; null if it was good or missing. */
-  corrupt: string | null = null;
+  /** Why the file could not be read, and its new name, or why it could not be written; null if all is well. */
+  problem: string | null = null;
+  private corrupt: string | null = null;
   private readonly path: string;
 
   constructor(
     directory: string,
     private readonly service: string,
+    private readonly log: Logger,
   ) {
     this.path = join(directory, "last-good.json");
   }
 
   /**
-   * What was written last; null if the file is missing, or was corrupt and is set aside.
-   * @throws ConfigInvalidError if the file can't be read at all: it may be good
+   * What was saved last; null if there is nothing. A file that makes no sense is renamed to `last-good.json.corrupt`,
+   * and also gives null.
+   * @throws ConfigInvalidError if the file can't be read: its content may be good
    */
-  readLastGood(): KeptTable | null {
+  readLastGood(): TableSources | null {
     let text: string;
     try {
       text = readFileSync(this.path, "utf8");
@@ -49,21 +59,33 @@ export class StateFile {
       if (kept.service !== this.service) throw new Error(`it belongs to the service ${kept.service}`);
       return kept;
     } catch (error) {
-      const aside = `${this.path}.corrupt`;
-      renameSync(this.path, aside);
-      const why = error instanceof z.ZodError ? error.issues[0]?.message : (error as Error).message;
-      this.corrupt = `${this.path} could not be read (${why}); it was set aside as ${aside}`.slice(0, 400);
+      this.setAside(error instanceof z.ZodError ? error.issues[0]?.message : (error as Error).message);
       return null;
     }
   }
 
-  /** @throws if it can't be written. Then the file is removed: none is better than an outdated one. */
-  async writeLastGood(kept: Omit<KeptTable, "format" | "service">): Promise<void> {
+  /**
+   * Replaces the file. An edge that starts without a bus must not go back behind what was acknowledged, so call this
+   * before acknowledging. Never throws: if it fails, `problem` says why, and the file is removed rather than left out
+   * of date.
+   */
+  async writeLastGood(sources: TableSources | null): Promise<void> {
+    if (sources === null) return;
     try {
-      await writeDurably(this.path, JSON.stringify({ format: 1, service: this.service, ...kept }));
+      await writeDurably(this.path, JSON.stringify({ format: 1, service: this.service, ...sources }));
+      this.problem = this.corrupt;
     } catch (error) {
       rmSync(this.path, { force: true });
-      throw error;
+      this.problem = `the last good table could not be written: ${(error as Error).message}`;
+      this.log.error({ err: error }, "last good table could not be written");
     }
+  }
+
+  private setAside(why: string | undefined): void {
+    const aside = `${this.path}.corrupt`;
+    renameSync(this.path, aside);
+    this.corrupt = `${this.path} could not be read (${why}); it was renamed to ${aside}`.slice(0, 400);
+    this.problem = this.corrupt;
+    this.log.error({ problem: this.problem }, "last good table was set aside");
   }
 }

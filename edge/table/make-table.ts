@@ -20,7 +20,7 @@ export function makeTable(source: TableSource): Table {
   const versions = (routes?.serving ?? []).map((version) => ({
     version,
     endpoints: members
-      .filter((member) => member.version === version && isOfRelease(member, routes))
+      .filter((member) => member.version === version && isRoutable(member, routes))
       .map(toEndpoint)
       .sort((x, y) => (x.id < y.id ? -1 : 1)),
   }));
@@ -35,8 +35,22 @@ export function makeTable(source: TableSource): Table {
   };
 }
 
-/** Whether a member serves the release that the routes mean; true if they name no digest for its version. */
-export function isOfRelease({ version, sha256 }: ReadMember, routes: Routes | null): boolean {
+/** Whether the routes send requests to a member: they serve its version, and its release is the one that they name. */
+export function isRoutable(member: ReadMember, routes: Routes | null): boolean {
+  return isServed(member, routes) && hasNamedRelease(member, routes);
+}
+
+/** The members whose version the routes serve, but whose release is not the one that they name. */
+export function findDigestMismatches(members: readonly ReadMember[], routes: Routes | null): ReadMember[] {
+  return members.filter((member) => isServed(member, routes) && !hasNamedRelease(member, routes));
+}
+
+function isServed({ version }: ReadMember, routes: Routes | null): boolean {
+  return routes?.serving.includes(version) ?? false;
+}
+
+/** True if the routes name no digest for the version. */
+function hasNamedRelease({ version, sha256 }: ReadMember, routes: Routes | null): boolean {
   const digests = routes?.digests ?? {};
   return !Object.hasOwn(digests, version) || digests[version] === sha256;
 }
@@ -47,8 +61,8 @@ function previousVersion(versions: readonly VersionEndpoints[], byDefault: strin
   return (others.find(({ endpoints }) => endpoints.length > 0) ?? others[0])?.version ?? null;
 }
 
-function toEndpoint({ id, address, port, weight }: ReadMember): Endpoint {
-  return { id, address, port, weight };
+function toEndpoint({ id, stage, address, port, weight }: ReadMember): Endpoint {
+  return { id, stage, address, port, weight };
 }
 
 /** Whether two tables route alike. They may differ in the epoch and the revisions. */
@@ -69,6 +83,7 @@ function routing(table: Table): string {
   let text = routings.get(table);
   if (text === undefined) {
     const { service, versions } = table;
+    // An endpoint's id contains its stage.
     const endpoints = versions.map((v) => [v.version, v.endpoints.map((e) => [e.id, e.address, e.port, e.weight])]);
     text = JSON.stringify([
       service,

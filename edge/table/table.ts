@@ -2,6 +2,8 @@
 export interface Endpoint {
   /** Its key in the serverset without the service: `stage.host.slot`. Names, dots and underscores only. */
   id: string;
+  /** The stage that its host belongs to. Atomic mode ignores it: endpoints of all stages get requests. */
+  stage: string;
   /** An IP address. */
   address: string;
   port: number;
@@ -18,7 +20,7 @@ export interface VersionEndpoints {
 /** The share of one version in the requests that name no version. */
 export interface UnnamedShare {
   version: string;
-  /** Out of 10,000; the shares of a stage add up to that. */
+  /** In parts of 10,000 (hundredths of a percent). The shares of a stage add up to 10,000. */
   share: number;
   /** The stage whose users this row is for; null: all users. */
   stage: string | null;
@@ -40,6 +42,7 @@ export interface Table {
   unnamed: readonly UnnamedShare[];
   /**
    * The version to use while the one that `unnamed` gives has no endpoint; null: such requests are answered with 503.
+   * It is not a row of `unnamed`, because it has no share: it stands in for whichever version a request was given.
    */
   fallback: string | null;
   /** In the order of the routes' `serving`. */

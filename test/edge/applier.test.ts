@@ -8,7 +8,7 @@ import { allTo } from "../../edge/table/unnamed.ts";
 import { until } from "../support/until.ts";
 
 function table(version: string, revision: number): Table {
-  const endpoints = [{ id: "prod.h1.a", address: "127.0.3.1", port: 8000, weight: 1 }];
+  const endpoints = [{ id: "prod.h1.a", stage: "prod", address: "127.0.3.1", port: 8000, weight: 1 }];
   const routing = { unnamed: allTo(version), fallback: null, versions: [{ version, endpoints }] };
   return { service: "web", epoch: 1, routesRevision: revision, serversetsRevision: revision, ...routing };
 }

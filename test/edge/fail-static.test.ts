@@ -59,6 +59,19 @@ describe("an edge without its bus", () => {
     assert.equal((await ask(edge.url, "A")).version, "A");
   });
 
+  it("keeps routing by routes that an older edge used in part, reports them, and no longer acknowledges them", async () => {
+    const { members, edge } = await running();
+    await edge.stop();
+    const text = JSON.stringify({ epoch: 3, revision: 1, mode: "rolling", default: "A", serving: ["A", "B"] });
+    const revision = await members.rawRoutes(text);
+    const kept = JSON.parse(readFileSync(edge.stateFile, "utf8"));
+    writeFileSync(edge.stateFile, JSON.stringify({ ...kept, routes: { ...kept.routes, text, revision } }));
+    await edge.begin();
+    const status = await edge.untilStatus("a problem", ({ problems }) => problems[0]?.code === "ROUTES_UNSUPPORTED");
+    assert.deepEqual([status.appliedRoutes, status.default], [0, "A"]);
+    assert.deepEqual([(await ask(edge.url)).version, (await ask(edge.url, "B")).version], ["A", "B"]);
+  });
+
   it("is killed and restarted in the middle of changes, and never acknowledges what it does not route by", async () => {
     const { members, edge, a } = await running();
     for (let i = 0; i < 4; i++) {

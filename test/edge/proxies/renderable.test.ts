@@ -9,7 +9,7 @@ const table: Table = {
   ...{ service: "web", epoch: 1, routesRevision: 1, serversetsRevision: 1, fallback: null },
   unnamed: allTo("A"),
   versions: [
-    { version: "A", endpoints: [{ id: "prod.h1.a", address: "127.0.3.1", port: 9_001, weight: 2 }] },
+    { version: "A", endpoints: [{ id: "prod.h1.a", stage: "prod", address: "127.0.3.1", port: 9_001, weight: 2 }] },
     { version: "B", endpoints: [] },
   ],
 };

@@ -60,7 +60,7 @@ export class Endpoint {
   }
 
   inTable(weight = 1): TableEndpoint {
-    return { id: `prod.${this.id}.a`, address: this.address, port: this.port, weight };
+    return { id: `prod.${this.id}.a`, stage: "prod", address: this.address, port: this.port, weight };
   }
 
   finishStreams(): void {

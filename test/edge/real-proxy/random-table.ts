@@ -1,6 +1,7 @@
 import fc from "fast-check";
+import { chooseVersion } from "../../../edge/table/choose-version.ts";
 import type { Table } from "../../../edge/table/table.ts";
-import { allTo, soleVersion } from "../../../edge/table/unnamed.ts";
+import { allTo } from "../../../edge/table/unnamed.ts";
 
 const versions = ["A", "B", "C", "D"];
 
@@ -29,6 +30,7 @@ export const randomTable: fc.Arbitrary<Table> = fc
       version,
       endpoints: (endpoints[versions.indexOf(version)] ?? []).map(({ port, weight }, i) => ({
         id: `prod.h${i}.a`,
+        stage: "prod",
         address: `127.0.3.${1 + i}`,
         port: 1_000 + 100 * versions.indexOf(version) + 10 * i + port,
         weight,
@@ -36,11 +38,8 @@ export const randomTable: fc.Arbitrary<Table> = fc
     })),
   }));
 
-/** The version that answers a request according to the table; null if none. */
-export function answerOf(table: Table, named: string | null): string | null {
-  const has = (version: string | null) => table.versions.some((v) => v.version === version && v.endpoints.length > 0);
-  return [named, soleVersion(table), table.fallback].find((version) => version !== null && has(version)) ?? null;
-}
+/** The rule that every proxy is tested against: the version that answers a request; null if none. */
+export const answerOf = chooseVersion;
 
 export const at = ({ address, port }: { address: string; port: number }) => `${address}:${port}`;
 

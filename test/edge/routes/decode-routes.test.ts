@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { decodeRoutes } from "../../../edge/routes/decode-routes.ts";
+import { assertSupported, decodeRoutes, type RoutesSupport } from "../../../edge/routes/decode-routes.ts";
 import { RoutesBook } from "../../../edge/routes/routes-book.ts";
 import { SlotdError } from "../../../protocol/errors.ts";
 import { type Routes, routesSchema } from "../../../protocol/routes.ts";
@@ -12,6 +12,8 @@ const routes = (over: Partial<Routes> = {}): Routes => ({
   ...over,
 });
 const text = (over: Partial<Routes> = {}) => JSON.stringify(routes(over));
+
+const support: RoutesSupport = { modes: ["atomic"], stages: false };
 
 describe("decoding routes", () => {
   it("accepts valid routes, and refuses all others with a code", () => {
@@ -24,7 +26,8 @@ describe("decoding routes", () => {
       fc.property(texts, fc.nat(8), (any, epoch) => {
         let decoded: Routes;
         try {
-          decoded = decodeRoutes(any, epoch, ["atomic"]);
+          decoded = decodeRoutes(any, epoch);
+          assertSupported(decoded, support);
         } catch (error) {
           assert(error instanceof SlotdError && error.code.startsWith("ROUTES_"), String(error));
           return;
@@ -38,7 +41,7 @@ describe("decoding routes", () => {
 
 describe("the book of routes", () => {
   it("keeps the last good ones, and says why newer ones are not used", () => {
-    const book = new RoutesBook(["atomic"]);
+    const book = new RoutesBook(support);
     book.begin("bucket");
     assert.equal(book.recordRoutes(0, null), false);
     assert.equal(book.recordRoutes(5, text()), true);
@@ -57,7 +60,7 @@ describe("the book of routes", () => {
   });
 
   it("does not acknowledge a revision of a deleted bucket", () => {
-    const book = new RoutesBook(["atomic"]);
+    const book = new RoutesBook(support);
     book.begin("bucket");
     book.recordRoutes(50, text());
     book.begin("another");
@@ -67,17 +70,30 @@ describe("the book of routes", () => {
   });
 
   it("is restored after a restart, with its revision only for the same bucket", () => {
-    const book = new RoutesBook(["atomic"]);
+    const book = new RoutesBook(support);
     book.begin("bucket");
     book.recordRoutes(5, text());
     for (const [bucket, revision] of [
       ["bucket", 5],
       ["another", 0],
     ] as const) {
-      const next = new RoutesBook(["atomic"]);
+      const next = new RoutesBook(support);
       next.restore(book.snapshot() as NonNullable<ReturnType<RoutesBook["snapshot"]>>);
       next.begin(bucket);
       assert.deepEqual([next.revision, next.routes?.default], [revision, "B"]);
     }
+  });
+
+  it("keeps routes in force that an older edge used, but neither acknowledges nor hides what it ignores of them", () => {
+    const older = text({ mode: "rolling" });
+    const book = new RoutesBook(support);
+    book.restore({ bucketId: "bucket", text: older, revision: 5 });
+    const now = () => [book.revision, book.routes?.default, book.problem?.code];
+    assert.deepEqual(now(), [0, "B", "ROUTES_UNSUPPORTED"]);
+    book.begin("bucket");
+    book.recordRoutes(5, older);
+    assert.deepEqual(now(), [0, "B", "ROUTES_UNSUPPORTED"]);
+    book.recordRoutes(6, text());
+    assert.deepEqual(now(), [6, "B", undefined]);
   });
 });

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import type { ReadMember } from "../../../edge/members/read-member.ts";
-import { chooseVersion } from "../../../edge/table/choose-version.ts";
 import { atRevision, makeTable, routesAlike, type TableSource } from "../../../edge/table/make-table.ts";
 import type { Routes } from "../../../protocol/routes.ts";
 
@@ -64,6 +63,17 @@ describe("a table", () => {
     );
   });
 
+  it("keeps the stage of each endpoint, and sends requests to every stage", () => {
+    const members = [member("h1", "B"), member("h2", "B", { id: "canary.h2.a", stage: "canary" })];
+    assert.deepEqual(
+      makeTable(source({ members })).versions[1]?.endpoints.map(({ id, stage }) => [id, stage]),
+      [
+        ["canary.h2.a", "canary"],
+        ["prod.h1.a", "prod"],
+      ],
+    );
+  });
+
   it("falls back on the other version that has endpoints", () => {
     const serving = ["Z", "A", "B"];
     assert.equal(makeTable(source({ routes: routes({ serving }), fallback: "previous" })).fallback, "A");
@@ -87,18 +97,4 @@ describe("a table", () => {
     assert.deepEqual(later, { ...table, serversetsRevision: 90 });
     assert(routesAlike(later, table));
   });
-});
-
-describe("the version that answers", () => {
-  const table = makeTable(source({ members: [member("h3", "A")], fallback: "previous" }));
-  const full = makeTable(source());
-  const cases: [string, Parameters<typeof chooseVersion>, string | null][] = [
-    ["is the named one", [full, "A"], "A"],
-    ["is the default if none is named", [full, null], "B"],
-    ["is the default if the named one is not served", [full, "C"], "B"],
-    ["is the fallback if the default has no endpoint", [table, null], "A"],
-    ["is the named one even if the default has no endpoint", [{ ...table, fallback: null }, "A"], "A"],
-    ["is none if none of them has an endpoint", [{ ...table, fallback: null }, null], null],
-  ];
-  for (const [what, given, wanted] of cases) it(what, () => assert.equal(chooseVersion(...given), wanted));
 });

@@ -6,7 +6,7 @@ import { connect, createServer } from "node:net";
 import { afterEach, describe, it } from "node:test";
 import { pino } from "pino";
 import { createBuiltin } from "../../../../edge/proxies/builtin/index.ts";
-import type { ManagedProxy } from "../../../../edge/proxies/contract.ts";
+import { type ManagedProxy, ProxyRejectedError } from "../../../../edge/proxies/contract.ts";
 import type { Endpoint, Table, VersionNaming } from "../../../../edge/table/table.ts";
 import { allTo } from "../../../../edge/table/unnamed.ts";
 import { Backend } from "../../../support/fleet/members.ts";
@@ -29,7 +29,7 @@ describe("the builtin router", () => {
   }
 
   const endpoint = (of: { address: string; port: number }, id = `prod.p${of.port}.a`, weight = 1): Endpoint => ({
-    ...{ id, address: of.address, port: of.port, weight },
+    ...{ id, stage: "prod", address: of.address, port: of.port, weight },
   });
 
   function table(byDefault: string, versions: Record<string, Endpoint[]>, fallback: string | null = null): Table {
@@ -58,6 +58,15 @@ describe("the builtin router", () => {
     await proxy.apply(first, AbortSignal.timeout(PATIENCE_MS));
     return { url: `http://127.0.0.1:${port}`, port, proxy };
   }
+
+  it("rejects a table with shares of versions, and keeps its table", async () => {
+    const a = await backend("A", "h1");
+    const { url, proxy } = await router(table("A", { A: [endpoint(a)] }));
+    const half = (version: string) => ({ version, share: 5_000, stage: null });
+    const shared = { ...table("B", { A: [], B: [] }), unnamed: [half("A"), half("B")] };
+    await assert.rejects(proxy.apply(shared, AbortSignal.timeout(60_000)), ProxyRejectedError);
+    assert.equal((await ask(url)).version, "A");
+  });
 
   it("takes the version from the header, else from the query, else from the cookie", async () => {
     const [a, b, c] = [await backend("A", "h1"), await backend("B", "h2"), await backend("C", "h3")];

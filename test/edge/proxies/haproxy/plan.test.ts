@@ -121,7 +121,7 @@ describe("the plan of a table", () => {
     const running = empty(4, 1);
     for (const [p, age] of [3, 50, 7, 9].entries())
       for (const server of running.places.get(`v${p}`) ?? []) server.unchangedS = age;
-    const endpoint = { id: "prod.h.a", address: "10.0.0.1", port: 80, weight: 1 };
+    const endpoint = { id: "prod.h.a", stage: "prod", address: "10.0.0.1", port: 80, weight: 1 };
     const table = { ...tableOfNothing, unnamed: allTo("A"), versions: [{ version: "A", endpoints: [endpoint] }] };
     assert.equal(planTable(running, table).routes?.get("A"), "v1/A");
   });
@@ -129,6 +129,7 @@ describe("the plan of a table", () => {
   it("keeps proportions if a weight is above HAProxy's highest, and no weight becomes 0", () => {
     const endpoints = [512, 256, 1].map((weight, i) => ({
       id: `prod.h${i}.a`,
+      stage: "prod",
       address: "10.0.0.1",
       port: 80 + i,
       weight,
@@ -146,7 +147,7 @@ describe("the plan of a table", () => {
 
   it("refuses a table if there are too few places, and names the number needed", () => {
     const running = empty(2, 1);
-    const endpoints = [{ id: "prod.h.a", address: "10.0.0.1", port: 80, weight: 1 }];
+    const endpoints = [{ id: "prod.h.a", stage: "prod", address: "10.0.0.1", port: 80, weight: 1 }];
     const of = (...versions: string[]) => ({
       ...tableOfNothing,
       unnamed: allTo("A"),

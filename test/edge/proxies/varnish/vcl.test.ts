@@ -36,7 +36,7 @@ const table = (
     serversetsRevision: 1,
     unnamed: allTo(version),
     fallback: null,
-    versions: [{ version, endpoints: [{ id, address, port, weight }] }],
+    versions: [{ version, endpoints: [{ id, stage: "prod", address, port, weight }] }],
   };
 };
 const render = (change: Parameters<typeof table>[0], names: Partial<VersionNaming> = {}) =>

@@ -1,0 +1,43 @@
+import type { Logger } from "pino";
+import type { MemberReader, MemberWrite } from "../members/member-source.ts";
+import type { RoutesBook } from "./routes-book.ts";
+
+/** What follows from what the routes' bucket says. */
+export interface RoutesListener {
+  /** The routes changed, or it changed why they are not used. */
+  onRoutesChange(): void;
+  /** The routes' bucket was read completely. */
+  onRoutesListed(): void;
+}
+
+/** Keeps the book of routes up to date with their bucket. */
+export class RoutesReader implements MemberReader {
+  /** Whether the bucket was read completely at least once. */
+  isRead = false;
+
+  constructor(
+    private readonly book: RoutesBook,
+    private readonly listener: RoutesListener,
+    private readonly log: Logger,
+  ) {}
+
+  begin(bucketId: string): void {
+    this.book.begin(bucketId);
+  }
+
+  take({ revision, text }: MemberWrite): void {
+    if (!this.book.recordRoutes(revision, text)) return;
+    const { problem, routes } = this.book;
+    const { epoch, default: byDefault } = routes ?? {};
+    this.log.info({ revision, epoch, default: byDefault, problem: problem?.message }, "routes were read");
+    this.listener.onRoutesChange();
+  }
+
+  listed(): void {
+    this.isRead = true;
+    this.listener.onRoutesListed();
+  }
+
+  /** Routes have no lease: they stay in force while their bucket can't be watched. */
+  present(): void {}
+}
