@@ -2,7 +2,7 @@ import { addressRule, parseAddress, redactAddress } from "./address.ts";
 
 /**
  * Where the bus is, and who a program is there: one set of settings for the agent, the edge and the controller. Files are read at each
- * connection, so that a rotated secret is taken up.
+ * connection, so that a rotated secret takes effect.
  */
 export interface Login {
   /** `nats://HOST:PORT`, `tls://HOST:PORT` or `HOST:PORT`. A single `tls://` among them means TLS for all of them. */
@@ -38,7 +38,7 @@ export interface LoginFault {
 }
 
 /**
- * What is wrong with a login; its files are not looked at.
+ * What is wrong with a login. Does not read its files.
  * @param say how the caller's users know a setting; by default as it is called in `[nats]`
  */
 export function loginFaults(login: Login, say: (setting: string) => string = (setting) => setting): LoginFault[] {

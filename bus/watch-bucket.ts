@@ -17,7 +17,7 @@ export interface Heard {
   text: string | null;
 }
 
-/** Who is told what a bucket holds. */
+/** Receives what a bucket holds. */
 export interface BucketReader {
   /**
    * A listing begins: of each key the last write, in the order of their revisions.

@@ -1,6 +1,6 @@
-/** A promise that gives up with the signal's reason. */
+/** The promise's result, or a rejection with the signal's reason, whichever comes first. */
 export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  promise.catch(() => {}); // Given up, its failure is nobody's.
+  promise.catch(() => {}); // Nobody handles its failure after an abort.
   signal.throwIfAborted();
   let onAbort: (() => void) | undefined;
   const aborted = new Promise<never>((_, reject) => {

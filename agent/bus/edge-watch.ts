@@ -18,7 +18,7 @@ const LEASES_MS = 1_000;
 export class EdgeWatch extends EventEmitter<{ change: [] }> {
   private readonly leases = new EdgeLeases();
   private readonly watch: KeyFollower;
-  /** Keys of what was malformed when it was last looked at, and told. */
+  /** Keys whose last value was malformed, which was logged once. */
   private readonly malformed = new Set<string>();
   private timer: NodeJS.Timeout | undefined;
   private looking = false;

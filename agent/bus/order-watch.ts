@@ -7,11 +7,11 @@ import type { OrderSource } from "../slots/order-source.ts";
 
 /** After a hint a replica may still answer with the value before. */
 const LATE_MS = [50, 250, 1_000];
-/** Retry delay bounds for an order that could not be taken; the delay doubles. */
+/** Retry delay bounds for an order that could not be journalled; the delay doubles. */
 const RETRY_MIN_MS = 1_000;
 const RETRY_MAX_MS = 30_000;
 
-/** What was brought of a slot's orders. */
+/** The last order that was delivered for a slot. */
 interface Brought {
   revision: number;
   text: string | null;
@@ -19,7 +19,7 @@ interface Brought {
   retry: NodeJS.Timeout | undefined;
 }
 
-/** Brings each slot's last order from the bus. A put that is heard is only a hint; the key is read. */
+/** Delivers each slot's last order from the bus. A put that is heard is only a hint; the key is read. */
 export class OrderWatch implements OrderSource {
   private readonly brought: ReadonlyMap<string, Brought>;
   private readonly follower: KeyFollower;
@@ -31,9 +31,9 @@ export class OrderWatch implements OrderSource {
     private readonly service: string,
     private readonly host: string,
     slots: readonly string[],
-    /** Throws where the order could not be taken down; it is then brought again. */
+    /** Throws if the order could not be journalled; it is then delivered again. */
     private readonly onOrder: (slot: string, text: string) => void,
-    /** Brings up to date what an order is judged by: it may come right after a change of that. Never rejects. */
+    /** Refreshes the routes and edges that an order is judged by: both may have just changed. Never rejects. */
     private readonly refresh: () => Promise<void>,
     private readonly log: Logger,
   ) {
@@ -64,7 +64,7 @@ export class OrderWatch implements OrderSource {
   }
 
   private readonly onUp = (): void => {
-    // The bucket may be another one than before, with revisions that begin anew.
+    // The bucket may have been replaced, with revisions that start over.
     this.sessions++;
     for (const brought of this.brought.values()) brought.revision = 0;
   };
@@ -77,7 +77,7 @@ export class OrderWatch implements OrderSource {
     await this.readSlot(slot);
   }
 
-  /** Brings the slot's order if it was not brought yet. */
+  /** Delivers the slot's order, unless it already was. */
   private async readSlot(slot: string): Promise<"brought" | "nothing new" | "failed"> {
     const brought = this.brought.get(slot) as Brought;
     const session = this.sessions;
@@ -90,7 +90,7 @@ export class OrderWatch implements OrderSource {
       const late = session !== this.sessions || entry.revision <= brought.revision;
       if (this.stopped || late) return "nothing new";
       const text = entry.string();
-      // After a reconnection: the order that was brought before it.
+      // After a reconnection: an order that was delivered before it.
       const known = brought.revision === 0 && brought.text === text;
       this.log.debug({ slot, revision: entry.revision, known }, "order was read");
       if (!known) this.onOrder(slot, text);
@@ -100,7 +100,7 @@ export class OrderWatch implements OrderSource {
       clearTimeout(brought.retry);
       return known ? "nothing new" : "brought";
     } catch (error) {
-      this.log.warn({ err: error, slot }, "order could not be taken; it is read again");
+      this.log.warn({ err: error, slot }, "order could not be journalled; it will be read again");
       this.readLater(slot, brought);
       return "failed";
     }
@@ -110,7 +110,7 @@ export class OrderWatch implements OrderSource {
     clearTimeout(brought.retry);
     if (this.stopped) return;
     const waitMs = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** brought.failures++);
-    // Where the bus is away, its return brings the order.
+    // If the bus is away, its return triggers the read.
     brought.retry = setTimeout(() => this.bus.connected && void this.readSlot(slot), waitMs);
   }
 }

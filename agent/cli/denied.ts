@@ -7,7 +7,7 @@ const GROUP_ENTER = 0o010;
 
 /** The error for a socket that may not be used, saying which group may. */
 export function denied(socketPath: string): ControlDeniedError {
-  // Where the socket can't even be looked at, its directory is what keeps us out.
+  // If even the socket's attributes can't be read, its directory denies access.
   const barrier = look(socketPath, GROUP_WRITE) ?? look(dirname(socketPath), GROUP_ENTER);
   if (!barrier?.groupMay || barrier.gid === 0)
     return new ControlDeniedError(

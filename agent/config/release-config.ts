@@ -5,7 +5,7 @@ import { z } from "zod";
 import { ReleaseConfigError } from "../../protocol/errors.ts";
 import { appSchema, type Config, environmentSchema, healthSchema, positiveMs, readinessSchema } from "./schema.ts";
 
-/** At the top of a release: how it is to be run. */
+/** A file at the top of a release that says how to run it. */
 export const releaseConfigName = "slotd.toml";
 const MAX_BYTES = 64 * 1024;
 

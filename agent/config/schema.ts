@@ -130,7 +130,7 @@ const liveness = z.strictObject({
 /** A worker that has not said `WATCHDOG=1` for so long is replaced: sd_notify(3). Off without a time. */
 const watchdog = z.strictObject({ timeout_ms: z.int().min(1_000).max(MAX_TIMER_MS).optional() });
 
-/** A worker that is over one of these is replaced by a new one before it is told to end. */
+/** A worker that exceeds one of these is replaced: the new one is ready before the old one is told to end. */
 const recycle = z.strictObject({
   /** Resident memory of the worker's own process. */
   memory_bytes: z

@@ -46,7 +46,7 @@ interface EdgesSeen {
 /**
  * Waits until nobody is using a version: withdraw, wait until the edges run with that, then until no connection has a
  * request in flight. Nothing is signalled here. The record says what ended each wait.
- * @throws the signal's reason where the drain was taken back.
+ * @throws the signal's reason if the drain was cancelled.
  */
 export async function drain(options: DrainOptions): Promise<DrainRecord> {
   const { version, count, forced } = options;

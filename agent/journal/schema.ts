@@ -41,18 +41,18 @@ const slotJournalSchema = z.object({
     }),
   ),
   resident: residentSchema.nullable(),
-  /** An operator's drain that is held until it is taken back. */
+  /** An operator's drain, held until `undrain`. */
   held: z.object({ by: z.string(), reason: z.string().optional() }).nullable(),
   /** The workers were told to end: after a crash they are not taken over any more. */
   stopping: z.boolean(),
   workers: z.array(z.object({ number: z.int().nonnegative(), startedAt: z.number(), identity: identitySchema })),
   lastDrain: drainRecordSchema.nullable(),
-  /** Why the slot was given up although it had served: a crash loop. Lifted by a new order or a restart. */
+  /** The verdict of a crash loop, which took a serving slot out of service. Cleared by a new order or a restart. */
   condemned: wireErrorSchema.nullable().default(null),
 });
 export type SlotJournal = z.infer<typeof slotJournalSchema>;
 
-/** Is raised when an agent of before could no longer understand what is written, and would lose some of it. */
+/** Increased when an older agent could not read the journal any more, or would lose part of it. */
 export const JOURNAL_FORMAT = 1;
 
 export const journalSchema = z.object({

@@ -134,7 +134,7 @@ export function setBlocking(fd: number): void {
   checked("fcntl", native.fcntl(fd, F_SETFL, 0));
 }
 
-/** An extended attribute as text; null where the file has none of that name, or can't be looked at. */
+/** An extended attribute as text; null if the file has none of that name, or can't be read. */
 export function getxattr(path: string, name: string): string | null {
   const value = Buffer.alloc(256);
   const length = Number(native.getxattr(path, name, value, value.length));

@@ -3,7 +3,7 @@ import { AgentRunningError } from "../../protocol/errors.ts";
 import { lockFile, NativeError } from "./libc.ts";
 
 /**
- * Holds a lock file for this process's life; the kernel lets go of it however the process ends.
+ * Holds a lock file for this process's life; the kernel releases it however the process ends.
  * @throws AgentRunningError where another process holds it.
  */
 export function holdLock(path: string): { release(): void } {

@@ -45,7 +45,7 @@ function throughCommand(args: string[]): Duplex {
     );
   });
   ended.catch(() => {});
-  // A command that has ended takes no more; why it did is told at the end.
+  // A command that has ended accepts no more input; the reason is reported at the end.
   child.stdin.on("error", () => {});
   async function* output() {
     try {

@@ -90,7 +90,7 @@ export class JournaldOutput implements WorkerOutput {
   }
 
   async *read(filter: OutputFilter, follow: AbortSignal | null): AsyncGenerator<OutputLine> {
-    // What is written from here on is followed; what was written before is told first.
+    // Lines that are written from now on are followed; earlier ones are printed first.
     const seam = follow && (await this.cursor());
     for (const identifiers of (await this.identifiers(filter)).values())
       for await (const { cursor, line } of this.last(identifiers, filter.lines, follow))

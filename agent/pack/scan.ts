@@ -95,7 +95,7 @@ async function examine(root: string, path: string): Promise<Found> {
   }
 }
 
-/** The agent's own rules, here, where they can still be mended. */
+/** The agent's own rules, checked here, where a violation can still be fixed. */
 function requireInstallable(entries: readonly ManifestEntry[], modes: ReadonlyMap<ManifestEntry, number>): void {
   const known = new Map<string, { path: string; kind: NodeKind }>();
   for (const entry of entries) {

@@ -2,30 +2,30 @@ import type { Order } from "../../protocol/order.ts";
 import type { SlotState } from "../../protocol/states.ts";
 import type { Resident } from "../journal/schema.ts";
 
-/** All that the next step of a slot depends on. */
+/** Everything that the next step of a slot depends on. */
 export interface SlotView {
   state: SlotState;
   /** The release that the slot holds, by the journal. */
   resident: Pick<Resident, "release" | "proven"> | null;
-  /** The order that is under way, if one is. */
+  /** The order in progress. */
   pending: Order | null;
   /** The pending install's release is unpacked and verified. */
   staged: boolean;
-  /** Workers of the slot exist, or may. */
+  /** Workers of the slot exist, or may exist. */
   running: boolean;
-  /** The drain under way has come to its end. */
+  /** The current drain has ended. */
   drained: boolean;
   /** An operator holds the slot drained. */
   held: boolean;
-  /** The agent is to stop its slots and end. */
+  /** The agent is stopping its slots, and will end. */
   shutdown: boolean;
-  /** The workers crashed in a loop: nothing is tried until something else is ordered, or asked for. */
+  /** The workers crashed in a loop: nothing is tried until a new order or a restart. */
   crashLooped: boolean;
-  /** An operator asked for a restart, or a proven release is to be tried again. */
+  /** An operator asked for a restart, or it is time to retry a proven release. */
   retry: boolean;
 }
 
-/** One step of a slot. Each is idempotent: it may be entered again where it was left. */
+/** One step of a slot. Each is idempotent: it can be repeated from wherever it was interrupted. */
 export type Step =
   | "fetch"
   | "start"
@@ -40,7 +40,7 @@ export type Step =
   | null;
 
 /**
- * The next step from what is towards what is wanted: the pending order's goal, else what the journal says that the slot holds.
+ * The next step from what is to what is wanted: the pending order's goal, otherwise what the slot holds by the journal.
  * Null: nothing to do until something changes. Pure.
  */
 export function decide(view: SlotView): Step {
@@ -48,16 +48,16 @@ export function decide(view: SlotView): Step {
   const goal = goalOf(view);
   const keep = goal && view.resident?.release.version === goal.version;
   if (keep) return towardsServing(view);
-  // The next release is made ready beside the one that serves: only what is whole and verified may take its place.
+  // The next release is prepared while the old one serves: only a complete, verified release may replace it.
   if (goal && !view.staged) return "fetch";
   if (view.running || view.resident) return towardsNothing(view, true);
   return goal ? "start" : towardsNothing(view, true);
 }
 
-/** The release that the slot is to hold; null: none. */
+/** The release that the slot should hold; null: none. */
 function goalOf({ pending, resident }: SlotView): Resident["release"] | null {
   if (pending?.action === "install") return pending.release;
-  // An uninstall of what was only on its way leaves what the slot holds.
+  // Uninstalling a version that was still being installed leaves what the slot holds.
   const removed = pending && pending.version === resident?.release.version;
   return removed ? null : (resident?.release ?? null);
 }

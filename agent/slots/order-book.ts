@@ -9,14 +9,15 @@ import type { EmitEvent } from "./dependencies.ts";
 import { fingerprint, judgeOrder } from "./judge-order.ts";
 import type { Traffic } from "./routed-by.ts";
 
-/** Outcomes of earlier orders that are kept, so that a repeat is answered. */
+/** How many outcomes of earlier orders are kept, to answer a repeated order. */
 const HISTORY = 32;
-/** Refusals that depend on what the slot held, or who used that: they are recorded, so that a repeat is not judged by what is so then. */
+/** Refusals that depend on what the slot held or who used it. They are recorded, so that a repeat is not judged by a
+ * later state. */
 const DEPENDENT: readonly ErrorCode[] = ["DIGEST_MISMATCH", "VERSION_NOT_INSTALLED", "VERSION_IN_USE"];
 
-/** The orders of one slot: which is under way, what became of those before, and why one was refused. */
+/** The orders of one slot: the one in progress, the outcomes of earlier ones, and the reason of the last refusal. */
 export class OrderBook {
-  /** Why the last order that was not acted on was refused; null after one was accepted. */
+  /** Why the last order was refused; null after one was accepted. */
   refused: WireError | null = null;
 
   constructor(
@@ -26,16 +27,17 @@ export class OrderBook {
     private readonly log: Logger,
   ) {}
 
-  /** The order that is under way, if one is. */
+  /** The order in progress. */
   get pending(): Order | null {
     const last = this.record.current.order;
     return last?.outcome === "pending" ? last.order : null;
   }
 
   /**
-   * Takes an order as it came from the bus. Its content never throws: what is wrong with it is answered in the status.
-   * @returns the order where it is to be acted on, and is in the journal; null where it was refused or seen before.
-   * @throws JournalUnwritableError where it could not be taken down; nothing has changed, and it has to be brought again.
+   * Judges an order as it came from the bus, and journals it if it is accepted. A bad order never throws: the status says
+   * why it was refused.
+   * @returns the order, if it was accepted and journalled; null if it was refused or seen before.
+   * @throws JournalUnwritableError if it could not be journalled; nothing has changed, and it has to be delivered again.
    */
   admitOrder(text: string, traffic: Traffic): Order | null {
     let order: Order;
@@ -60,7 +62,7 @@ export class OrderBook {
     }
   }
 
-  /** Writes down what became of an order; one that is not under way any more is left as it is. */
+  /** Journals the outcome of an order, unless it is no longer in progress. */
   finish(order: Order, outcome: OrderOutcome, error?: SlotdError): void {
     if (this.pending?.id !== order.id) return;
     const facts = { outcome, ...(error && { error: { ...error.toWire(), orderId: order.id } }) };

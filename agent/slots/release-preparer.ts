@@ -69,7 +69,7 @@ export class ReleasePreparer {
     return installed;
   }
 
-  /** Where the disk is full, what is only kept goes, and it is tried once more. */
+  /** If the disk is full, removes unused releases and retries once. */
   private async withRoom<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();

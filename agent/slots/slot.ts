@@ -22,19 +22,19 @@ import { SlotRuntime } from "./slot-runtime.ts";
 import { Superseded } from "./superseded.ts";
 import { Wakeup } from "./wakeup.ts";
 
-/** A step that failed and would be the next one again waits at least, and at most, this long. */
+/** Retry delay bounds for a step that failed. */
 const RETRY_MIN_MS = 1_000;
 const RETRY_MAX_MS = 60_000;
-/** How long the agent's own end waits for the bus to take a withdrawal. */
+/** How long the agent's own end waits for the bus to store a withdrawal. */
 const SHUTDOWN_WITHDRAW_MS = 3_000;
 
-/** Steps that can be left half-way when something else is wanted. */
+/** Steps that can be interrupted when something else is wanted. */
 const INTERRUPTIBLE: readonly Step[] = ["fetch", "start", "drain", "roll"];
 
 /**
- * One slot: a port and a share of the workers. It drives what is towards what is wanted, a step at a time, and never waits for
- * another slot. What is wanted is in the journal; the states are described with `slotStates` in the protocol, how one leads to
- * another stands in `transitions`, and which step is next in `decide`.
+ * One slot: a port and a share of the workers. It moves what is towards what is wanted, one step at a time, and never waits
+ * for another slot. What is wanted is in the journal. The protocol's `slotStates` describes the states, `transitions` says how
+ * one leads to another, and `decide` says which step is next.
  */
 export class Slot extends EventEmitter<{ change: [] }> {
   readonly machine = new Machine();
@@ -42,7 +42,7 @@ export class Slot extends EventEmitter<{ change: [] }> {
   readonly runtime: SlotRuntime;
   lastError: WireError | null = null;
   private ending: "no" | "graceful" | "forced" | "left" = "no";
-  /** An operator asked for a restart, or a proven release is to be tried again. */
+  /** An operator asked for a restart, or it is time to retry a proven release. */
   private retry = false;
   private failures = 0;
   private condemning = false;
@@ -76,13 +76,13 @@ export class Slot extends EventEmitter<{ change: [] }> {
     return this.deps.record.current;
   }
 
-  /** Who still routes to the version that the slot holds, in words; null: nobody, as far as is known. */
+  /** Who still routes to the slot's version, as text; null if nobody is known to. */
   get routedBy(): string | null {
     const version = this.runtime.resident?.release.version;
     return version === undefined ? null : routedBy(version, this.deps.traffic());
   }
 
-  /** Whether the slot holds, or is about to hold, that version's files. */
+  /** Whether the slot holds that version, or is about to. */
   uses(version: string): boolean {
     const { pending } = this.orders;
     const coming = pending?.action === "install" ? orderVersion(pending) : undefined;
@@ -90,8 +90,8 @@ export class Slot extends EventEmitter<{ change: [] }> {
   }
 
   /**
-   * Takes an order as it came from the bus; what is wrong with it is answered in the status.
-   * @throws JournalUnwritableError where it could not be taken down; it has to be brought again.
+   * Receives an order as it came from the bus. If it is refused, the status says why.
+   * @throws JournalUnwritableError if it could not be journalled; it has to be delivered again.
    */
   receiveOrder(text: string): void {
     try {
@@ -106,7 +106,7 @@ export class Slot extends EventEmitter<{ change: [] }> {
     this.interrupt();
   }
 
-  /** Drains the slot and holds it so, its workers running, until `undrain` or a new order. */
+  /** Drains the slot and keeps it drained, with its workers running, until `undrain` or a new order. */
   drain(by: string, reason?: string): void {
     const { state } = this.machine;
     const { pending } = this.orders;
@@ -119,20 +119,20 @@ export class Slot extends EventEmitter<{ change: [] }> {
     this.wakeup.call();
   }
 
-  /** Takes a drain back, an operator's or an order's: the same processes register again. */
+  /** Cancels a drain, an operator's or an order's: the same processes register again. */
   undrain(by: string): void {
     const { state } = this.machine;
     if (state !== "draining")
-      throw new SlotStateError(this.name, state, "undrain", "only a drain that is under way or held can be taken back");
+      throw new SlotStateError(this.name, state, "undrain", "only a drain in progress or a held one can be cancelled");
     const { pending } = this.orders;
     if (pending)
       this.orders.finish(pending, "cancelled", new DrainCancelledError(this.runtime.resident?.release.version ?? ""));
     this.deps.record.update({ held: null });
-    this.deps.emit({ kind: "drain", message: `drain was taken back by ${by}` });
+    this.deps.emit({ kind: "drain", message: `drain was cancelled by ${by}` });
     this.interrupt();
   }
 
-  /** Replaces the workers one by one, or tries a failed slot again. */
+  /** Replaces the workers one by one, or retries a failed slot. */
   restart(by: string): void {
     const { state } = this.machine;
     if ((state !== "serving" && state !== "failed") || !this.runtime.resident)
@@ -144,13 +144,13 @@ export class Slot extends EventEmitter<{ change: [] }> {
     this.wakeup.call();
   }
 
-  /** Drains and stops the workers, and ends the reconciler. Forced: without waiting for anybody. The release stays. */
+  /** Drains and stops the workers, and ends the reconciler. Forced: without waiting for requests. The release stays. */
   shutDown(mode: "graceful" | "forced"): void {
     this.ending = mode;
     this.interrupt();
   }
 
-  /** Ends the reconciler and lets go of the workers, which live on. */
+  /** Ends the reconciler and stops watching the workers, which keep running. */
   leave(): void {
     this.ending = "left";
     this.runtime.abandon();
@@ -172,7 +172,7 @@ export class Slot extends EventEmitter<{ change: [] }> {
     clearTimeout(this.retryTimer);
   }
 
-  /** Takes over what an earlier agent left. Only then does the state say what there is. */
+  /** Takes over what an earlier agent left. Only then is the state meaningful. */
   async adoptLeftovers(): Promise<void> {
     const last = this.journal.order;
     this.lastError = this.journal.condemned ?? last?.error ?? null;
@@ -184,7 +184,7 @@ export class Slot extends EventEmitter<{ change: [] }> {
       else if (!pool) this.machine.send("clear");
     } catch (error) {
       this.report(toSlotdError(error));
-      // What was taken over before the error serves on.
+      // What was taken over before the error keeps serving.
       if (this.runtime.serves || !this.machine.knows("fail")) return;
       this.machine.send("fail");
       this.tryAgainLater(RETRY_MIN_MS);
@@ -224,34 +224,34 @@ export class Slot extends EventEmitter<{ change: [] }> {
   }
 
   private async perform(step: NonNullable<Step>, pending: Order | null, signal: AbortSignal): Promise<void> {
-    const { runtime: occupant } = this;
+    const { runtime } = this;
     const install = pending?.action === "install" ? pending : null;
-    const release = install?.release ?? occupant.resident?.release;
+    const release = install?.release ?? runtime.resident?.release;
     switch (step) {
       case "fetch":
-        if (release) await occupant.fetch(release, signal);
+        if (release) await runtime.fetch(release, signal);
         return;
       case "start":
         this.retry = false;
-        if (release) await occupant.start(release, install ?? {}, signal);
+        if (release) await runtime.start(release, install ?? {}, signal);
         return;
       case "roll":
         this.retry = false;
-        return occupant.roll(signal);
+        return runtime.roll(signal);
       case "drain":
-        return occupant.drain(this.drainBounds(pending), signal);
+        return runtime.drain(this.drainBounds(pending), signal);
       case "undrain":
-        return occupant.undrain();
+        return runtime.undrain();
       case "stop":
-        return occupant.stop();
+        return runtime.stop();
       case "fail":
-        return occupant.fail();
+        return runtime.fail();
       case "remove":
-        return occupant.remove();
+        return runtime.remove();
       case "settle":
-        if (install && occupant.resident) await occupant.adjust(install);
-        else if (!occupant.resident) this.machine.send("clear");
-        await occupant.settle();
+        if (install && runtime.resident) await runtime.adjust(install);
+        else if (!runtime.resident) this.machine.send("clear");
+        await runtime.settle();
         if (pending) this.orders.finish(pending, "done");
         return;
       case "clear":
@@ -276,7 +276,7 @@ export class Slot extends EventEmitter<{ change: [] }> {
     this.report(error, pending);
     if (!this.runtime.serves && machine.knows("fail")) machine.send("fail");
     try {
-      // An order that can't be recorded is not at fault: it is gone on with when the journal can be written again.
+      // An order whose outcome can't be journalled is not at fault: it is resumed once the journal can be written.
       const fails = step !== "drain" && step !== "roll" && error.code !== "JOURNAL_UNWRITABLE";
       if (pending && fails) this.orders.finish(pending, "failed", error);
     } catch (unwritable) {
@@ -287,7 +287,7 @@ export class Slot extends EventEmitter<{ change: [] }> {
     if (decide(this.view()) === step) await this.wakeup.wait(wait);
   }
 
-  /** What served before is brought back after a failure: whatever was in the way may go away. */
+  /** Retries a version that had served, after a failure: the cause may be gone by then. */
   private tryAgainLater(waitMs: number): boolean {
     const hopeful = this.runtime.resident?.proven && this.journal.condemned === null;
     if (this.machine.state !== "failed" || !hopeful || this.orders.pending) return false;
@@ -299,7 +299,7 @@ export class Slot extends EventEmitter<{ change: [] }> {
     return true;
   }
 
-  /** The workers of a slot that serves end again and again: it is given up until something else is ordered, or asked for. */
+  /** The workers of a serving slot keep ending: takes the slot out of service until a new order or a restart. */
   private async condemn(pool: Pool, ends: number): Promise<void> {
     const last = pool.ends.at(-1);
     if (this.condemning || !this.runtime.serves || !last) return;
@@ -307,7 +307,7 @@ export class Slot extends EventEmitter<{ change: [] }> {
     try {
       const words = await pool.lastWords(last);
       const { pending } = this.orders;
-      // What is to be replaced or removed anyway is left to that order.
+      // A version that a pending order replaces or removes is left to that order.
       const stays = !pending || (pending.action === "install" && orderVersion(pending) === pool.spec.version);
       if (this.runtime.pool !== pool || !this.runtime.serves || !stays) return;
       const { within_ms } = this.deps.config.crash_loop;
@@ -317,7 +317,7 @@ export class Slot extends EventEmitter<{ change: [] }> {
       this.deps.record.update({ condemned: this.lastError });
       this.interrupt();
     } catch (err) {
-      this.deps.log.error({ err }, "verdict on a crash loop could not be recorded; it is drawn again");
+      this.deps.log.error({ err }, "verdict on a crash loop could not be journalled; it will be reached again");
     } finally {
       this.condemning = false;
     }
@@ -333,7 +333,7 @@ export class Slot extends EventEmitter<{ change: [] }> {
     this.emit("change");
   }
 
-  /** Wakes the reconciler; a step under way that can be left is left. */
+  /** Wakes the reconciler, and interrupts the current step if possible. */
   private interrupt(): void {
     if (this.current && INTERRUPTIBLE.includes(this.current.step)) this.current.abort.abort(new Superseded());
     this.wakeup.call();

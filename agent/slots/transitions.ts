@@ -2,23 +2,23 @@ import type { SlotState } from "../../protocol/states.ts";
 
 /** What can happen to a slot. `docs` of the states stand with `slotStates` in the protocol. */
 export const slotEvents = [
-  /** An archive is to be fetched into a slot where nothing serves. */
+  /** Start fetching an archive into a slot where nothing serves. */
   "fetch",
   /** The archive is here. */
   "unpack",
-  /** The workers are to be started, or found running. */
+  /** Start the workers, or take over running ones. */
   "start",
   /** The workers of an earlier agent were found serving, and taken over. */
   "adopt",
   /** Enough workers were ready for long enough. */
   "ready",
-  /** The version is to be taken out of the serverset and left to run idle. */
+  /** Take the version out of the serverset and let it run idle. */
   "drain",
-  /** The drain was taken back. */
+  /** The drain was cancelled. */
   "undrain",
-  /** The workers are to be ended. */
+  /** End the workers. */
   "stop",
-  /** The release's files are to be deleted. */
+  /** Delete the release's files. */
   "remove",
   /** Nothing is left to do here, and nothing runs. */
   "clear",

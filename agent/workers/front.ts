@@ -21,10 +21,10 @@ export interface Front {
    * @param isOwn whether a connection, by its `TcpConnection.peer`, is the agent's own and must not be counted
    */
   connections(quietMs: number, isOwn: (peer: string) => boolean): ConnectionCount;
-  /** Accepts nothing more: gives up every hold on the port. Workers finish what they have accepted. Idempotent. */
+  /** Stops accepting: releases every hold on the port. Workers finish what they have accepted. Idempotent. */
   free(): void;
   /** Resolves once nothing listens on the port. @throws StopFailedError naming who does. */
   untilFree(): Promise<void>;
-  /** Gives up this agent's hold only: the workers serve on, and the next agent takes over. */
+  /** Releases only this agent's hold: the workers keep serving, and the next agent takes over. */
   abandon(): void;
 }

@@ -17,7 +17,7 @@ Examples:
 
 export function doctorCommand(session: SlotctlSession): Command {
   return new Command("doctor")
-    .description("checks the configuration, the agent, the bus, ports, disk and limits, and says what to mend")
+    .description("checks the configuration, the agent, the bus, ports, disk and limits, and says what to fix")
     .option("--config <file>", "the service's configuration (default: the only one in /etc/slotd)")
     .addHelpText("after", help)
     .action(async ({ config }: { config?: string }) => {

@@ -7,7 +7,7 @@ export function eventsCommand(session: SlotctlSession): Command {
   return new Command("events")
     .description("what happened on this host, oldest first")
     .option("-n, --last <events>", "how many to show", wholeNumberOption, 20)
-    .option("-f, --follow", "go on with new events as they come", false)
+    .option("-f, --follow", "keep printing new events", false)
     .addHelpText(
       "after",
       "\nExamples:\n  slotctl events -n 100\n  slotctl events -f\n  slotctl events --json | jq 'select(.code)'",

@@ -14,7 +14,7 @@ const examples = `
 Examples:
   slotctl logs                     the newest lines of every worker
   slotctl logs a --worker 0 -n 500
-  slotctl logs b -f                go on with what comes, until Ctrl-C`;
+  slotctl logs b -f                keep printing new lines, until Ctrl-C`;
 
 export function logsCommand(session: SlotctlSession): Command {
   return new Command("logs")
@@ -22,7 +22,7 @@ export function logsCommand(session: SlotctlSession): Command {
     .argument("[slot]", "only this slot's workers")
     .option("--worker <number>", "only this worker of the slot", wholeNumberOption)
     .option("-n, --lines <lines>", "how many lines back to begin, per worker", wholeNumberOption, 50)
-    .option("-f, --follow", "go on with new lines as they come", false)
+    .option("-f, --follow", "keep printing new lines", false)
     .addHelpText("after", examples)
     .action(async (slot: string | undefined, { worker, lines, follow }: Options) => {
       if (worker !== undefined && slot === undefined)

@@ -25,7 +25,7 @@ export function checkServers(reaches: readonly ServerReach[]): Check[] {
     return (some ? warn : fail)(
       name,
       `${server} can't be reached (${why})`,
-      "start nats-server there, or mend nats.servers",
+      "start nats-server there, or fix nats.servers",
     );
   });
 }

@@ -37,7 +37,7 @@ function runnable(file: string): Check {
   return fail(
     name,
     `${file} can't be run (${why})`,
-    "mend app.command or working_directory, or ship the file as executable",
+    "fix app.command or working_directory, or ship the file as executable",
   );
 }
 

@@ -15,7 +15,7 @@ export function checkDisk(stateDirectory: string): Check[] {
     const stats = statfsSync(directory);
     return [checkSpace(directory, stats), checkInodes(directory, stats), checkWritable(stateDirectory, directory)];
   } catch (error) {
-    return [fail("disk space", `${directory} can't be looked at (${reason(error)})`, "run doctor with sudo")];
+    return [fail("disk space", `${directory} can't be checked (${reason(error)})`, "run doctor with sudo")];
   }
 }
 

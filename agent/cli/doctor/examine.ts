@@ -16,7 +16,7 @@ export interface Patient {
   configPath: string;
   /** The control socket, where it is not the configured one. */
   socket: string | undefined;
-  /** Where programs are looked for while no agent runs. */
+  /** The PATH to search for programs while no agent runs. */
   path: string;
   signal: AbortSignal;
 }

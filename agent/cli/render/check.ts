@@ -5,7 +5,7 @@ import { oneLine, wrap } from "./text.ts";
 const marks = { ok: "✓", warn: "!", fail: "✗" } as const;
 const NAME_WIDTH = 17;
 
-/** A check on a line, with what to mend below it. */
+/** A check on one line, with the fix below it. */
 export function checkLines({ name, ok, found, mend }: Check, colors: Colors, columns: number): string[] {
   const paint = { ok: colors.green, warn: colors.yellow, fail: colors.red }[ok];
   const lead = name.padEnd(NAME_WIDTH - 2);

@@ -25,7 +25,7 @@ export interface Tried {
 
 /** Asks a source once, for all that is missing. Null: it is here, in the ordered size. @throws what is not the source's fault. */
 export async function copyOnce(source: Tried, way: Way & StepOptions): Promise<SourceFault | null> {
-  // One controller per attempt, so that a connection given up for a stall is closed.
+  // One controller per attempt, so that a connection abandoned for a stall is closed.
   const attempt = new AbortController();
   const onAbort = () => attempt.abort(way.signal.reason);
   way.signal.addEventListener("abort", onAbort);
@@ -56,7 +56,7 @@ async function open(source: Tried, way: Way & StepOptions, ended: AbortSignal): 
     signal: ended,
   });
   return within(opening, bounds.stallTimeoutMs, signal).catch((error) => {
-    // It may still open after it was given up.
+    // It may still open after it was abandoned.
     opening.then(({ stream }) => stream.cancel()).catch(() => {});
     throw signal.aborted ? error : toFault(error);
   });

@@ -4,7 +4,7 @@
  * - `headers`: the file with the headers for it can't be used; worth another try, as somebody may be writing it.
  * - `absent`: the source says that it does not have the archive.
  * - `size`, `digest`: the source has something else under the archive's address.
- * - `unfit`: anything else that no other try mends.
+ * - `unfit`: anything else that a retry does not fix.
  */
 export type FaultKind = "passing" | "ranges" | "headers" | "absent" | "size" | "digest" | "unfit";
 

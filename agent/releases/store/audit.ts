@@ -2,7 +2,7 @@ import { Worker } from "node:worker_threads";
 import { InternalError } from "../../../protocol/errors.ts";
 import type { Difference } from "../../../protocol/release-status.ts";
 
-/** What the thread is told: a release's tree, and the file of its manifest. */
+/** The thread's input: a release's tree, and the file of its manifest. */
 export interface AuditJob {
   tree: string;
   manifest: string;
@@ -18,7 +18,7 @@ export type AuditReport =
 /**
  * Looks through a release's tree in a thread of its own, at low priority.
  * @returns how many bytes its files have, how many of them are shared with other releases, and where it is not what its manifest says.
- * @throws InternalError where it can't be looked at; the signal's reason.
+ * @throws InternalError if it can't be read; the signal's reason.
  */
 export async function audit(job: AuditJob, signal: AbortSignal): Promise<Extract<AuditReport, { kind: "done" }>> {
   signal.throwIfAborted();

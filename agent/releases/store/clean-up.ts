@@ -17,7 +17,7 @@ export class CleanUp {
 
   /**
    * @param needed whether a slot holds a version, or is about to
-   * @param onRemoved is told of each version that is gone
+   * @param onRemoved called with each removed version
    */
   constructor(
     private readonly store: Cleanable,

@@ -49,7 +49,7 @@ const REMOVING = ".removing-";
  * The releases on this host, one directory per version: `release.json` and `tree/`. A release is made beside, in
  * `.incoming-…`, and gets its name by one rename when all of it is on the disk; it loses the name by one rename before anything of it is
  * deleted. So whatever has a version's name is whole, after a crash at any moment, and `prepare` sweeps the rest.
- * What is in use is for the caller to know: the store removes what it is told to.
+ * The caller knows what is in use: the store removes whatever it is asked to.
  */
 export class ReleaseStore {
   /** Ends when the last publication or removal begun has ended: two slots may install the same version. */

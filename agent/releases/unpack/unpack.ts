@@ -3,7 +3,7 @@ import { InternalError } from "../../../protocol/errors.ts";
 import type { ReleaseBounds, StepOptions } from "../bounds.ts";
 import { toError, type UnpackFault } from "./failure.ts";
 
-/** What the thread is told. `tree` is an empty directory. */
+/** The thread's input. `tree` is an empty directory. */
 export interface UnpackJob {
   version: string;
   archive: string;

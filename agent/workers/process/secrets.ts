@@ -9,7 +9,7 @@ const REDACTED_FROM = 4;
 /** Of each secret: workers may still have the value before the last change. */
 const REMEMBERED = 4;
 
-/** The workers' secrets: read when a worker is started, given to it in its environment, and kept out of all that is told. */
+/** The workers' secrets: read when a worker starts, passed in its environment, and redacted from everything else. */
 export class Secrets {
   /** The values that were read lately, the newest first, by variable. */
   private readonly seen = new Map<string, readonly string[]>();
