@@ -6,13 +6,12 @@ import { programVersion } from "../daemon/version.ts";
 import { type SlotdError, SlotUnknownError, toSlotdError } from "../protocol/errors.ts";
 import type { Event } from "../protocol/event.ts";
 import type { HostStatus, SlotStatus } from "../protocol/host-status.ts";
-import { keys } from "../protocol/subjects.ts";
-import { BucketMemberPublisher } from "./bus/bucket-member-publisher.ts";
 import { EdgeWatch } from "./bus/edge-watch.ts";
 import { OrderWatch } from "./bus/order-watch.ts";
 import { RoutesWatch } from "./bus/routes-watch.ts";
 import { agentTraits } from "./bus/traits.ts";
 import type { Config } from "./config/schema.ts";
+import { createSlot } from "./create-slot.ts";
 import { EventLog } from "./event-log.ts";
 import { HostReleases } from "./host-releases.ts";
 import { HostReport } from "./host-report.ts";
@@ -22,8 +21,8 @@ import { openOutput } from "./output/open-output.ts";
 import type { WorkerOutput } from "./output/worker-output.ts";
 import { objectSource } from "./releases/fetch/object-source.ts";
 import type { OrderSource } from "./slots/order-source.ts";
-import { Slot } from "./slots/slot.ts";
-import { SlotRegistration } from "./slots/slot-registration.ts";
+import type { Slot } from "./slots/slot.ts";
+import type { SlotRegistration } from "./slots/slot-registration.ts";
 import { storeName } from "./slots/slot-socket.ts";
 import { slotStatus } from "./slots/status.ts";
 import { openState, type State } from "./state.ts";
@@ -99,7 +98,7 @@ export class Agent {
     this.releases = new HostReleases(config, objectSource(this.bus), () => [...this.slots.values()], onRemoved, log);
     const statuses = () => Object.fromEntries([...this.slots].map(([name, slot]) => [name, slotStatus(slot)]));
     this.report = new HostReport(config, this.bus, statuses, (summary) => host.manager.beat(summary), log);
-    this.slots = new Map(Object.keys(config.slots).map((name) => [name, this.createSlot(name)]));
+    this.slots = this.createSlots();
     host.manager.forgetExcept([...this.slots.keys()].map(storeName));
     const onOrder = (slot: string, text: string) => this.slots.get(slot)?.receiveOrder(text);
     const refresh = async () => void (await Promise.all([this.routes.refresh(), this.edges.refresh()]));
@@ -188,34 +187,17 @@ export class Agent {
     return slot;
   }
 
-  private createSlot(name: string): Slot {
-    const { config, log, host, releases } = this;
-    const { journal, token } = host.state;
-    const key = keys.member(config.service, config.stage, config.host, name);
-    const registration = new SlotRegistration(name, config, new BucketMemberPublisher(this.bus, key, log));
-    this.registrations.push(registration);
-    const slot = new Slot({
-      name,
-      config,
-      registration,
-      edges: this.edges,
-      traffic: () => ({ routes: this.routes.routes, edges: this.edges.live() ?? [] }),
-      record: journal.slot(name),
-      journalLost: journal.lost,
-      releases: releases.store,
-      manager: host.manager,
-      token: `${token}.${name}`,
-      output: host.output,
-      cgroup: host.cgroups?.slot(name, config.slots[name]?.cpu_weight ?? 100) ?? null,
-      secrets: host.secrets,
-      account: this.account,
-      tidy: () => releases.tidy(),
-      makeRoom: () => releases.makeRoom(),
-      emit: (event) => this.emit({ slot: name, ...event }),
-      log: log.child({ slot: name }),
-    });
-    slot.on("change", () => this.report.publishSoon());
-    return slot;
+  private createSlots(): ReadonlyMap<string, Slot> {
+    const { config, log, bus, edges, routes, releases, account } = this;
+    const shared = { ...this.host, config, log, bus, edges, routes, releases, account };
+    const slots = new Map<string, Slot>();
+    for (const name of Object.keys(config.slots)) {
+      const { slot, registration } = createSlot(name, shared, (event) => this.emit({ slot: name, ...event }));
+      slot.on("change", () => this.report.publishSoon());
+      slots.set(name, slot);
+      this.registrations.push(registration);
+    }
+    return slots;
   }
 
   /** What can't be removed is no reason not to start. */

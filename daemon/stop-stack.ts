@@ -44,13 +44,18 @@ export class StopStack {
     return this.stopping;
   }
 
-  private async unwind(signal: AbortSignal): Promise<void> {
-    for (let next = this.started.pop(); next; next = this.started.pop()) {
-      try {
-        await next.stop(signal);
-      } catch (err) {
-        this.log.warn({ err, name: next.name }, "could not be stopped cleanly");
-      }
+  /** Calls every stop. After the deadline none is waited for any more. */
+  private async unwind(deadline: AbortSignal): Promise<void> {
+    const late = new Promise<void>((resolve) => deadline.addEventListener("abort", () => resolve(), { once: true }));
+    for (let next = this.started.pop(); next; next = this.started.pop())
+      await Promise.race([this.stopOne(next, deadline), late]);
+  }
+
+  private async stopOne({ name, stop }: Started, deadline: AbortSignal): Promise<void> {
+    try {
+      await stop(deadline);
+    } catch (err) {
+      this.log.warn({ err, name }, "could not be stopped cleanly");
     }
   }
 }

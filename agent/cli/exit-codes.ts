@@ -9,9 +9,9 @@ export const slotctlExitCodes = {
   usage: 2,
   unreachable: 3,
 } as const;
-export type ExitCode = (typeof slotctlExitCodes)[keyof typeof slotctlExitCodes];
+export type SlotctlExitCode = (typeof slotctlExitCodes)[keyof typeof slotctlExitCodes];
 
-const byCode: Record<string, ExitCode> = {
+const byCode: Record<string, SlotctlExitCode> = {
   USAGE: slotctlExitCodes.usage,
   CONFIG_INVALID: slotctlExitCodes.usage,
   SLOT_UNKNOWN: slotctlExitCodes.usage,
@@ -19,6 +19,6 @@ const byCode: Record<string, ExitCode> = {
 };
 
 /** The exit code that goes with an error's code. */
-export function exitCodeOf(code: string): ExitCode {
+export function exitCodeOf(code: string): SlotctlExitCode {
   return byCode[code] ?? slotctlExitCodes.failed;
 }

@@ -16,7 +16,7 @@ import { verifyCommand } from "./commands/verify.ts";
 import { workersCommand } from "./commands/workers.ts";
 import type { CliContext } from "./context.ts";
 import { SlotctlInterruptedError, SlotctlUsageError, shown } from "./errors.ts";
-import { type ExitCode, exitCodeOf, slotctlExitCodes } from "./exit-codes.ts";
+import { exitCodeOf, type SlotctlExitCode, slotctlExitCodes } from "./exit-codes.ts";
 import { SlotctlSession } from "./session.ts";
 
 const verbs = [
@@ -44,7 +44,7 @@ const globalOptions = [
 ] as const;
 
 /** Runs one command line. Never throws: what went wrong is on stderr, and in the exit code. */
-export async function run(args: readonly string[], context: CliContext): Promise<ExitCode> {
+export async function run(args: readonly string[], context: CliContext): Promise<SlotctlExitCode> {
   const session = new SlotctlSession(context);
   try {
     await program(session).parseAsync(args, { from: "user" });

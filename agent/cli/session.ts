@@ -1,7 +1,7 @@
 import { ControlClient } from "./client.ts";
 import type { CliContext } from "./context.ts";
 import { shown } from "./errors.ts";
-import { type ExitCode, slotctlExitCodes } from "./exit-codes.ts";
+import { type SlotctlExitCode, slotctlExitCodes } from "./exit-codes.ts";
 import { chooseSocket } from "./socket.ts";
 
 /** Options that every verb takes. */
@@ -14,7 +14,7 @@ export interface SlotctlOptions {
 /** One run of the command: which agent, and in which form answers are shown. */
 export class SlotctlSession {
   options: SlotctlOptions = {};
-  exitCode: ExitCode = slotctlExitCodes.done;
+  exitCode: SlotctlExitCode = slotctlExitCodes.done;
 
   constructor(readonly context: CliContext) {}
 

@@ -15,7 +15,7 @@ import { routedBy, type Traffic } from "./routed-by.ts";
 type Seen = SlotJournal["history"][number];
 
 /** What to do with a well-formed order: act on it, answer it with the recorded outcome, or refuse it. */
-export type OrderVerdict =
+export type OrderJudgement =
   | { verdict: "accept" }
   | { verdict: "repeat"; seen: Seen }
   | { verdict: "refuse"; error: SlotdError };
@@ -28,7 +28,7 @@ export function fingerprint(order: Order): string {
 }
 
 /** Judges an order against what the slot has seen and holds, and against who uses that. Pure: it changes nothing. */
-export function judgeOrder(slot: string, order: Order, journal: SlotJournal, traffic: Traffic): OrderVerdict {
+export function judgeOrder(slot: string, order: Order, journal: SlotJournal, traffic: Traffic): OrderJudgement {
   const seen = journal.history.find((entry) => entry.id === order.id);
   if (seen) {
     return seen.fingerprint === fingerprint(order)

@@ -70,7 +70,7 @@ export class OrderBook {
       entry.id === order.id ? { ...entry, ...facts } : entry,
     );
     this.record.update({ order: { order, ...facts }, history });
-    this.tell(order, `order was ${outcome}`, error);
+    this.announce(order, `order was ${outcome}`, error);
   }
 
   private accept(order: Order): void {
@@ -88,15 +88,15 @@ export class OrderBook {
       condemned: null,
     });
     this.refused = null;
-    if (pending) this.tell(pending, "order was superseded");
-    this.tell(order, "order was accepted");
+    if (pending) this.announce(pending, "order was superseded");
+    this.announce(order, "order was accepted");
   }
 
   private recordRefusal(order: Order, error: WireError): void {
     const { order: last, history } = this.record.current;
     const outcome = "refused" as const;
     const entry = { id: order.id, fingerprint: fingerprint(order), outcome, error };
-    // However many are refused, the order that counts stays known.
+    // However many are refused, the current order stays in the history.
     const current = history.filter(({ id }) => id === last?.order.id);
     const others = [...history.filter(({ id }) => id !== last?.order.id), entry];
     this.record.update({ history: [...others.slice(current.length - HISTORY), ...current] });
@@ -116,7 +116,7 @@ export class OrderBook {
     });
   }
 
-  private tell(order: Order, what: string, error?: SlotdError): void {
+  private announce(order: Order, what: string, error?: SlotdError): void {
     const version = orderVersion(order);
     const message = `${what}: ${order.action} ${version} (epoch ${order.epoch}, by ${order.issuedBy})`;
     this.log.info({ orderId: order.id, epoch: order.epoch, version, ...(error && { code: error.code }) }, what);

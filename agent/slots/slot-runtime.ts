@@ -14,7 +14,6 @@ import type { Machine } from "./machine.ts";
 import { openPool } from "./open-pool.ts";
 import { ReleasePreparer } from "./release-preparer.ts";
 import { type SlotAddress, SlotSocket } from "./slot-socket.ts";
-import { Superseded } from "./superseded.ts";
 import { takeOverWorkers } from "./take-over.ts";
 import { untilReady } from "./until-ready.ts";
 
@@ -28,6 +27,13 @@ interface SlotRuntimeEvents {
   change: [];
   /** Its workers keep ending. */
   looping: [pool: Pool, ends: number];
+}
+
+/** The reason of a step that was interrupted because something else is wanted now. */
+export class Superseded extends Error {
+  constructor() {
+    super("something else is wanted now");
+  }
 }
 
 /** What an install order may set besides the release. */
@@ -189,6 +195,8 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
   /** Removes the release from the slot. Clean-up deletes its files once nobody needs them. */
   async remove(): Promise<void> {
     this.machine.send("remove");
+    this.spare?.free();
+    this.spare = null;
     this.deps.record.update({ resident: null });
     await this.deps.tidy();
   }
@@ -224,9 +232,9 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
     // The stop that a crash interrupted is complete: workers that are started from now on are taken over again.
     if (stopping) this.note({ stopping: false, workers: [] });
     if (!resident || !socket) {
-      // The next workers of the slot get the spare socket, with the connections in its queue.
+      // The next workers of the slot get the spare socket, with the connections in its queue. An empty slot has no next workers.
       if (resident) this.spare = spare;
-      else spare?.abandon();
+      else spare?.free();
       return;
     }
     spare?.abandon();
@@ -242,6 +250,11 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
     this.machine.send(proven ? "adopt" : "start");
     this.deps.emit({ kind: "worker", message: `took over ${workers.length} workers of an earlier agent`, version });
     await this.pool.start();
+  }
+
+  /** Declares the slot empty. */
+  clear(): void {
+    this.machine.send("clear");
   }
 
   setProgress(progress: Progress | null): void {

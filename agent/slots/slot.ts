@@ -17,9 +17,9 @@ import { decide, type SlotView, type Step } from "./decide.ts";
 import type { SlotDependencies } from "./dependencies.ts";
 import { Machine } from "./machine.ts";
 import { OrderBook } from "./order-book.ts";
+import { INTERRUPTIBLE, keepsVersion, performStep } from "./perform-step.ts";
 import { routedBy } from "./routed-by.ts";
-import { SlotRuntime } from "./slot-runtime.ts";
-import { Superseded } from "./superseded.ts";
+import { type DrainBounds, SlotRuntime, Superseded } from "./slot-runtime.ts";
 import { Wakeup } from "./wakeup.ts";
 
 /** Retry delay bounds for a step that failed. */
@@ -27,9 +27,6 @@ const RETRY_MIN_MS = 1_000;
 const RETRY_MAX_MS = 60_000;
 /** How long the agent's own end waits for the bus to store a withdrawal. */
 const SHUTDOWN_WITHDRAW_MS = 3_000;
-
-/** Steps that can be interrupted when something else is wanted. */
-const INTERRUPTIBLE: readonly Step[] = ["fetch", "start", "drain", "roll"];
 
 /**
  * One slot: a port and a share of the workers. It moves what is towards what is wanted, one step at a time, and never waits
@@ -45,7 +42,7 @@ export class Slot extends EventEmitter<{ change: [] }> {
   /** An operator asked for a restart, or it is time to retry a proven release. */
   private retry = false;
   private failures = 0;
-  private condemning = false;
+  private judgingCrashLoop = false;
   private retryTimer: NodeJS.Timeout | undefined;
   private current: { step: Step; abort: AbortController } | null = null;
   private readonly wakeup = new Wakeup();
@@ -59,7 +56,7 @@ export class Slot extends EventEmitter<{ change: [] }> {
     this.orders = new OrderBook(deps.name, deps.record, emit, deps.log);
     this.runtime = new SlotRuntime({ ...deps, emit }, this.machine);
     this.runtime.on("change", () => this.emit("change"));
-    this.runtime.on("looping", (pool, ends) => void this.condemn(pool, ends));
+    this.runtime.on("looping", (pool, ends) => void this.onCrashLoop(pool, ends));
     this.machine.on("change", (next, was, event) => {
       if (next === was) return;
       const version = this.runtime.versionFact();
@@ -179,8 +176,8 @@ export class Slot extends EventEmitter<{ change: [] }> {
     try {
       await this.runtime.takeOver();
       const { resident, pool } = this.runtime;
-      const givenUp = this.journal.condemned !== null || (!resident?.proven && last?.outcome === "failed");
-      if (!pool && resident && givenUp) this.machine.send("fail");
+      const failed = this.journal.condemned !== null || (!resident?.proven && last?.outcome === "failed");
+      if (!pool && resident && failed) this.machine.send("fail");
       else if (!pool) this.machine.send("clear");
     } catch (error) {
       this.report(toSlotdError(error));
@@ -196,7 +193,14 @@ export class Slot extends EventEmitter<{ change: [] }> {
     const { pending } = this.orders;
     this.current = { step, abort };
     try {
-      await this.perform(step, pending, abort.signal);
+      if (step === "start" || step === "roll") this.retry = false;
+      await performStep(step, {
+        runtime: this.runtime,
+        pending,
+        drainBounds: this.drainBounds(pending),
+        signal: abort.signal,
+        onSettled: (order) => this.orders.finish(order, "done"),
+      });
       this.failures = 0;
     } catch (error) {
       if (!(error instanceof Superseded)) await this.onFailure(step, pending, toSlotdError(error));
@@ -223,45 +227,7 @@ export class Slot extends EventEmitter<{ change: [] }> {
     };
   }
 
-  private async perform(step: NonNullable<Step>, pending: Order | null, signal: AbortSignal): Promise<void> {
-    const { runtime } = this;
-    const install = pending?.action === "install" ? pending : null;
-    const release = install?.release ?? runtime.resident?.release;
-    switch (step) {
-      case "fetch":
-        if (release) await runtime.fetch(release, signal);
-        return;
-      case "start":
-        this.retry = false;
-        if (release) await runtime.start(release, install ?? {}, signal);
-        return;
-      case "roll":
-        this.retry = false;
-        return runtime.roll(signal);
-      case "drain":
-        return runtime.drain(this.drainBounds(pending), signal);
-      case "undrain":
-        return runtime.undrain();
-      case "stop":
-        return runtime.stop();
-      case "fail":
-        return runtime.fail();
-      case "remove":
-        return runtime.remove();
-      case "settle":
-        if (install && runtime.resident) await runtime.adjust(install);
-        else if (!runtime.resident) this.machine.send("clear");
-        await runtime.settle();
-        if (pending) this.orders.finish(pending, "done");
-        return;
-      case "clear":
-        return this.machine.send("clear");
-      default:
-        return step satisfies never;
-    }
-  }
-
-  private drainBounds(pending: Order | null) {
+  private drainBounds(pending: Order | null): DrainBounds {
     const ordered = pending?.action === "uninstall" ? pending.drainTimeoutMs : undefined;
     const reason = this.ending === "forced" ? "the agent was told to end at once" : pending?.reason;
     return {
@@ -289,8 +255,8 @@ export class Slot extends EventEmitter<{ change: [] }> {
 
   /** Retries a version that had served, after a failure: the cause may be gone by then. */
   private tryAgainLater(waitMs: number): boolean {
-    const hopeful = this.runtime.resident?.proven && this.journal.condemned === null;
-    if (this.machine.state !== "failed" || !hopeful || this.orders.pending) return false;
+    const provenGood = this.runtime.resident?.proven && this.journal.condemned === null;
+    if (this.machine.state !== "failed" || !provenGood || this.orders.pending) return false;
     clearTimeout(this.retryTimer);
     this.retryTimer = setTimeout(() => {
       this.retry = true;
@@ -300,16 +266,15 @@ export class Slot extends EventEmitter<{ change: [] }> {
   }
 
   /** The workers of a serving slot keep ending: takes the slot out of service until a new order or a restart. */
-  private async condemn(pool: Pool, ends: number): Promise<void> {
+  private async onCrashLoop(pool: Pool, ends: number): Promise<void> {
     const last = pool.ends.at(-1);
-    if (this.condemning || !this.runtime.serves || !last) return;
-    this.condemning = true;
+    if (this.judgingCrashLoop || !this.runtime.serves || !last) return;
+    this.judgingCrashLoop = true;
     try {
       const words = await pool.lastWords(last);
       const { pending } = this.orders;
       // A version that a pending order replaces or removes is left to that order.
-      const stays = !pending || (pending.action === "install" && orderVersion(pending) === pool.spec.version);
-      if (this.runtime.pool !== pool || !this.runtime.serves || !stays) return;
+      if (this.runtime.pool !== pool || !this.runtime.serves || !keepsVersion(pending, pool.spec.version)) return;
       const { within_ms } = this.deps.config.crash_loop;
       const error = new CrashLoopError(ends, within_ms, describeEnd(last), words);
       this.report(error, pending);
@@ -319,7 +284,7 @@ export class Slot extends EventEmitter<{ change: [] }> {
     } catch (err) {
       this.deps.log.error({ err }, "verdict on a crash loop could not be journalled; it will be reached again");
     } finally {
-      this.condemning = false;
+      this.judgingCrashLoop = false;
     }
   }
 
@@ -327,8 +292,8 @@ export class Slot extends EventEmitter<{ change: [] }> {
     const version = order ? orderVersion(order) : this.runtime.resident?.release.version;
     const facts = { ...(version !== undefined && { version }), ...(order && { orderId: order.id }) };
     this.lastError = { ...error.toWire(), at: new Date().toISOString(), ...(order && { orderId: order.id }) };
-    const unforeseen = error instanceof InternalError ? { err: error.cause ?? error } : {};
-    this.deps.log.error({ ...this.lastError, ...facts, ...unforeseen }, "step failed");
+    const unexpected = error instanceof InternalError ? { err: error.cause ?? error } : {};
+    this.deps.log.error({ ...this.lastError, ...facts, ...unexpected }, "step failed");
     this.deps.emit({ kind: "error", message: error.message, code: error.code, ...facts });
     this.emit("change");
   }

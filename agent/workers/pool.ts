@@ -8,14 +8,13 @@ import { lastWords } from "../output/last-words.ts";
 import { endAll } from "./end/end-all.ts";
 import { OrphanReaper } from "./end/orphan-reaper.ts";
 import type { Front } from "./front.ts";
+import { PoolWatch } from "./pool-watch.ts";
 import { type WorkerSpec, writer } from "./process/spec.ts";
 import { type StopReason, Worker } from "./process/worker.ts";
-import { Replacer } from "./replacer.ts";
+import { type Replaceable, Replacer } from "./replacer.ts";
 import { Restarter } from "./restarter.ts";
-import { AcceptWatcher } from "./watch/accept-watcher.ts";
 import { CrashLoop } from "./watch/crash-loop.ts";
-import { describeProbe, HealthProbe, probeAddress } from "./watch/health.ts";
-import { WorkerMonitor } from "./watch/worker-monitor.ts";
+import type { HealthProbe } from "./watch/health.ts";
 import { type WorkerIndex, WorkerIndexes } from "./worker-index.ts";
 
 /** A worker that ran this long is not in a restart loop. */
@@ -41,15 +40,13 @@ interface PoolEvents {
  * are ready: alive, seen to accept, and the slot's probe is good.
  */
 export class Pool extends EventEmitter<PoolEvents> {
-  readonly health: HealthProbe;
   readonly ends: WorkerEnd[] = [];
   private isStopping = false;
   private readonly indexes: WorkerIndexes;
   /** Every living worker: those with an index, replacements, and those that were told to end. */
   private readonly living = new Set<Worker>();
   private readonly reaper: OrphanReaper;
-  private readonly acceptWatcher: AcceptWatcher;
-  private readonly monitor: WorkerMonitor<Worker>;
+  private readonly watch: PoolWatch;
   private readonly restarter: Restarter;
   private readonly replacer: Replacer;
   private readonly crashLoop: CrashLoop;
@@ -61,26 +58,22 @@ export class Pool extends EventEmitter<PoolEvents> {
     private readonly log: Logger,
   ) {
     super();
-    const { bind, health, crash_loop, app } = spec.config;
+    const { app, crash_loop, readiness } = spec.config;
     this.indexes = new WorkerIndexes(wanted);
     this.crashLoop = new CrashLoop(crash_loop);
     this.reaper = new OrphanReaper(spec, this.living, log);
-    this.acceptWatcher = new AcceptWatcher(
-      this.living,
-      (pids) => front.accepting(pids),
-      () => this.health.healthy,
-      () => this.emit("change"),
-    );
-    this.monitor = new WorkerMonitor(this.living, spec.config, {
-      onIll: (worker, why) => void this.retire(worker, why, "SIGABRT"),
-      onWorn: (worker, why) => void this.recycle(worker, why),
-      onChange: () => this.emit("change"),
-    });
-    this.health = new HealthProbe({ host: probeAddress(bind), port: spec.port }, health, (changed) => {
-      if (changed) this.onHealthChange();
-    });
+    const callbacks = {
+      onIll: (worker: Worker, why: StopReason) => void this.retire(worker, why, "SIGABRT"),
+      onWorn: (worker: Worker, why: string) => void this.recycle(worker, why),
+      onChange: () => void this.emit("change"),
+    };
+    this.watch = new PoolWatch(spec, front, this.living, callbacks, log);
     this.restarter = new Restarter(this.indexes, app, (index) => this.startWorker(index), log);
-    this.replacer = this.createReplacer();
+    this.replacer = new Replacer(this.asReplaceable(), readiness.timeout_ms, log);
+  }
+
+  get health(): HealthProbe {
+    return this.watch.health;
   }
 
   get wanted(): number {
@@ -114,15 +107,12 @@ export class Pool extends EventEmitter<PoolEvents> {
 
   /** The slot's last probe, and what single workers still have to report. */
   describeReadiness(): string {
-    const lacking = [...this.living].flatMap(({ number, notify }) =>
-      notify?.lacks ? `worker ${number} ${notify.lacks}` : [],
-    );
-    return [describeProbe(this.health.last), ...lacking.slice(0, 3)].join("; ");
+    return this.watch.describeReadiness();
   }
 
   /** Connections to the workers, except for the agent's own probes. */
   countConnections(quietMs: number): ConnectionCount {
-    return this.front.connections(quietMs, (peer) => this.health.connections.has(peer));
+    return this.watch.countConnections(quietMs);
   }
 
   /**
@@ -148,9 +138,7 @@ export class Pool extends EventEmitter<PoolEvents> {
    * @throws CommandNotFoundError and the like if no worker runs; otherwise what could not be started is retried.
    */
   async start(): Promise<void> {
-    this.acceptWatcher.observeWorkers();
-    this.monitor.checkWorkers();
-    this.health.start();
+    this.watch.start();
     await this.resizeTo(this.wanted);
   }
 
@@ -177,12 +165,11 @@ export class Pool extends EventEmitter<PoolEvents> {
     this.isStopping = true;
     this.halt();
     await endAll(this.spec, this.living, this.reaper.stop(), () => {
-      this.acceptWatcher.observeWorkers();
+      this.watch.observeWorkers();
       // From now on no new connection is accepted; those that were live on in the workers.
       this.front.free();
     });
-    this.acceptWatcher.stop();
-    this.monitor.stop();
+    this.watch.stop();
     await this.front.untilFree();
     this.spec.cgroup?.remove();
   }
@@ -190,8 +177,7 @@ export class Pool extends EventEmitter<PoolEvents> {
   /** Stops watching without touching a worker: the next agent adopts them. */
   abandon(): void {
     this.halt();
-    this.acceptWatcher.stop();
-    this.monitor.stop();
+    this.watch.stop();
     for (const worker of this.living) worker.abandon();
     this.front.abandon();
   }
@@ -205,29 +191,18 @@ export class Pool extends EventEmitter<PoolEvents> {
     return this.spec.config.app.stop_signal as NodeJS.Signals;
   }
 
-  private createReplacer(): Replacer {
-    return new Replacer(
-      {
-        indexes: this.indexes,
-        isHealthy: () => this.health.healthy,
-        isWhole: () => this.ready >= this.wanted,
-        notReady: (timeoutMs) => new NotReadyError(0, 1, timeoutMs, this.describeReadiness()),
-        addReplacement: (index) => this.addReplacement(index),
-        promoted: (replacement) => this.emit("started", replacement),
-        retire: (worker, why) => this.retire(worker, why),
-        lastWords: (end) => this.lastWords(end),
-        until: (done, signal) => this.until(done, signal),
-      },
-      this.spec.config.readiness.timeout_ms,
-      this.log,
-    );
-  }
-
-  private onHealthChange(): void {
-    this.log.info({ healthy: this.health.healthy, probe: this.health.last }, "health changed");
-    // A worker that can't be seen to accept counts as accepting once the probe is good: both change together.
-    this.acceptWatcher.observeWorkers();
-    this.emit("change");
+  private asReplaceable(): Replaceable {
+    return {
+      indexes: this.indexes,
+      isHealthy: () => this.health.healthy,
+      isWhole: () => this.ready >= this.wanted,
+      notReady: (timeoutMs) => new NotReadyError(0, 1, timeoutMs, this.describeReadiness()),
+      addReplacement: (index) => this.addReplacement(index),
+      promoted: (replacement) => this.emit("started", replacement),
+      retire: (worker, why) => this.retire(worker, why),
+      lastWords: (end) => this.lastWords(end),
+      until: (done, signal) => this.until(done, signal),
+    };
   }
 
   private async recycle(worker: Worker, why: string): Promise<void> {
@@ -265,7 +240,7 @@ export class Pool extends EventEmitter<PoolEvents> {
   /** Ends one worker: stop signal, grace period, SIGKILL. */
   private async retire(worker: Worker, why: StopReason = "stopped", signal = this.stopSignal): Promise<void> {
     worker.signal(signal, why);
-    this.acceptWatcher.observeWorkers();
+    this.watch.observeWorkers();
     this.emit("change");
     const kill = setTimeout(() => worker.signal("SIGKILL"), this.spec.config.app.stop_grace_ms);
     await worker.whenEnded();
@@ -276,7 +251,7 @@ export class Pool extends EventEmitter<PoolEvents> {
   private halt(): void {
     this.replacer.stop();
     this.restarter.stop();
-    this.health.stop();
+    this.watch.stopProbe();
   }
 
   private admit(index: WorkerIndex, worker: Worker): void {
@@ -289,8 +264,7 @@ export class Pool extends EventEmitter<PoolEvents> {
     this.emit("change");
     // The pool was told to stop while this worker was being started.
     if (this.isStopping) worker.signal(this.stopSignal);
-    this.acceptWatcher.observeWorkers();
-    this.monitor.checkWorkers();
+    this.watch.checkNow();
   }
 
   private onEnded(index: WorkerIndex, worker: Worker, end: WorkerEnd): void {

@@ -75,6 +75,15 @@ describe("an agent to which another socket was passed than a slot's own", () => 
     assert.deepEqual(manager.asked("slot-b"), []);
   });
 
+  it("frees the port of a slot that holds nothing, although the socket that was kept is the slot's own", async () => {
+    const { host, manager } = await managed();
+    manager.pass([{ name: "slot-a", kind: "listening", port: host.ports.a as number }]);
+    await host.startAgent();
+    await until("systemd is told to close it", () => manager.asked("slot-a").join() === "-");
+    assert.equal(await isOpen(host.ports.a as number), false);
+    assert.deepEqual(warned(host), []);
+  });
+
   it("takes the living workers over with the socket that they have, and none of it is withdrawn", async () => {
     const { host, manager, pids } = await left();
     const watch = await MemberWatch.start(host);

@@ -45,6 +45,16 @@ describe("what a worker is started with", () => {
     });
   });
 
+  it("names no descriptors where the worker inherits none, whatever the agent inherited", () => {
+    const env = workerEnvironment(
+      spec,
+      0,
+      { LISTEN_FDS: "3", LISTEN_FDNAMES: "slot-a" },
+      { ...own, descriptorNames: [] },
+    );
+    assert.deepEqual([env.LISTEN_FDS, env.LISTEN_FDNAMES], [undefined, undefined]);
+  });
+
   it("has nothing that a service manager told the agent alone", () => {
     const told = {
       NOTIFY_SOCKET: "/run/n",

@@ -1,0 +1,87 @@
+import type { Logger } from "pino";
+import type { ConnectionCount } from "../drain/in-flight.ts";
+import type { Front } from "./front.ts";
+import type { WorkerSpec } from "./process/spec.ts";
+import type { Worker } from "./process/worker.ts";
+import { AcceptWatcher } from "./watch/accept-watcher.ts";
+import { describeProbe, HealthProbe, probeAddress } from "./watch/health.ts";
+import { WorkerMonitor } from "./watch/worker-monitor.ts";
+
+interface PoolWatchCallbacks {
+  /** It hangs or is unhealthy: it must be killed and started again. */
+  onIll(worker: Worker, why: "hung" | "unhealthy"): void;
+  /** It is due to be replaced, once its replacement is up. */
+  onWorn(worker: Worker, why: string): void;
+  /** The number of ready workers, or what they report, may have changed. */
+  onChange(): void;
+}
+
+/** Watches a pool's workers: the slot's probe, who accepts, and what each of them reports. */
+export class PoolWatch {
+  readonly health: HealthProbe;
+  private readonly acceptWatcher: AcceptWatcher;
+  private readonly monitor: WorkerMonitor<Worker>;
+
+  constructor(
+    { config, port }: WorkerSpec,
+    private readonly front: Front,
+    private readonly workers: ReadonlySet<Worker>,
+    callbacks: PoolWatchCallbacks,
+    log: Logger,
+  ) {
+    this.acceptWatcher = new AcceptWatcher(
+      workers,
+      (pids) => front.accepting(pids),
+      () => this.health.healthy,
+      () => callbacks.onChange(),
+    );
+    this.monitor = new WorkerMonitor(workers, config, callbacks);
+    this.health = new HealthProbe({ host: probeAddress(config.bind), port }, config.health, (changed) => {
+      if (!changed) return;
+      log.info({ healthy: this.health.healthy, probe: this.health.last }, "health changed");
+      // A worker that can't be seen to accept is known by the probe: both become known together.
+      this.acceptWatcher.observeWorkers();
+      callbacks.onChange();
+    });
+  }
+
+  start(): void {
+    this.checkNow();
+    this.health.start();
+  }
+
+  /** Checks the workers now, for example since one was started. */
+  checkNow(): void {
+    this.acceptWatcher.observeWorkers();
+    this.monitor.checkWorkers();
+  }
+
+  /** Finds out now who accepts, and which adopted workers have ended. */
+  observeWorkers(): void {
+    this.acceptWatcher.observeWorkers();
+  }
+
+  /** The slot's last probe, and what the workers still have to report. */
+  describeReadiness(): string {
+    const lacking = [...this.workers].flatMap(({ number, notify }) =>
+      notify?.lacks ? `worker ${number} ${notify.lacks}` : [],
+    );
+    return [describeProbe(this.health.last), ...lacking.slice(0, 3)].join("; ");
+  }
+
+  /** Connections on the slot's port, except the agent's own probes. */
+  countConnections(quietMs: number): ConnectionCount {
+    return this.front.connections(quietMs, (peer) => this.health.connections.has(peer));
+  }
+
+  /** No more probes. The ends of adopted workers are still noticed. */
+  stopProbe(): void {
+    this.health.stop();
+  }
+
+  stop(): void {
+    this.health.stop();
+    this.acceptWatcher.stop();
+    this.monitor.stop();
+  }
+}
