@@ -64,15 +64,8 @@ export function packCommand(session: SlotctlSession): Command {
         if (text !== shown) session.progress(text);
         shown = text;
       };
-      try {
-        const job = { directory, name, version, formats, bases, keys, to, mtimeSeconds, signal, onProgress };
-        const packed = await pack(job);
-        session.progress("");
-        show(session, packed);
-      } catch (error) {
-        session.progress("");
-        throw error;
-      }
+      const job = { directory, name, version, formats, bases, keys, to, mtimeSeconds, signal, onProgress };
+      show(session, await pack(job).finally(() => session.progress("")));
     });
 }
 
