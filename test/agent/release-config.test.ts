@@ -113,7 +113,7 @@ describe("a release that says how it is run", () => {
     await host.installed("a", await release(host, "3", `[app]\ncommand = [${node}, "app.mjs"]`));
   });
 
-  it("runs on where a later agent allows less, with the same workers", async () => {
+  it("keeps running, with the same workers, where a later agent allows less", async () => {
     const host = await hosts.start(bare);
     const own = await release(host, "1", `[app]\ncommand = [${node}, "app.mjs"]\nenvironment = { OWN = "release" }`);
     await host.installed("a", own);
@@ -124,7 +124,7 @@ describe("a release that says how it is run", () => {
     await host.untilSlot("a", "serves", ({ state, workers }) => state === "serving" && workers.ready === 2);
     assert.deepEqual(await host.pids("a"), pids);
     assert.equal((await host.get("a")).env.OWN, "release");
-    const message = "release's own configuration can't be used; its workers are gone on with as the host's says";
+    const message = "release's own configuration can't be used; its workers keep running under the host's";
     assert.equal(logged(host, { msg: message }).length, 1);
     // One that ends can't be replaced; the other serves on, and so does the agent.
     process.kill(pids[0] as number, "SIGKILL");

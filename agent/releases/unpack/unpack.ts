@@ -32,8 +32,11 @@ export type UnpackReport =
   | ({ kind: "done" } & Unpacked)
   | { kind: "failed"; failure: UnpackFault };
 
-/** How long a thread that is not wanted any more may take to end what it has begun. */
-const STOP_MS = 2_000;
+/**
+ * How long an unwanted thread may take to end. At low priority on a busy host that is long; terminating it instead would
+ * leave the command that decompresses as a zombie.
+ */
+const STOP_MS = 30_000;
 /** The map of names is what grows: an archive that makes it outgrow this ends its thread, not the agent. */
 const MAX_HEAP_MB = 1024;
 
