@@ -111,7 +111,9 @@ export class Agent {
     return this.host.output;
   }
 
-  /** Finds out what an earlier agent left: unfinished releases, and running workers. Before that, the status is empty. */
+  /**
+   * Finds out what an earlier agent left: unfinished releases, and running workers. Before that, the status is empty.
+   */
   async takeOver(): Promise<void> {
     await this.sweepReleases();
     await Promise.all([...this.slots.values()].map((slot) => slot.adoptLeftovers()));

@@ -5,8 +5,8 @@ import { readHeaders } from "./releases/fetch/headers.ts";
 import { Secrets } from "./workers/process/secrets.ts";
 
 /**
- * What a configuration names on this host: the workers' user and groups, the files of secrets, and that of headers. Credentials are systemd's to pass,
- * and are not looked for here.
+ * What a configuration names on this host: the workers' user and groups, the files of secrets, and that of headers.
+ * Credentials are systemd's to pass, and are not looked for here.
  * @throws ConfigInvalidError naming the key.
  */
 export async function checkHost({ app, releases }: Pick<Config, "app" | "releases">): Promise<void> {

@@ -38,7 +38,10 @@ export class HostReleases {
     });
   }
 
-  /** Removes what an earlier agent left unfinished and, unless the journal is lost, what no slot needs. @returns their names */
+  /**
+   * Removes what an earlier agent left unfinished and, unless the journal is lost, what no slot needs. @returns their
+   * names
+   */
   async sweep(journalLost: boolean): Promise<string[]> {
     const swept = await this.store.prepare();
     return journalLost ? swept : [...swept, ...(await this.cleanUp.run())];

@@ -12,7 +12,10 @@ import { bootId } from "./os/process.ts";
 /** Changes in quick succession are published together. */
 const GAP_MS = 200;
 
-/** What the agent says of its host: the status, as asked for and as published on the bus, and a line for `systemctl status`. */
+/**
+ * What the agent says of its host: the status, as asked for and as published on the bus, and a line for `systemctl
+ * status`.
+ */
 export class HostReport {
   /** The cgroup v2 controllers that enforce limits; null where no cgroup was delegated. */
   controllers: string[] | null = null;

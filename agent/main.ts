@@ -48,7 +48,7 @@ try {
   };
   const started = start();
 
-  // Heard from the first moment on, and acted on when all is up. The first drains and stops; a second does not wait for requests.
+  // Signals are acted on once everything is up. The first drains and stops; a second does not wait for requests.
   let signals = 0;
   const end = async (signal: NodeJS.Signals) => {
     log.info({ signal }, "agent was told to end");
@@ -59,14 +59,14 @@ try {
     process.exit(0);
   };
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => void end(signal));
-  // For whoever wants to start another agent in this one's place: the workers stay.
+  // To start another agent in place of this one: the workers stay.
   const leave = async () => {
     await started;
     await agent.leave();
     await control.close();
     process.exit(0);
   };
-  // SIGHUP is a reload: systemd starts the next agent at once, which reads the configuration anew.
+  // SIGHUP is a reload: systemd starts the next agent at once, which reads the configuration again.
   for (const signal of ["SIGUSR2", "SIGHUP"] as const) process.once(signal, () => void leave());
   await started;
 } catch (error) {

@@ -15,8 +15,8 @@ export function longestStopMs({ drain, app }: Pick<Config, "drain" | "app">): nu
 }
 
 /**
- * Compares that with the time that systemd gives the agent's unit. The agent asks for more while it drains (EXTEND_TIMEOUT_USEC), but a
- * host that is in a hurry to shut down may not grant it.
+ * Compares that with the time that systemd gives the agent's unit. The agent asks for more while it drains
+ * (EXTEND_TIMEOUT_USEC), but a host that is in a hurry to shut down may not grant it.
  * @returns what to tell an operator; null where it fits, or no unit is there.
  */
 export async function checkStopTime(config: Pick<Config, "drain" | "app">): Promise<string | null> {
@@ -45,7 +45,10 @@ const UNITS_MS: Record<string, number> = {
   w: 604_800_000,
 };
 
-/** A span as systemd writes it, for example `1min 30s`: systemd.time(7). Null for `infinity`, and for what is longer than weeks. */
+/**
+ * A span as systemd writes it, for example `1min 30s`: systemd.time(7). Null for `infinity`, and for what is longer
+ * than weeks.
+ */
 export function timeSpanMs(text: string): number | null {
   const parts = [...text.matchAll(/(\d+(?:\.\d+)?)([a-z]+)/g)];
   const values = parts.map(([, number, unit]) => Number(number) * (UNITS_MS[unit as string] ?? Number.NaN));

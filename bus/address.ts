@@ -6,7 +6,10 @@ export const defaultPort = 4222;
 /** What an address has to look like, for messages about one that does not. */
 export const addressRule = "must be a nats://HOST:PORT or tls://HOST:PORT address";
 
-/** `nats://HOST:PORT`, `tls://HOST:PORT` or `HOST:PORT`; a login may stand before the host. Undefined where it is none of these. */
+/**
+ * `nats://HOST:PORT`, `tls://HOST:PORT` or `HOST:PORT`; a login may stand before the host. Undefined where it is none
+ * of these.
+ */
 export function parseAddress(text: string): URL | undefined {
   const address = text.includes("://") ? text : `nats://${text}`;
   const url = URL.canParse(address) ? new URL(address) : undefined;

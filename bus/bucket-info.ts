@@ -24,9 +24,9 @@ export function keysIn(bucket: string, { state }: StreamInfo): string[] {
 }
 
 /**
- * Tells when a listing of keys is whole. Neither the server's count of what is to come (`delta`) nor the client's own end of the listing
- * can be used: where keys are written over meanwhile, as when the bus is back and every host reports at once, the server counts too
- * many or too few. So the keys are counted first, and each has to be heard.
+ * Tells when a listing of keys is whole. Neither the server's count of what is to come (`delta`) nor the client's own
+ * end of the listing can be used: where keys are written over meanwhile, as when the bus is back and every host reports
+ * at once, the server counts too many or too few. So the keys are counted first, and each has to be heard.
  */
 export class ListingCount {
   private readonly missing: Set<string>;

@@ -1,6 +1,6 @@
 /**
- * The NATS client and what is made of it, in one module that is loaded when a daemon first turns to the bus. Loading takes a tenth of the
- * time in which an agent takes over its workers, and those come first.
+ * The NATS client and what is made of it, in one module that is loaded when a daemon first turns to the bus. Loading
+ * takes a tenth of the time in which an agent takes over its workers, and those come first.
  */
 export { jetstream } from "@nats-io/jetstream";
 export { Kvm } from "@nats-io/kv";

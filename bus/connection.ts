@@ -22,7 +22,9 @@ const DEFAULT_MAX_PAYLOAD = 1024 * 1024;
 export interface ConnectionTraits {
   /** What the daemon uses on the bus; created where it is missing. */
   needs: readonly Kept[];
-  /** Before the client is loaded: that keeps the daemon busy for a moment, and it may have something more urgent to do. */
+  /**
+   * Before the client is loaded: that keeps the daemon busy for a moment, and it may have something more urgent to do.
+   */
   delayMs: number;
   retryMs: number;
   /** Spread over this time, so that all daemons do not reconnect at once. */
@@ -113,12 +115,18 @@ export class BusConnection extends EventEmitter<ConnectionEvents> {
     return this.whileUp(bucketInfo(this.jsm, bucket, filter));
   }
 
-  /** The keys of a bucket that match a filter, by the stream's own list of subjects: a listing of values would need a consumer. */
+  /**
+   * The keys of a bucket that match a filter, by the stream's own list of subjects: a listing of values would need a
+   * consumer.
+   */
   async keys(bucket: string, filter: string): Promise<string[]> {
     return keysIn(bucket, await this.bucketInfo(bucket, filter));
   }
 
-  /** Calls back with puts into a bucket, also after reconnections. @returns what ends that; null before the first connection */
+  /**
+   * Calls back with puts into a bucket, also after reconnections. @returns what ends that; null before the first
+   * connection
+   */
   listen(bucket: string, filter: string, listener: PutListener): (() => void) | null {
     return this.nc ? listenToKeys(this.nc, bucket, filter, listener) : null;
   }

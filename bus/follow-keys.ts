@@ -1,7 +1,9 @@
 import type { Logger } from "pino";
 import type { PutListener } from "./listen.ts";
 
-/** The keys are read again this often, whatever was heard; give or take a tenth, so that hosts do not all ask at once. */
+/**
+ * The keys are read again this often, whatever was heard; give or take a tenth, so that hosts do not all ask at once.
+ */
 const REREAD_MS = 60_000;
 /** How long a read may take while a caller waits for it. */
 const READ_MS = 1_000;
@@ -23,10 +25,11 @@ export interface KeyReader {
 }
 
 /**
- * Follows the keys of a bucket that match a filter: a plain subscription hints that there is something to read, and the keys are read on
- * every connection and every minute. A hint is not the value, because subscribers also hear a put that the stream refuses
- * (compare-and-set). This needs no JetStream consumer, which matters where thousands of hosts follow a key or two each. Whoever has to
- * see every write of many keys, in order, uses `BucketWatch` instead: that costs a consumer, and there are only a few edges.
+ * Follows the keys of a bucket that match a filter: a plain subscription hints that there is something to read, and the
+ * keys are read on every connection and every minute. A hint is not the value, because subscribers also hear a put that
+ * the stream refuses (compare-and-set). This needs no JetStream consumer, which matters where thousands of hosts follow
+ * a key or two each. Whoever has to see every write of many keys, in order, uses `BucketWatch` instead: that costs a
+ * consumer, and there are only a few edges.
  */
 export class KeyFollower {
   private timer: NodeJS.Timeout | undefined;

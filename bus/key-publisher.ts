@@ -14,8 +14,8 @@ interface PublishingBus {
 }
 
 /**
- * Keeps one key of a bucket at the value that it should have: writes on change and as a heartbeat, again and again while the bus is
- * away or does not take it, and only the newest value.
+ * Keeps one key of a bucket at the value that it should have: writes on change and as a heartbeat, again and again
+ * while the bus is away or does not take it, and only the newest value.
  */
 export class KeyPublisher {
   /** Undefined: nothing was decided yet, and what stands there is left alone. Null: no such key. */

@@ -1,8 +1,8 @@
 import { addressRule, parseAddress, redactAddress } from "./address.ts";
 
 /**
- * Where the bus is, and who a program is there: one set of settings for the agent, the edge and the controller. Files are read at each
- * connection, so that a rotated secret takes effect.
+ * Where the bus is, and who a program is there: one set of settings for the agent, the edge and the controller. Files
+ * are read at each connection, so that a rotated secret takes effect.
  */
 export interface Login {
   /** `nats://HOST:PORT`, `tls://HOST:PORT` or `HOST:PORT`. A single `tls://` among them means TLS for all of them. */

@@ -23,7 +23,10 @@ export function loginOptions(login: Login): NodeConnectionOptions {
   return { servers, authenticator, ...(tls && { tls }), ...(inboxPrefix && { inboxPrefix }) };
 }
 
-/** TLS for every server of the list, or for none: servers that the bus names later come without a scheme, so that no list can be mixed. */
+/**
+ * TLS for every server of the list, or for none: servers that the bus names later come without a scheme, so that no
+ * list can be mixed.
+ */
 function tlsOptions({ tls }: Login, urls: readonly URL[]) {
   if (!tls && !urls.some(({ protocol }) => protocol === "tls:")) return undefined;
   return {
@@ -36,8 +39,8 @@ function tlsOptions({ tls }: Login, urls: readonly URL[]) {
 }
 
 /**
- * Where a server is known by its IP address, the client names no host, and Node would look for "localhost" in the certificate. The
- * certificate must then be of one of the addresses that were configured.
+ * Where a server is known by its IP address, the client names no host, and Node would look for "localhost" in the
+ * certificate. The certificate must then be of one of the addresses that were configured.
  */
 function identityCheck(hosts: readonly string[]) {
   const addresses = hosts.filter((host) => isIP(host) !== 0);

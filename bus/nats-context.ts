@@ -43,8 +43,8 @@ export const contextFields: Readonly<Record<string, string>> = {
 const IGNORED = ["description", "color_scheme", "jetstream_event_prefix"];
 
 /**
- * Reads a context of the `nats` command: `NAME.json` in its directory. Whatever a context asks for that slotd can't do is refused, because
- * ignoring it would lead to another place, or to the same place as somebody else.
+ * Reads a context of the `nats` command: `NAME.json` in its directory. Whatever a context asks for that slotd can't do
+ * is refused, because ignoring it would lead to another place, or to the same place as somebody else.
  * @throws NatsContextError
  */
 export function readNatsContext(name: string, directory: string, home: string): Partial<Login> {

@@ -40,7 +40,8 @@ export async function persist<T>(
 export function isTransient(error: unknown): boolean {
   if (error instanceof JetStreamApiError) return error.status === 503 && !LASTING.includes(error.code);
   if (error instanceof TimeoutError || error instanceof RequestError) return true;
-  // A stream without a leader has no responder, which the client takes for JetStream being off. It does not export that class.
+  // A stream without a leader has no responder, which the client takes for JetStream being off. It does not export that
+  // class.
   return error instanceof Error && error.name === "JetStreamNotEnabled";
 }
 

@@ -26,8 +26,8 @@ export interface SessionOptions {
 }
 
 /**
- * What a command has of the bus: a connection with JetStream behind it, which is there from the start. A daemon, which starts without the
- * bus, has a `BusConnection`.
+ * What a command has of the bus: a connection with JetStream behind it, which is there from the start. A daemon, which
+ * starts without the bus, has a `BusConnection`.
  */
 export interface BusSession {
   readonly nc: NatsConnection;

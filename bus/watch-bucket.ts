@@ -32,10 +32,11 @@ export interface BucketReader {
 }
 
 /**
- * Watches keys of a bucket, for ever, and passes on every write in the order of the revisions. A watch that ends, that was interrupted,
- * whose bucket was replaced, or on which nothing was heard for long is begun again with a listing. This needs a JetStream consumer, which
- * the server can afford for the few edges: they have to know which revision they have seen, so that they can acknowledge it. The many
- * agents follow a key or two each with `KeyFollower`, without a consumer.
+ * Watches keys of a bucket, for ever, and passes on every write in the order of the revisions. A watch that ends, that
+ * was interrupted, whose bucket was replaced, or on which nothing was heard for long is begun again with a listing.
+ * This needs a JetStream consumer, which the server can afford for the few edges: they have to know which revision they
+ * have seen, so that they can acknowledge it. The many agents follow a key or two each with `KeyFollower`, without a
+ * consumer.
  */
 export class BucketWatch {
   private readonly stopped = new AbortController();

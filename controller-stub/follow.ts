@@ -18,8 +18,8 @@ export interface Followed {
 const SILENT = { debug: () => {}, warn: () => {} };
 
 /**
- * Calls back with what keys hold: first the present values, then each as it is written. What is heard counts as the value, so this is for
- * buckets that are not written by compare-and-set: hosts and edges report every few seconds.
+ * Calls back with what keys hold: first the present values, then each as it is written. What is heard counts as the
+ * value, so this is for buckets that are not written by compare-and-set: hosts and edges report every few seconds.
  * @returns once the present values were handed out, a function that ends it.
  */
 export async function followValues(

@@ -1,6 +1,6 @@
 /**
- * How long to wait before the next try: doubles from `minMs` to `maxMs`, with jitter over the upper half, so that many that
- * failed together do not come back together.
+ * How long to wait before the next try: doubles from `minMs` to `maxMs`, with jitter over the upper half, so that many
+ * that failed together do not come back together.
  * @param attempt 0 for the first retry
  * @param random in [0, 1)
  */

@@ -12,7 +12,10 @@ export class StopStack {
 
   constructor(private readonly log: Logger) {}
 
-  /** @param stop is given a signal that is aborted at the deadline; what it throws is logged, and the rest is stopped all the same */
+  /**
+   * @param stop is given a signal that is aborted at the deadline; what it throws is logged, and the rest is stopped
+   * all the same
+   */
   push(name: string, stop: (signal: AbortSignal) => unknown): void {
     this.started.push({ name, stop });
   }

@@ -5,10 +5,11 @@ import { releaseSchema } from "./release.ts";
 const count = z.int().nonnegative();
 
 /**
- * The steps of a deploy, in order. `withdrawing`: the version that makes room leaves the routes. `draining`: every edge acknowledges that
- * it stopped serving that version. `installing`: the new version replaces it, wave by wave. `offering`: the new version joins the
- * routes. `waiting`: every edge acknowledges that it can serve the new version. `prepared`: ready for the switch. `promoting`: the
- * default is switched, and every edge acknowledges. `restoring`: a rollback reinstalls what the deploy replaced. The rest are end states.
+ * The steps of a deploy, in order. `withdrawing`: the version that makes room leaves the routes. `draining`: every edge
+ * acknowledges that it stopped serving that version. `installing`: the new version replaces it, wave by wave.
+ * `offering`: the new version joins the routes. `waiting`: every edge acknowledges that it can serve the new version.
+ * `prepared`: ready for the switch. `promoting`: the default is switched, and every edge acknowledges. `restoring`: a
+ * rollback reinstalls what the deploy replaced. The rest are end states.
  */
 export const deploySteps = [
   "withdrawing",
@@ -109,8 +110,8 @@ export const deploySchema = z.strictObject({
   /** The last epoch that was handed out. */
   epoch: count,
   /**
-   * Who may change the record. The holder keeps increasing `renewals`. Whoever sees it unchanged for `leaseMs`, measured by its
-   * own clock, may take over with a new epoch.
+   * Who may change the record. The holder keeps increasing `renewals`. Whoever sees it unchanged for `leaseMs`,
+   * measured by its own clock, may take over with a new epoch.
    */
   lock: z
     .strictObject({

@@ -1,7 +1,10 @@
 import { z } from "zod";
 import { hostSchema, nameSchema, timestampSchema, versionSchema } from "./names.ts";
 
-/** Something that happened, for people and audits. `kind` is a stable identifier; `message` is a sentence in the past tense. */
+/**
+ * Something that happened, for people and audits. `kind` is a stable identifier; `message` is a sentence in the past
+ * tense.
+ */
 export const eventSchema = z.object({
   at: timestampSchema,
   service: nameSchema,

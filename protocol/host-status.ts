@@ -41,9 +41,9 @@ export const workerEndSchema = z.object({
   pid: count,
   version: versionSchema,
   /**
-   * `crashed`: by itself. `stopped`: by the stop signal, as asked. `killed`: by SIGKILL after the grace. `lost`: found dead, without a
-   * status. `oom`: by the kernel, over its memory limit. `hung`: it missed its watchdog, or did not come up. `unhealthy`: its
-   * liveness probes failed. `recycled`: another took its place, by the rules of [recycle].
+   * `crashed`: by itself. `stopped`: by the stop signal, as asked. `killed`: by SIGKILL after the grace. `lost`: found
+   * dead, without a status. `oom`: by the kernel, over its memory limit. `hung`: it missed its watchdog, or did not
+   * come up. `unhealthy`: its liveness probes failed. `recycled`: another took its place, by the rules of [recycle].
    */
   reason: z.enum(["crashed", "stopped", "killed", "lost", "oom", "hung", "unhealthy", "recycled"]),
   exitCode: z.int().nullable(),

@@ -43,8 +43,8 @@ export function sortEntries(entries: readonly ManifestEntry[]): ManifestEntry[] 
 }
 
 /**
- * The digest of a tree: SHA-256, in hex, over a line of JSON for each entry, sorted by path. Times, owners and the archive format are
- * not part of it: the same tree has the same digest whether it came from a whole archive or a delta.
+ * The digest of a tree: SHA-256, in hex, over a line of JSON for each entry, sorted by path. Times, owners and the
+ * archive format are not part of it: the same tree has the same digest whether it came from a whole archive or a delta.
  */
 export function treeDigest(entries: readonly ManifestEntry[]): string {
   const hash = createHash("sha256");
@@ -60,8 +60,8 @@ export const deltaHeadSchema = z.strictObject({ format: z.literal(1), base: sha2
 export type DeltaHead = z.infer<typeof deltaHeadSchema>;
 
 /**
- * What a delta archive against a base contains: new and changed entries, and the paths of the base that are not carried over.
- * A directory whose mode alone changed is written again; its contents stay.
+ * What a delta archive against a base contains: new and changed entries, and the paths of the base that are not carried
+ * over. A directory whose mode alone changed is written again; its contents stay.
  */
 export function deltaOf(base: readonly ManifestEntry[], target: readonly ManifestEntry[]) {
   const before = new Map(base.map((entry) => [entry.path, line(entry)]));

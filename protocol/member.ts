@@ -9,7 +9,8 @@ const endpoint = z.object({ host: z.string().min(1), port: z.int().min(1).max(65
 
 /**
  * A ServerSet member in the JSON form of Twitter's commons and Finagle, with string metadata.
- * Source: finagle-serversets, `ServerSets.scala` / `JsonCodec`: every metadata value is a string, `additionalEndpoints` is always there.
+ * Source: finagle-serversets, `ServerSets.scala` / `JsonCodec`: every metadata value is a string, `additionalEndpoints`
+ * is always there.
  */
 export const memberSchema = z.object({
   serviceEndpoint: endpoint,

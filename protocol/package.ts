@@ -9,12 +9,14 @@ const packed = { file: fileName, sha256: sha256Schema, sizeBytes: z.int().positi
 const packedSchema = z.strictObject(packed);
 export type PackedFile = z.infer<typeof packedSchema>;
 
-/** The most archives in a description, whole archives and deltas together: as many as a signature in a `Release` covers. */
+/**
+ * The most archives in a description, whole archives and deltas together: as many as a signature in a `Release` covers.
+ */
 export const maxPackageArchives = 32;
 
 /**
- * What `slotctl pack` writes next to the archives as NAME-VERSION.release.json: everything about a release except where it will be
- * fetched from. `slotctl sign` adds signatures, and `slotd-controller publish` turns it into a `Release`.
+ * What `slotctl pack` writes next to the archives as NAME-VERSION.release.json: everything about a release except where
+ * it will be fetched from. `slotctl sign` adds signatures, and `slotd-controller publish` turns it into a `Release`.
  */
 export const releasePackageSchema = z
   .strictObject({
@@ -82,7 +84,9 @@ export function formatPackage(description: ReleasePackage): string {
   return `${JSON.stringify(releasePackageSchema.parse(description), null, 2)}\n`;
 }
 
-/** The archives that an order names: the whole one, and deltas that can be read by any host that can read the whole one. */
+/**
+ * The archives that an order names: the whole one, and deltas that can be read by any host that can read the whole one.
+ */
 export type ArchiveFormat = "gz" | "zst";
 
 /**

@@ -30,7 +30,10 @@ const archive = {
 export const deltaSchema = z.strictObject({ base: sha256Schema, ...archive });
 export type Delta = z.infer<typeof deltaSchema>;
 
-/** A release: its archive (.tar, .tar.gz, .tar.zst), with the digest and size that the bytes must have, and what it unpacks to. */
+/**
+ * A release: its archive (.tar, .tar.gz, .tar.zst), with the digest and size that the bytes must have, and what it
+ * unpacks to.
+ */
 export const releaseSchema = z.strictObject({
   version: versionSchema,
   ...archive,
@@ -54,7 +57,10 @@ export const releaseSchema = z.strictObject({
 });
 export type Release = z.infer<typeof releaseSchema>;
 
-/** Whether two descriptions of a version mean the same content: the same archive, or archives that unpack to the same tree. */
+/**
+ * Whether two descriptions of a version mean the same content: the same archive, or archives that unpack to the same
+ * tree.
+ */
 export function isSameContent(
   x: { sha256: string; tree?: string | null | undefined },
   y: { sha256: string; tree?: string | null | undefined },

@@ -8,12 +8,18 @@ const count = z.int().nonnegative();
 export const routesSchema = z
   .strictObject({
     epoch: count,
-    /** Grows with every change of the routes, so that people can speak of one. The KV revision is what edges acknowledge. */
+    /**
+     * Grows with every change of the routes, so that people can speak of one. The KV revision is what edges
+     * acknowledge.
+     */
     revision: count,
     mode: z.enum(["atomic", "rolling"]),
     default: versionSchema,
     serving: z.array(versionSchema).min(1).max(16),
-    /** Version → the digest of its release. An endpoint that serves a version with another digest is not that version, and gets nothing. */
+    /**
+     * Version → the digest of its release. An endpoint that serves a version with another digest is not that version,
+     * and gets nothing.
+     */
     digests: z.record(versionSchema, sha256Schema).optional(),
     /** Share of traffic per stage, in percent, for rolling mode. */
     stages: z.record(nameSchema, z.number().min(0).max(100)).optional(),
@@ -31,8 +37,8 @@ export type Routes = z.infer<typeof routesSchema>;
 const edgeProblemSchema = wireErrorSchema.extend({ key: z.string().max(512).optional() });
 
 /**
- * What an edge's proxy is really running with, never what it is about to. The revisions are KV revisions, of the routes' key and of the
- * serverset bucket; 0 is nothing yet, or a proxy that does not run.
+ * What an edge's proxy is really running with, never what it is about to. The revisions are KV revisions, of the
+ * routes' key and of the serverset bucket; 0 is nothing yet, or a proxy that does not run.
  */
 export const edgeStatusSchema = z.strictObject({
   service: nameSchema,
@@ -42,7 +48,10 @@ export const edgeStatusSchema = z.strictObject({
   appliedRoutes: count,
   /** Everything that the bucket held of this service up to this revision is applied. */
   appliedServersets: count,
-  /** The epoch of the applied routes; 0 before there are any. A number that is acknowledged by another epoch's edge means nothing. */
+  /**
+   * The epoch of the applied routes; 0 before there are any. A number that is acknowledged by another epoch's edge
+   * means nothing.
+   */
   epoch: count,
   /** The versions that the proxy routes to, and the one that it gives to whoever names none. */
   serving: z.array(versionSchema).max(16),

@@ -25,7 +25,10 @@ export function keyId(publicKey: string): string {
   return createHash("sha256").update(publicKey).digest("hex").slice(0, 16);
 }
 
-/** What a signature is over: what will run, and the bytes that may be unpacked to get it; nothing of where they are fetched from. */
+/**
+ * What a signature is over: what will run, and the bytes that may be unpacked to get it; nothing of where they are
+ * fetched from.
+ */
 export interface Signable {
   version: string;
   tree: string;

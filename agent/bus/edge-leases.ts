@@ -15,9 +15,9 @@ export interface Found {
 }
 
 /**
- * The edges that were heard, and which of them count. An edge's lease runs from when it was last heard here, whatever its own clock says. It
- * has lapsed only when the bucket was read after the lease's end and held nothing new: silence alone may be the bus's.
- * Pure but for what it keeps; the time is passed in.
+ * The edges that were heard, and which of them count. An edge's lease runs from when it was last heard here, whatever
+ * its own clock says. It has lapsed only when the bucket was read after the lease's end and held nothing new: silence
+ * alone may be the bus's. Pure but for what it keeps; the time is passed in.
  */
 export class EdgeLeases {
   private readonly edges = new Map<string, Heard>();
@@ -36,7 +36,10 @@ export class EdgeLeases {
     this.edges.delete(edge);
   }
 
-  /** Takes what a read found by edge. What was heard since the read began is newer; and a replica may answer with a status before the last. */
+  /**
+   * Takes what a read found by edge. What was heard since the read began is newer; and a replica may answer with a
+   * status before the last.
+   */
   take(found: ReadonlyMap<string, Found>, began: number, now: number): void {
     if (this.readBegan !== null && began < this.readBegan) return;
     for (const [edge, { at }] of this.edges) if (!found.has(edge) && at < began) this.edges.delete(edge);
@@ -48,7 +51,10 @@ export class EdgeLeases {
     this.readBegan = began;
   }
 
-  /** Gives every edge that counts its whole lease again: after the bus was away, it has to be back there before it can be heard. */
+  /**
+   * Gives every edge that counts its whole lease again: after the bus was away, it has to be back there before it can
+   * be heard.
+   */
   renew(now: number): void {
     for (const heard of this.edges.values()) if (!this.isLapsed(heard)) heard.at = now;
   }

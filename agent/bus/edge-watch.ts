@@ -12,8 +12,8 @@ import { EdgeLeases, type Found } from "./edge-leases.ts";
 const LEASES_MS = 1_000;
 
 /**
- * The edges of a service, by what they report. A report is believed as it is heard, stored or not: it is the edge's own word of what its
- * proxy runs with. Malformed ones are ignored.
+ * The edges of a service, by what they report. A report is believed as it is heard, stored or not: it is the edge's own
+ * word of what its proxy runs with. Malformed ones are ignored.
  */
 export class EdgeWatch extends EventEmitter<{ change: [] }> {
   private readonly leases = new EdgeLeases();

@@ -10,8 +10,8 @@ import { buckets, keys } from "../../protocol/subjects.ts";
 const LATE_MS = 1_000;
 
 /**
- * The routes of a service. A put is only a hint, since the stream refuses one that another controller was faster than; the key is read.
- * Malformed routes are ignored: the last good ones stand.
+ * The routes of a service. A put is only a hint, since the stream refuses one that another controller was faster than;
+ * the key is read. Malformed routes are ignored: the last good ones stand.
  */
 export class RoutesWatch extends EventEmitter<{ change: [] }> {
   /** Null where there are none, or none could be read yet. */

@@ -33,8 +33,8 @@ export interface Steer {
 type Query = Record<string, string | number | boolean | undefined> & { follow: boolean };
 
 /**
- * Talks to an agent over its control socket: HTTP with JSON, one connection per request. An aborted signal ends a stream quietly and
- * rejects everything else.
+ * Talks to an agent over its control socket: HTTP with JSON, one connection per request. An aborted signal ends a
+ * stream quietly and rejects everything else.
  * @throws AgentUnreachableError, ControlDeniedError, or AgentError with the agent's own code.
  */
 export class ControlClient {

@@ -1,6 +1,6 @@
 /**
- * Exit codes of `slotctl`. Leaving a stream or `--watch` with Ctrl-C is `done`; leaving a drain or restart before its end is `failed`,
- * since it was not seen to end.
+ * Exit codes of `slotctl`. Leaving a stream or `--watch` with Ctrl-C is `done`; leaving a drain or restart before its
+ * end is `failed`, since it was not seen to end.
  */
 export const slotctlExitCodes = {
   done: 0,

@@ -4,7 +4,10 @@ import type { Config } from "./schema.ts";
 /** The parts of the configuration that say what is asked of a single worker. */
 export type NotifyConfig = Pick<Config, "readiness" | "liveness" | "watchdog" | "recycle">;
 
-/** The files of one process: where it tells of itself, where it is probed, and an empty one that is there until it has come up. */
+/**
+ * The files of one process: where it tells of itself, where it is probed, and an empty one that is there until it has
+ * come up.
+ */
 export interface NotifyPaths {
   notify: string;
   live: string;
@@ -16,7 +19,10 @@ export function needsNotify({ readiness, watchdog, recycle }: NotifyConfig): boo
   return readiness.by === "notify" || watchdog.timeout_ms !== undefined || recycle.requests !== undefined;
 }
 
-/** Where the sockets of a service's workers are. Beside the control socket, since there the names are short and nothing outlives a boot. */
+/**
+ * Where the sockets of a service's workers are. Beside the control socket, since there the names are short and nothing
+ * outlives a boot.
+ */
 export function notifyDirectory({ control }: Pick<Config, "control">): string {
   return `${control.socket.replace(/\.sock$/, "")}.workers`;
 }

@@ -9,7 +9,9 @@ import { appSchema, type Config, environmentSchema, healthSchema, positiveMs, re
 export const releaseConfigName = "slotd.toml";
 const MAX_BYTES = 64 * 1024;
 
-/** What a release may say, where the host lets it: the same keys, with the same rules, as in the host's configuration. */
+/**
+ * What a release may say, where the host lets it: the same keys, with the same rules, as in the host's configuration.
+ */
 const releaseConfigSchema = z.strictObject({
   app: z
     .strictObject({
@@ -33,8 +35,8 @@ export type ReleaseConfig = z.infer<typeof releaseConfigSchema>;
 export type RunConfig = Config & { app: { command: string[] } };
 
 /**
- * The loader, the C library and interpreters act on these before an app does; some of them in the launcher, with the agent's rights.
- * ld.so(8), "Secure-execution mode", lists those that setuid programs do not believe either.
+ * The loader, the C library and interpreters act on these before an app does; some of them in the launcher, with the
+ * agent's rights. ld.so(8), "Secure-execution mode", lists those that setuid programs do not believe either.
  */
 const DANGEROUS =
   /^(LD_|GLIBC_|MALLOC_|(PATH|ENV|BASH_ENV|IFS|PS4|SHELLOPTS|NODE_OPTIONS|GCONV_PATH|GETCONF_DIR|HOSTALIASES|LOCALDOMAIN|LOCPATH|NIS_PATH|NLSPATH|RESOLV_HOST_CONF|RES_OPTIONS|TMPDIR|TZDIR)$)/;

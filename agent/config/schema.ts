@@ -46,7 +46,10 @@ const slot = z.strictObject({
 export const environmentSchema = z.record(environmentName, word).refine(hasNoOwn, { error: NOT_OWN });
 
 export const appSchema = z.strictObject({
-  /** The program and its arguments; no shell. A relative program with a `/` is looked up in the release. By default what the release says. */
+  /**
+   * The program and its arguments; no shell. A relative program with a `/` is looked up in the release. By default what
+   * the release says.
+   */
   command: z.array(word.min(1)).min(1).optional(),
   environment: environmentSchema.default({}),
   /** Variables whose values are read from elsewhere at each start of a worker, and are never shown. */
@@ -93,7 +96,10 @@ export const healthSchema = z.strictObject({
 });
 
 export const readinessSchema = z.strictObject({
-  /** What a worker's readiness is taken from: that it accepts, and the slot's probe is good; or in addition `READY=1` by sd_notify(3). */
+  /**
+   * What a worker's readiness is taken from: that it accepts, and the slot's probe is good; or in addition `READY=1` by
+   * sd_notify(3).
+   */
   by: z.enum(["probe", "notify"]).default("probe"),
   /** k: how many workers must be ready; all of the slot's by default. */
   workers: z.int().min(1).optional(),
@@ -220,7 +226,10 @@ export const configSchema = z
     stage: nameSchema.default("prod"),
     /** Where the slots listen. */
     bind: z.union([z.ipv4(), z.ipv6()]).default("0.0.0.0"),
-    /** The address that others reach this host by, for the serverset. By default the one it listens on, or the host's name. */
+    /**
+     * The address that others reach this host by, for the serverset. By default the one it listens on, or the host's
+     * name.
+     */
     advertise: z.string().min(1).optional(),
     slots: z
       .record(nameSchema, slot)

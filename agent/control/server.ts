@@ -20,7 +20,10 @@ const MAX_READ = 16 * 1024 ** 2;
 const DEFAULT_EVENTS = 100;
 const MAX_EVENTS = 10_000;
 
-/** HTTP+JSON on a unix socket: what `slotctl` talks to. Reaching it is the authorization, so that its mode is what protects it. */
+/**
+ * HTTP+JSON on a unix socket: what `slotctl` talks to. Reaching it is the authorization, so that its mode is what
+ * protects it.
+ */
 export class ControlServer {
   private readonly server: Server;
 
@@ -32,7 +35,10 @@ export class ControlServer {
     this.server = createServer((request, response) => void this.handle(request, response));
   }
 
-  /** @throws AgentRunningError where another agent answers there, ConfigInvalidError where socket or group can't be used. */
+  /**
+   * @throws AgentRunningError where another agent answers there, ConfigInvalidError where socket or group can't be
+   * used.
+   */
   async listen(): Promise<void> {
     const { socket } = this.config;
     const group = this.config.group === undefined ? undefined : groupId(this.config.group);

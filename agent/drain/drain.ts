@@ -22,7 +22,9 @@ export interface DrainOptions {
   /** How long readers of the serverset have to see it where there is no edge that could acknowledge. */
   pauseMs: number;
   timeoutMs: number;
-  /** How long the withdrawal may take to reach the bus; unbounded where a bus that is away must not take traffic away. */
+  /**
+   * How long the withdrawal may take to reach the bus; unbounded where a bus that is away must not take traffic away.
+   */
   withdrawTimeoutMs?: number;
   /** Wait for nothing, for this reason. */
   forced?: string | undefined;

@@ -5,7 +5,9 @@ import type { Acknowledgement, Mark } from "./mark.ts";
 export interface AcknowledgingEdges {
   /** Those with a live lease; null while it could not be read yet who they are. */
   live(): readonly Acknowledgement[] | null;
-  /** Whether an edge runs with what the registry had at a mark. An edge whose proxy does not run has applied nothing. */
+  /**
+   * Whether an edge runs with what the registry had at a mark. An edge whose proxy does not run has applied nothing.
+   */
   hasApplied(edge: Acknowledgement, mark: Mark): boolean;
   /** Whether one could be heard. */
   readonly reachable: boolean;
@@ -30,8 +32,9 @@ export interface AckOptions {
 export type EdgesEnd = { clause: "acked" } | { clause: "none" } | { clause: "timeout"; missing: string[] };
 
 /**
- * Waits until every edge with a live lease runs with a withdrawal. Edges that appear meanwhile are waited for; those whose lease lapses are not.
- * While the bus is away the bound stands still, since an edge that has lost the bus as well goes on sending requests.
+ * Waits until every edge with a live lease runs with a withdrawal. Edges that appear meanwhile are waited for; those
+ * whose lease lapses are not. While the bus is away the bound stands still, since an edge that has lost the bus as well
+ * goes on sending requests.
  * @throws the signal's reason
  */
 export async function untilAcked(options: AckOptions): Promise<EdgesEnd> {

@@ -29,7 +29,8 @@ export class Journal {
 
   /**
    * Reads the journal. One that can't be understood is set aside, and an empty one takes its place.
-   * @throws JournalNewerError where a newer agent wrote it, ConfigInvalidError where it can't be read; then it stays as it is.
+   * @throws JournalNewerError where a newer agent wrote it, ConfigInvalidError where it can't be read; then it stays as
+   * it is.
    */
   static open(stateDirectory: string): Journal {
     const path = join(stateDirectory, "journal.json");

@@ -4,8 +4,8 @@ import { writeDurablySync } from "../os/durable-file.ts";
 import { readOwnFile } from "./read-file.ts";
 
 /**
- * The secret word that this agent puts into its workers' environment, made once per state directory. It is kept apart from the
- * journal, so that workers are recognized also when the journal is lost.
+ * The secret word that this agent puts into its workers' environment, made once per state directory. It is kept apart
+ * from the journal, so that workers are recognized also when the journal is lost.
  */
 export function instanceToken(stateDirectory: string): string {
   const path = join(stateDirectory, "token");

@@ -2,9 +2,9 @@ import { readFileSync } from "node:fs";
 import { allPids, descriptors, processStat } from "./process.ts";
 
 /**
- * Whether a process waits for connections on a listening socket, as the kernel sees it: one of its epoll sets holds that socket
- * (/proc/PID/fdinfo, proc(5)). Node, Go, nginx, uvicorn and the like wait that way. A process that waits by select or in a
- * blocking accept can't be told from one that does not wait.
+ * Whether a process waits for connections on a listening socket, as the kernel sees it: one of its epoll sets holds
+ * that socket (/proc/PID/fdinfo, proc(5)). Node, Go, nginx, uvicorn and the like wait that way. A process that waits by
+ * select or in a blocking accept can't be told from one that does not wait.
  * @param inode of the listening socket
  */
 export function isAccepting(pid: number, inode: number): boolean {
@@ -30,7 +30,8 @@ export function socketInode(fd: number): number {
 }
 
 /**
- * The workers that are seen to wait for connections on a listening socket, themselves or through a process of their group.
+ * The workers that are seen to wait for connections on a listening socket, themselves or through a process of their
+ * group.
  * @param inode of the socket
  * @returns their pids. A pid that is missing waits in a way that can't be seen, or does not wait.
  */

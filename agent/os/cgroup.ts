@@ -7,7 +7,9 @@ const LOOK_MS = 10;
 /** How long the kernel may take to bury what was killed. */
 const BURIAL_MS = 5_000;
 
-/** A group of processes in the unified hierarchy of control groups: cgroups(7), Documentation/admin-guide/cgroup-v2.rst. */
+/**
+ * A group of processes in the unified hierarchy of control groups: cgroups(7), Documentation/admin-guide/cgroup-v2.rst.
+ */
 export class Cgroup {
   constructor(readonly path: string) {}
 
@@ -119,7 +121,10 @@ export class Cgroup {
     return Number(new RegExp(`^${event} (\\d+)$`, "m").exec(this.readText(file))?.[1] ?? 0);
   }
 
-  /** Kills all that is here and below, also what forks meanwhile. @returns false where the kernel can't (before 5.14), or it is gone. */
+  /**
+   * Kills all that is here and below, also what forks meanwhile. @returns false where the kernel can't (before 5.14),
+   * or it is gone.
+   */
   kill(): boolean {
     try {
       this.write("cgroup.kill", "1");

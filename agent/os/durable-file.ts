@@ -3,8 +3,8 @@ import { dirname } from "node:path";
 
 /**
  * Replaces a file so that after a crash at any moment either the old content or the new one is there, whole:
- * write beside, fsync, rename over, fsync the directory. What a crash leaves beside is overwritten the next time; so there must be one
- * writer only.
+ * write beside, fsync, rename over, fsync the directory. What a crash leaves beside is overwritten the next time; so
+ * there must be one writer only.
  */
 export function writeDurablySync(path: string, content: string, mode = 0o600): void {
   const beside = `${path}.tmp`;

@@ -14,8 +14,8 @@ const { EOPNOTSUPP, ENOSYS, EFBIG, EINVAL, EPERM, ENXIO } = constants.errno;
 const UNSUPPORTED = [EOPNOTSUPP, ENOSYS, EFBIG, EINVAL, EPERM];
 
 /**
- * Gives a part of a file back to the file system; it reads as NULs then, and the file's size stays. Blocks that lie only partly in it
- * stay, their part zeroed. Runs in Node's thread pool.
+ * Gives a part of a file back to the file system; it reads as NULs then, and the file's size stays. Blocks that lie
+ * only partly in it stay, their part zeroed. Runs in Node's thread pool.
  */
 export function punchHole(fd: number, begin: number, end: number): Promise<void> {
   const mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
@@ -41,7 +41,10 @@ export async function canPunchHoles(fd: number, maxSize: number): Promise<boolea
   }
 }
 
-/** Where the first bytes of a file are that are not in a hole; null where there are none. A file system without holes says 0. */
+/**
+ * Where the first bytes of a file are that are not in a hole; null where there are none. A file system without holes
+ * says 0.
+ */
 export function firstData(fd: number): number | null {
   const found = Number(lseek(fd, 0, SEEK_DATA));
   if (found !== -1) return found;

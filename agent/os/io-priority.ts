@@ -10,9 +10,9 @@ const WHO_PROCESS = 1;
 const NUMBER: Record<string, number> = { x64: 251, arm64: 30 };
 
 /**
- * Gives the calling thread the lowest I/O priority that is still served. Not the idle class: what makes files holds the file system's
- * journal while it waits for the disk, and whoever is never served there lets every fsync of the host wait with it.
- * A kernel that does not know priorities is no reason to fail.
+ * Gives the calling thread the lowest I/O priority that is still served. Not the idle class: what makes files holds the
+ * file system's journal while it waits for the disk, and whoever is never served there lets every fsync of the host
+ * wait with it. A kernel that does not know priorities is no reason to fail.
  */
 export function setLowIoPriority(): void {
   const number = NUMBER[arch];

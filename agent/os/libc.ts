@@ -165,7 +165,10 @@ export function ioprioSet(number: number, which: number, who: number, priority: 
   checked("ioprio_set", Number(native.syscall3(number, which, who, priority)));
 }
 
-/** A descriptor that stands for a process and for no later one of the same pid; close-on-exec. It is readable when the process has ended. */
+/**
+ * A descriptor that stands for a process and for no later one of the same pid; close-on-exec. It is readable when the
+ * process has ended.
+ */
 export function openPidfd(pid: number): number {
   return checked("pidfd_open", Number(native.syscall3(SYS_pidfd_open, pid, 0, 0)));
 }

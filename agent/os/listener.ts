@@ -8,8 +8,8 @@ import { portOwner } from "./port-owner.ts";
 const BACKLOG = 4096;
 
 /**
- * A listening socket that is opened here and never accepted on: the workers inherit it, and the kernel spreads connections
- * over them. The queue belongs to the socket, so a worker can come and go without a connection lost.
+ * A listening socket that is opened here and never accepted on: the workers inherit it, and the kernel spreads
+ * connections over them. The queue belongs to the socket, so a worker can come and go without a connection lost.
  */
 export class Listener {
   private closed = false;
@@ -49,7 +49,10 @@ export class Listener {
     return Listener.check(fd, port, "adopted");
   }
 
-  /** The socket back from the service manager, which kept it; null, and closed, where it is not a listening one at this address. */
+  /**
+   * The socket back from the service manager, which kept it; null, and closed, where it is not a listening one at this
+   * address.
+   */
   static fromStore(fd: number, address: string, port: number): Listener | null {
     libc.setCloseOnExec(fd);
     const listener = Listener.check(fd, port, "stored");

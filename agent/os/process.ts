@@ -43,8 +43,8 @@ export function processStat(pid: number): Stat | null {
 }
 
 /**
- * The identity of a running process. A zombie counts as gone: it holds nothing any more. But where only the first thread has ended,
- * the others still hold all that the process has open.
+ * The identity of a running process. A zombie counts as gone: it holds nothing any more. But where only the first
+ * thread has ended, the others still hold all that the process has open.
  */
 export function identify(pid: number): ProcessIdentity | null {
   const stat = processStat(pid);

@@ -14,8 +14,8 @@ export interface ServiceEnvironment {
 }
 
 /**
- * What the agent says to systemd, and what systemd keeps for it: sd_notify(3), sd_listen_fds(3). Without systemd all of it does nothing.
- * A message that can't be sent is no reason to stop serving: it goes to `onFailure`.
+ * What the agent says to systemd, and what systemd keeps for it: sd_notify(3), sd_listen_fds(3). Without systemd all of
+ * it does nothing. A message that can't be sent is no reason to stop serving: it goes to `onFailure`.
  */
 export class ServiceManager {
   private readonly socket: string | undefined;
@@ -54,7 +54,10 @@ export class ServiceManager {
     this.send(`STOPPING=1\nEXTEND_TIMEOUT_USEC=${PATIENCE_USEC}`);
   }
 
-  /** Has systemd keep a descriptor over the agent's end, under a name. A second one under that name is kept beside the first. */
+  /**
+   * Has systemd keep a descriptor over the agent's end, under a name. A second one under that name is kept beside the
+   * first.
+   */
   store(name: string, fd: number): void {
     this.send(`FDSTORE=1\nFDNAME=${name}`, [fd]);
   }

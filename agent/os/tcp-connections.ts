@@ -41,8 +41,9 @@ const NLMSG_HEADER = 16;
 const DIAG_MESSAGE = 72;
 
 /**
- * Every connection on a listening address, from the kernel by sock_diag(7), so that it is the same for an app in any language.
- * A socket bound to an address of one family has connections of that family only; one on `::` has IPv4 ones as mapped addresses.
+ * Every connection on a listening address, from the kernel by sock_diag(7), so that it is the same for an app in any
+ * language. A socket bound to an address of one family has connections of that family only; one on `::` has IPv4 ones
+ * as mapped addresses.
  */
 export function tcpConnections(address: string, port: number): TcpConnection[] {
   const found: TcpConnection[] = [];
@@ -65,7 +66,10 @@ export function tcpConnections(address: string, port: number): TcpConnection[] {
   return found;
 }
 
-/** The inode of the socket that listens on exactly this address and port, or on a wildcard that covers it; null if none does. */
+/**
+ * The inode of the socket that listens on exactly this address and port, or on a wildcard that covers it; null if none
+ * does.
+ */
 export function listenerInode(address: string, port: number): number | null {
   let inode: number | null = null;
   for (const v6 of [false, true]) {

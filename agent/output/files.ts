@@ -51,7 +51,10 @@ export class FileOutput implements WorkerOutput {
     }
   }
 
-  /** Reads backwards, so that a large file costs no more than its end. Follows new workers too, and files that are trimmed meanwhile. */
+  /**
+   * Reads backwards, so that a large file costs no more than its end. Follows new workers too, and files that are
+   * trimmed meanwhile.
+   */
   async *read(filter: OutputFilter, follow: AbortSignal | null): AsyncGenerator<OutputLine> {
     const followed = new Map<string, FollowedFile>();
     const at = (path: string, place: number) => {

@@ -7,8 +7,8 @@ const CHUNK = 64 * 1024;
 const PIECE = 256 * 1024 ** 2;
 
 /**
- * Frees the beginning of a file, so that its last `keep` bytes remain, from a line's start on. Its writers and readers keep their
- * descriptors and offsets, and nothing is lost of what is written meanwhile.
+ * Frees the beginning of a file, so that its last `keep` bytes remain, from a line's start on. Its writers and readers
+ * keep their descriptors and offsets, and nothing is lost of what is written meanwhile.
  */
 export async function freeHead(path: string, keep: number, heads: Heads): Promise<void> {
   const file = await open(path, "r+");

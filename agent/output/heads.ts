@@ -6,11 +6,11 @@ const CHUNK = 64 * 1024;
 const MAX_BLOCK = 2 * 1024 ** 2;
 
 /**
- * Where the kept part of each worker's output file begins: at the start of a line. Everything before it was freed; it is a hole that
- * reads as NULs. The file itself shows where its hole ends, which is how the next agent finds it.
+ * Where the kept part of each worker's output file begins: at the start of a line. Everything before it was freed; it
+ * is a hole that reads as NULs. The file itself shows where its hole ends, which is how the next agent finds it.
  *
- * A head moves before its hole is punched. So a reader that compares `at` with its own position after each read notices every read
- * that may have returned NULs.
+ * A head moves before its hole is punched. So a reader that compares `at` with its own position after each read notices
+ * every read that may have returned NULs.
  */
 export class Heads {
   private readonly known = new Map<string, number>();

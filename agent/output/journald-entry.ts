@@ -30,7 +30,10 @@ export function parseEntry(json: string): { identifier: string; message: string;
   return typeof message === "string" ? { identifier, message, cursor } : null;
 }
 
-/** Whether one entry of the journal stands after another, compared as systemd does it: by number, else by the boot's clock, else by the time. */
+/**
+ * Whether one entry of the journal stands after another, compared as systemd does it: by number, else by the boot's
+ * clock, else by the time.
+ */
 export function isAfter(cursor: string, other: string): boolean {
   const [one, two] = [fields(cursor), fields(other)];
   for (const [same, ordered] of [

@@ -13,7 +13,10 @@ const SOCKET = "/run/systemd/journal/stdout";
 /** syslog(3): informational. An app that begins its lines with `<N>` says something else: sd-daemon(3). */
 const PRIORITY = 6;
 const SO_SNDBUF = 7;
-/** As much as the kernel permits, so that a worker does not soon wait for a journald that is away for a moment. systemd asks for as much. */
+/**
+ * As much as the kernel permits, so that a worker does not soon wait for a journald that is away for a moment. systemd
+ * asks for as much.
+ */
 const SEND_BUFFER = Buffer.from(Int32Array.of(8 * 1024 ** 2).buffer);
 const TIMEOUT_MS = 10_000;
 /** A journald that hangs, or has much to do, must not keep an error from being told. */
@@ -22,7 +25,10 @@ const MAX_ANSWER = 64 * 1024 ** 2;
 
 const run = promisify(execFile);
 
-/** Whether systemd has connected the agent's own output to a journal. The variable alone is inherited by others too: systemd.exec(5). */
+/**
+ * Whether systemd has connected the agent's own output to a journal. The variable alone is inherited by others too:
+ * systemd.exec(5).
+ */
 export function ownOutputGoesToJournald(
   { JOURNAL_STREAM }: NodeJS.ProcessEnv,
   descriptors: readonly number[] = [2, 1],
@@ -43,8 +49,8 @@ function fileId(fd: number): string | null {
 
 /**
  * The journal of systemd: each worker has a stream of its own to it. The identifier says whose lines they are:
- * `SERVICE/SLOT/VERSION/WORKER`, for example `journalctl -t web/a/v42/0`. journald bounds what it keeps, and how much it takes of a
- * service that writes too much. It splits lines of more than 48 KiB, and leaves out empty ones.
+ * `SERVICE/SLOT/VERSION/WORKER`, for example `journalctl -t web/a/v42/0`. journald bounds what it keeps, and how much
+ * it takes of a service that writes too much. It splits lines of more than 48 KiB, and leaves out empty ones.
  */
 export class JournaldOutput implements WorkerOutput {
   private readonly unit = unitName();
@@ -55,7 +61,10 @@ export class JournaldOutput implements WorkerOutput {
     private readonly onLost: (writer: Writer, error: Error) => void,
   ) {}
 
-  /** Where journald does not take a connection, what the worker writes is lost, as a service's is: that it serves counts for more. */
+  /**
+   * Where journald does not take a connection, what the worker writes is lost, as a service's is: that it serves counts
+   * for more.
+   */
   open(writer: Writer): number {
     // A journald that hangs must not hang the agent.
     const fd = libc.socket(libc.AF_UNIX, libc.SOCK_STREAM | libc.SOCK_NONBLOCK);
@@ -113,7 +122,10 @@ export class JournaldOutput implements WorkerOutput {
     return { slot, version, worker: Number(worker) };
   }
 
-  /** What other programs of the host write can't pass for a worker's: only the name of the writer's unit is journald's own word. */
+  /**
+   * What other programs of the host write can't pass for a worker's: only the name of the writer's unit is journald's
+   * own word.
+   */
   private ours(matches: readonly string[] = []): string[] {
     const each = (field: string) => ["_TRANSPORT=stdout", `${field}=${this.unit}`, ...matches];
     if (this.unit === null) return ["_TRANSPORT=stdout", ...matches];
@@ -171,7 +183,10 @@ export class JournaldOutput implements WorkerOutput {
   }
 }
 
-/** --merge: else journalctl looks for this boot's entries only, whose id the agent's sandbox does not show where systemd runs in a container. */
+/**
+ * --merge: else journalctl looks for this boot's entries only, whose id the agent's sandbox does not show where systemd
+ * runs in a container.
+ */
 const FOLLOW = ["--follow", "--no-tail", "--merge"];
 const OPTIONS = { timeout: TIMEOUT_MS, maxBuffer: MAX_ANSWER };
 

@@ -13,8 +13,9 @@ export interface Copied {
 }
 
 /**
- * Copies the end of a file to its older half, from a line's start on; then truncates the file. A worker's descriptor appends, so the
- * worker continues at the file's new start. The few lines written between the copy and the cut are lost.
+ * Copies the end of a file to its older half, from a line's start on; then truncates the file. A worker's descriptor
+ * appends, so the worker continues at the file's new start. The few lines written between the copy and the cut are
+ * lost.
  * @param head where the file's content begins
  * @throws where there is no room for the copy. The file is truncated all the same: the bound is what keeps space.
  */

@@ -14,8 +14,8 @@ export interface Tail {
 }
 
 /**
- * The last lines of a worker's output file, back to its head; a file that has no hole may continue backwards in an older half.
- * A file that is gone has none.
+ * The last lines of a worker's output file, back to its head; a file that has no hole may continue backwards in an
+ * older half. A file that is gone has none.
  */
 export async function tail(path: string, count: number, heads: Heads): Promise<Tail> {
   const newer = await lastLines(path, count, heads);

@@ -29,9 +29,9 @@ interface File {
 }
 
 /**
- * Bounds the workers' output files. Where the file system permits holes, the beginning of a file is freed, and nothing is lost.
- * Elsewhere its end is copied to an older half (`.log.1`) and the file truncated. That is done as well with a file that holes have
- * made too large for a file system, and where punching a hole fails.
+ * Bounds the workers' output files. Where the file system permits holes, the beginning of a file is freed, and nothing
+ * is lost. Elsewhere its end is copied to an older half (`.log.1`) and the file truncated. That is done as well with a
+ * file that holes have made too large for a file system, and where punching a hole fails.
  */
 export class Trimmer {
   readonly heads = new Heads();

@@ -52,8 +52,8 @@ export interface PackResult {
 }
 
 /**
- * Packs a directory: a manifest, an archive in each format, a delta in each format against each base, and last what describes them. All
- * are made aside, and get their names when all of them are whole; an error leaves nothing.
+ * Packs a directory: a manifest, an archive in each format, a delta in each format against each base, and last what
+ * describes them. All are made aside, and get their names when all of them are whole; an error leaves nothing.
  * @throws PackRefusedError, ReleaseConfigError; the signal's reason.
  */
 export async function pack(job: PackJob): Promise<PackResult> {

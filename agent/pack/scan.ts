@@ -24,7 +24,8 @@ interface Found {
 }
 
 /**
- * What a directory holds, as a release's tree: sorted, with one of two modes for each file, and nothing that an agent would refuse.
+ * What a directory holds, as a release's tree: sorted, with one of two modes for each file, and nothing that an agent
+ * would refuse.
  * @param onProgress files hashed so far, and of how many
  * @throws PackRefusedError naming the path and the rule; the signal's reason.
  */

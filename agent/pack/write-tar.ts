@@ -48,8 +48,8 @@ export async function* writeTar(entries: readonly ManifestEntry[], options: TarO
 }
 
 /**
- * Web servers tell a file by its size and time (ETag, Last-Modified): two contents must not have the same time, and one content must
- * not have two. So the time is made of the digest, and lies somewhere in 2000 to 2019.
+ * Web servers tell a file by its size and time (ETag, Last-Modified): two contents must not have the same time, and one
+ * content must not have two. So the time is made of the digest, and lies somewhere in 2000 to 2019.
  */
 function mtimeOf(entry: ManifestEntry, fixed: number | null): Date {
   if (fixed !== null) return new Date(fixed * 1000);

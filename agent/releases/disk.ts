@@ -33,7 +33,9 @@ export function isDiskFull(error: unknown): boolean {
   return code === "ENOSPC" || code === "EDQUOT";
 }
 
-/** The error for a write that found the disk full. Make it before anything is cleaned up: it states what is free now. */
+/**
+ * The error for a write that found the disk full. Make it before anything is cleaned up: it states what is free now.
+ */
 export async function diskFull(dir: string, message: string, cause?: unknown): Promise<DiskFullError> {
   const room = await freeRoom(dir).catch(() => null);
   const free = room ? ` (${room.bytes} bytes and ${room.inodes} inodes free)` : "";

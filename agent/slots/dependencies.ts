@@ -36,7 +36,10 @@ export interface SlotDependencies {
   account: AccountLookup;
   /** Keeps the slot's socket over the agent's end. */
   manager: SlotAddress["manager"];
-  /** After what a slot holds has changed: sets the links of roles, and removes the releases that are too many. Never throws. */
+  /**
+   * After what a slot holds has changed: sets the links of roles, and removes the releases that are too many. Never
+   * throws.
+   */
   tidy(): Promise<void>;
   /** Removes every release that nobody needs. @returns whether there were any */
   makeRoom(): Promise<boolean>;

@@ -39,8 +39,8 @@ export function versionInUse(token: string): string | null {
 }
 
 /**
- * Finds what an earlier agent left running of a slot. A process belongs to the slot only if it carries the slot's token. It is a worker
- * only if it leads a process group and runs the version that the slot holds.
+ * Finds what an earlier agent left running of a slot. A process belongs to the slot only if it carries the slot's
+ * token. It is a worker only if it leads a process group and runs the version that the slot holds.
  * @param version null: no worker is taken over
  * @param stored the slot's socket, if the service manager kept it
  */
@@ -66,7 +66,8 @@ export function findLeftovers(
       others.push(found);
     }
   }
-  // An app that rewrites its title may have overwritten the environment with the token. Such a worker is recognized by the rest.
+  // An app that rewrites its title may have overwritten the environment with the token. Such a worker is recognized by
+  // the rest.
   const hidden = journalled.filter(({ number, identity }) => !workers.has(number) && isAlive(identity));
   const shares = (pid: number) => (stored ? stored.isHeldBy(pid) : SlotSocket.isListening(address, pid));
   for (const { number, identity, startedAt } of version === null ? [] : hidden)

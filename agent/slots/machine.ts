@@ -8,7 +8,10 @@ export class Machine extends EventEmitter<{ change: [next: SlotState, was: SlotS
   state: SlotState = "empty";
   since = new Date().toISOString();
 
-  /** @throws InternalError where the table does not know the pair: a fault of this program, after which nothing has changed. */
+  /**
+   * @throws InternalError where the table does not know the pair: a fault of this program, after which nothing has
+   * changed.
+   */
   send(event: SlotEvent): void {
     const was = this.state;
     const next = transition(was, event);

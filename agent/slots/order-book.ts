@@ -34,10 +34,11 @@ export class OrderBook {
   }
 
   /**
-   * Judges an order as it came from the bus, and journals it if it is accepted. A bad order never throws: the status says
-   * why it was refused.
+   * Judges an order as it came from the bus, and journals it if it is accepted. A bad order never throws: the status
+   * says why it was refused.
    * @returns the order, if it was accepted and journalled; null if it was refused or seen before.
-   * @throws JournalUnwritableError if it could not be journalled; nothing has changed, and it has to be delivered again.
+   * @throws JournalUnwritableError if it could not be journalled; nothing has changed, and it has to be delivered
+   * again.
    */
   admitOrder(text: string, traffic: Traffic): Order | null {
     let order: Order;

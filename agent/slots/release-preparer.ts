@@ -5,7 +5,10 @@ import { type RunConfig, readReleaseConfig, withReleaseConfig } from "../config/
 import { DeltaFailed, type InstalledRelease } from "../releases/store/store.ts";
 import type { SlotDependencies } from "./dependencies.ts";
 
-/** A slot's releases on the disk: made ready before they are needed, and deleted when neither this slot nor another needs them. */
+/**
+ * A slot's releases on the disk: made ready before they are needed, and deleted when neither this slot nor another
+ * needs them.
+ */
 export class ReleasePreparer {
   /** The release that was made ready last. */
   private ready: InstalledRelease | null = null;
@@ -30,7 +33,10 @@ export class ReleasePreparer {
     this.ready = installed;
   }
 
-  /** The configuration that a release is run under: the host's, and what the release says of itself. @throws ReleaseConfigError */
+  /**
+   * The configuration that a release is run under: the host's, and what the release says of itself. @throws
+   * ReleaseConfigError
+   */
   async configure({ version, tree }: Pick<InstalledRelease, "version" | "tree">): Promise<RunConfig> {
     return withReleaseConfig(this.deps.config, version, await readReleaseConfig(version, tree));
   }
@@ -88,7 +94,10 @@ export class ReleasePreparer {
     return releases.unpack(fetched, { signal, onProgress: show("unpacking", "entries") });
   }
 
-  /** Forgets what was made ready, if the slot came to hold another version after all. Its files go with those that are too many. */
+  /**
+   * Forgets what was made ready, if the slot came to hold another version after all. Its files go with those that are
+   * too many.
+   */
   forget(resident: string | undefined): void {
     if (this.ready?.version !== resident) this.ready = null;
   }

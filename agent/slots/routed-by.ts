@@ -1,6 +1,8 @@
 import type { EdgeStatus, Routes } from "../../protocol/routes.ts";
 
-/** What is known of who sends requests to which version; routes are null where there are none, or none could be read. */
+/**
+ * What is known of who sends requests to which version; routes are null where there are none, or none could be read.
+ */
 export interface Traffic {
   routes: Pick<Routes, "default" | "serving"> | null;
   /** Those with a live lease. */

@@ -44,8 +44,9 @@ function orderedSettings({ workers, role }: OrderedSettings): OrderedSettings {
 }
 
 /**
- * What a slot holds: a release's files, the workers that run it, and their registration. Its methods are the steps that the slot
- * decides on. Each step can be repeated from wherever it was interrupted, and moves the slot's state as it proceeds.
+ * What a slot holds: a release's files, the workers that run it, and their registration. Its methods are the steps that
+ * the slot decides on. Each step can be repeated from wherever it was interrupted, and moves the slot's state as it
+ * proceeds.
  */
 export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
   pool: Pool | null = null;
@@ -232,7 +233,8 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
     // The stop that a crash interrupted is complete: workers that are started from now on are taken over again.
     if (stopping) this.note({ stopping: false, workers: [] });
     if (!resident || !socket) {
-      // The next workers of the slot get the spare socket, with the connections in its queue. An empty slot has no next workers.
+      // The next workers of the slot get the spare socket, with the connections in its queue. An empty slot has no next
+      // workers.
       if (resident) this.spare = spare;
       else spare?.free();
       return;

@@ -29,8 +29,9 @@ export function storeName(slot: string): string {
 }
 
 /**
- * A slot's listening socket, which all of its workers share. It is opened here, or taken over from the service manager's store or from a
- * living worker; the agent never accepts on it. It is freed before the slot's port is used for anything else.
+ * A slot's listening socket, which all of its workers share. It is opened here, or taken over from the service
+ * manager's store or from a living worker; the agent never accepts on it. It is freed before the slot's port is used
+ * for anything else.
  */
 export class SlotSocket implements Front {
   private readonly inode: number;
@@ -47,7 +48,10 @@ export class SlotSocket implements Front {
     return new SlotSocket(at, Listener.open(at.bind, at.port));
   }
 
-  /** The socket that the service manager kept; null if it kept none for this address. Others under the slot's name are closed. */
+  /**
+   * The socket that the service manager kept; null if it kept none for this address. Others under the slot's name are
+   * closed.
+   */
   static fromStore(at: SlotAddress): SlotSocket | null {
     const { slot, bind, port, manager, log } = at;
     const inherited = manager.takeInherited(storeName(slot)).map((fd) => Listener.fromStore(fd, bind, port));

@@ -29,9 +29,9 @@ const RETRY_MAX_MS = 60_000;
 const SHUTDOWN_WITHDRAW_MS = 3_000;
 
 /**
- * One slot: a port and a share of the workers. It moves what is towards what is wanted, one step at a time, and never waits
- * for another slot. What is wanted is in the journal. The protocol's `slotStates` describes the states, `transitions` says how
- * one leads to another, and `decide` says which step is next.
+ * One slot: a port and a share of the workers. It moves what is towards what is wanted, one step at a time, and never
+ * waits for another slot. What is wanted is in the journal. The protocol's `slotStates` describes the states,
+ * `transitions` says how one leads to another, and `decide` says which step is next.
  */
 export class Slot extends EventEmitter<{ change: [] }> {
   readonly machine = new Machine();

@@ -2,8 +2,8 @@ import type { ConnectionCount } from "../drain/in-flight.ts";
 import type { Inheritance } from "./process/launch.ts";
 
 /**
- * What stands in front of a pool's workers and brings them requests. A slot's shared socket is one kind: every worker inherits it.
- * A proxy in front of workers that have ports of their own would be another.
+ * What stands in front of a pool's workers and brings them requests. A slot's shared socket is one kind: every worker
+ * inherits it. A proxy in front of workers that have ports of their own would be another.
  */
 export interface Front {
   /** What every worker inherits, from descriptor 3 on. */

@@ -36,8 +36,8 @@ interface PoolEvents {
 }
 
 /**
- * The workers of one slot behind their front. It keeps as many of them alive as are wanted until it is stopped, and knows which of them
- * are ready: alive, seen to accept, and the slot's probe is good.
+ * The workers of one slot behind their front. It keeps as many of them alive as are wanted until it is stopped, and
+ * knows which of them are ready: alive, seen to accept, and the slot's probe is good.
  */
 export class Pool extends EventEmitter<PoolEvents> {
   readonly ends: WorkerEnd[] = [];
@@ -116,8 +116,8 @@ export class Pool extends EventEmitter<PoolEvents> {
   }
 
   /**
-   * Takes over living workers of an earlier agent, each with the index that it had. Emits no change before `start`: until then nobody
-   * knows what they serve, and a change would reach the serverset.
+   * Takes over living workers of an earlier agent, each with the index that it had. Emits no change before `start`:
+   * until then nobody knows what they serve, and a change would reach the serverset.
    */
   adopt(workers: readonly Worker[]): void {
     for (const worker of workers) {
@@ -157,8 +157,8 @@ export class Pool extends EventEmitter<PoolEvents> {
   }
 
   /**
-   * Ends every process of the slot: stop signal, grace period, SIGKILL to the rest of the tree. Afterwards none of them runs, and the
-   * port is free.
+   * Ends every process of the slot: stop signal, grace period, SIGKILL to the rest of the tree. Afterwards none of them
+   * runs, and the port is free.
    * @throws StopFailedError naming what is left.
    */
   async stop(): Promise<void> {

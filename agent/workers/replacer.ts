@@ -27,7 +27,10 @@ export interface Replaceable {
   until(done: () => boolean, signal: AbortSignal): Promise<void>;
 }
 
-/** Replaces workers one at a time: the next one is up before the old one is stopped, so that the number of ready workers never drops. */
+/**
+ * Replaces workers one at a time: the next one is up before the old one is stopped, so that the number of ready workers
+ * never drops.
+ */
 export class Replacer {
   /** The replacing under way; there is only one at a time. */
   private current: Promise<void> | null = null;
@@ -57,7 +60,9 @@ export class Replacer {
     });
   }
 
-  /** Replaces a worker that is due, if all are ready and no other is being replaced. @returns whether it was replaced. */
+  /**
+   * Replaces a worker that is due, if all are ready and no other is being replaced. @returns whether it was replaced.
+   */
   async recycle(worker: Worker, why: string): Promise<boolean> {
     const { pool, ending } = this;
     const allowed = !this.current && performance.now() >= this.notBefore && pool.isWhole();

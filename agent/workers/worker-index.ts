@@ -1,6 +1,9 @@
 import type { Worker } from "./process/worker.ts";
 
-/** A worker's place in its pool: its number, over all the processes that had it. Its state changes by its own methods only. */
+/**
+ * A worker's place in its pool: its number, over all the processes that had it. Its state changes by its own methods
+ * only.
+ */
 export class WorkerIndex {
   private current: Worker | null = null;
   private next: Worker | null = null;

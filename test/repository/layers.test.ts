@@ -4,8 +4,8 @@ import { describe, it } from "node:test";
 import { importsOf, type Source, sources } from "./sources.ts";
 
 /**
- * Each part's rooms, from the top to the bottom: a room imports from itself and from those below it. A room is a folder with what is in
- * it, or a single file; the most specific one counts. Types are imports, too.
+ * Each part's rooms, from the top to the bottom: a room imports from itself and from those below it. A room is a folder
+ * with what is in it, or a single file; the most specific one counts. Types are imports, too.
  */
 const LAYERS: Record<string, string[]> = {
   agent: [

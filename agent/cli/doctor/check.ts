@@ -1,4 +1,7 @@
-/** What one check found. `warn` works today but may not tomorrow, or could not be looked into; `fail` keeps slotd from its work. */
+/**
+ * What one check found. `warn` works today but may not tomorrow, or could not be looked into; `fail` keeps slotd from
+ * its work.
+ */
 export interface Check {
   name: string;
   ok: "ok" | "warn" | "fail";

@@ -32,6 +32,7 @@ export function drainVerdict(before: SlotStatus, now: SlotStatus): DrainVerdict 
   }
   if (now.progress !== null) return { is: "under way" };
   if (fresh) return [record.edges, record.idle].includes("cancelled") ? { is: "cancelled" } : { is: "drained", record };
-  // It was drained before, and this drain had nothing to do. `held` alone is no evidence: it may be set when a drain begins.
+  // It was drained before, and this drain had nothing to do. `held` alone is no evidence: it may be set when a drain
+  // begins.
   return before.held && before.progress === null && now.held ? { is: "drained", record } : { is: "under way" };
 }

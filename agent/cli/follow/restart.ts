@@ -17,7 +17,10 @@ export interface RestartView {
   sawProgress: boolean;
 }
 
-/** What became of a restart. It is over when nothing is under way, the slot serves, and there is evidence that it took place. */
+/**
+ * What became of a restart. It is over when nothing is under way, the slot serves, and there is evidence that it took
+ * place.
+ */
 export function restartVerdict({ before, now, pidsBefore, pidsNow, sawProgress }: RestartView): RestartVerdict {
   if (now.progress !== null) return { is: "under way" };
   const error = now.lastError;

@@ -3,7 +3,10 @@ import type { SlotStatus } from "../../../protocol/host-status.ts";
 import { plural, progressText } from "./amounts.ts";
 import { slotState } from "./state.ts";
 
-/** How a slot stands, on one line: `a  draining 1.4.1 · waiting for requests: 3 of 9 connections (33%) · 6 connections, 2 in flight`. */
+/**
+ * How a slot stands, on one line: `a draining 1.4.1 · waiting for requests: 3 of 9 connections (33%) · 6 connections, 2
+ * in flight`.
+ */
 export function standing(
   { slot, state, version, held, workers, connections, progress }: SlotStatus,
   colors: Colors,

@@ -23,7 +23,10 @@ export interface Tried {
   validator: string | null;
 }
 
-/** Asks a source once, for all that is missing. Null: it is here, in the ordered size. @throws what is not the source's fault. */
+/**
+ * Asks a source once, for all that is missing. Null: it is here, in the ordered size. @throws what is not the source's
+ * fault.
+ */
 export async function copyOnce(source: Tried, way: Way & StepOptions): Promise<SourceFault | null> {
   // One controller per attempt, so that a connection abandoned for a stall is closed.
   const attempt = new AbortController();

@@ -10,7 +10,10 @@ import type { Archive } from "../../../protocol/release.ts";
 import type { FaultKind, SourceFault } from "./source-fault.ts";
 import { shownUrl } from "./source-url.ts";
 
-/** Of several sources with several faults, the one that gives the code: what another order, or another host, might get past. */
+/**
+ * Of several sources with several faults, the one that gives the code: what another order, or another host, might get
+ * past.
+ */
 const ORDER: readonly FaultKind[] = ["headers", "passing", "ranges", "unfit", "digest", "size", "absent"];
 
 /** Why an archive did not come from any of its sources: each is named, with what was wrong with it. */

@@ -18,12 +18,12 @@ export function requireArchiveBound(release: Archive, bounds: ReleaseBounds): vo
 }
 
 /**
- * Brings a release's archive to `path`, and leaves it there only with the ordered size and digest. At most one chunk is in
- * memory. Its sources are tried one after the other, each a few times with jittered pauses between, and each goes on where what is here
- * ends, if it can. Bytes that came in parts, or from several sources, may not belong together, which the digest tells: then each source
- * is asked for the whole.
- * @throws ReleaseNotFoundError, ReleaseUnreachableError, SizeMismatchError, DigestMismatchError, ConfigInvalidError (the headers'
- * file), which name every source; the signal's reason; what the file system says.
+ * Brings a release's archive to `path`, and leaves it there only with the ordered size and digest. At most one chunk is
+ * in memory. Its sources are tried one after the other, each a few times with jittered pauses between, and each goes on
+ * where what is here ends, if it can. Bytes that came in parts, or from several sources, may not belong together, which
+ * the digest tells: then each source is asked for the whole.
+ * @throws ReleaseNotFoundError, ReleaseUnreachableError, SizeMismatchError, DigestMismatchError, ConfigInvalidError
+ * (the headers' file), which name every source; the signal's reason; what the file system says.
  */
 export async function fetchArchive(
   release: Archive,

@@ -25,8 +25,10 @@ const TAKEN = [
 ];
 
 /**
- * The headers in a file of `Name: value` lines; empty lines, and those that begin with `#`, are passed over. Names come in lower case.
- * @throws SourceFault that names the file and the line, and never what is in it: a line that is malformed may be a password.
+ * The headers in a file of `Name: value` lines; empty lines, and those that begin with `#`, are passed over. Names come
+ * in lower case.
+ * @throws SourceFault that names the file and the line, and never what is in it: a line that is malformed may be a
+ * password.
  */
 export async function readHeaders(path: string | null): Promise<Record<string, string>> {
   if (path === null) return {};

@@ -3,14 +3,17 @@ import type { ObjectInfo } from "@nats-io/obj";
 import type { BusConnection } from "../../../bus/connection.ts";
 import type { ObjectSource } from "./opened.ts";
 
-/** Chunks that are asked for at a time, each 128 KiB unless the publisher chose otherwise. That many may lie in memory. */
+/**
+ * Chunks that are asked for at a time, each 128 KiB unless the publisher chose otherwise. That many may lie in memory.
+ */
 const BATCH = 8;
 /** The server may forget a reader that did not ask for so long: a slow fetch takes its time over a batch. */
 const FORGOTTEN_AFTER_MS = 30 * 60_000;
 
 /**
- * The bus's object store, as a source of releases. Its chunks are pulled: the client's own `get` has the server push them, and keeps
- * in memory whatever is not written yet, which may be all of it. The digest that the store keeps is not checked, as the order has one.
+ * The bus's object store, as a source of releases. Its chunks are pulled: the client's own `get` has the server push
+ * them, and keeps in memory whatever is not written yet, which may be all of it. The digest that the store keeps is not
+ * checked, as the order has one.
  */
 export function objectSource(bus: Pick<BusConnection, "whenUp" | "jetstream">): ObjectSource {
   return {

@@ -6,7 +6,10 @@ const SLICE_MS = 50;
 /** How much time that was not used counts: timers are late by a millisecond or two. */
 const CREDIT_MS = 50;
 
-/** A bound on bytes a second, for all that pass it together, and smooth: within any 100 ms not more than twice their share. */
+/**
+ * A bound on bytes a second, for all that pass it together, and smooth: within any 100 ms not more than twice their
+ * share.
+ */
 export class Pace {
   readonly sliceBytes: number;
   /** When all that passed is paid for. */

@@ -10,7 +10,10 @@ export function validatorOf(headers: Headers): string | null {
   return etag !== null && STRONG_ETAG.test(etag) ? etag : headers.get("last-modified");
 }
 
-/** Where the part that a 206 announces ends. @throws SourceFault unless it begins where it was asked to, within the archive. */
+/**
+ * Where the part that a 206 announces ends. @throws SourceFault unless it begins where it was asked to, within the
+ * archive.
+ */
 export function requireRange(headers: Headers, { from, sizeBytes, validator }: ArchiveRequest): number {
   const text = headers.get("content-range");
   if (from === 0) throw new SourceFault("ranges", "the server sent a part where the whole was asked for");

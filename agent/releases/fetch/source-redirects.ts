@@ -6,8 +6,8 @@ const MAX_REDIRECTS = 10;
 
 /**
  * The answer behind all redirects. Done here rather than by fetch, which takes headers of ours along to other hosts.
- * @param own sent to the address's own origin alone, as is the login that it carries; nothing of that is sent again once the way has
- * led elsewhere
+ * @param own sent to the address's own origin alone, as is the login that it carries; nothing of that is sent again
+ * once the way has led elsewhere
  * @param way sent everywhere
  * @throws SourceFault for redirects that lead nowhere; what fetch says.
  */

@@ -17,7 +17,8 @@ export type AuditReport =
 
 /**
  * Looks through a release's tree in a thread of its own, at low priority.
- * @returns how many bytes its files have, how many of them are shared with other releases, and where it is not what its manifest says.
+ * @returns how many bytes its files have, how many of them are shared with other releases, and where it is not what its
+ * manifest says.
  * @throws InternalError if it can't be read; the signal's reason.
  */
 export async function audit(job: AuditJob, signal: AbortSignal): Promise<Extract<AuditReport, { kind: "done" }>> {

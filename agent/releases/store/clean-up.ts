@@ -11,7 +11,10 @@ export interface Cleanable {
   remove(version: string): Promise<void>;
 }
 
-/** Removes the releases that are neither in use nor among those to keep. One at a time: two slots may come to an end together. */
+/**
+ * Removes the releases that are neither in use nor among those to keep. One at a time: two slots may come to an end
+ * together.
+ */
 export class CleanUp {
   private running: Promise<unknown> = Promise.resolve();
 
@@ -31,7 +34,9 @@ export class CleanUp {
     return this.inTurn(() => this.removeSurplus(this.policy));
   }
 
-  /** Removes all that is not in use: an install needs the room more than a later one may. @returns the versions removed. */
+  /**
+   * Removes all that is not in use: an install needs the room more than a later one may. @returns the versions removed.
+   */
   makeRoom(): Promise<string[]> {
     return this.inTurn(() => this.removeSurplus({ ...this.policy, keep: 0 }));
   }

@@ -7,7 +7,8 @@ import { syncDirectory } from "../../../daemon/durable-file.ts";
 export type Roles = Record<"current" | "previous", string | null>;
 
 /**
- * Sets the links `current` and `previous`, each by one rename: whoever follows one gets the one tree or the other, and never nothing.
+ * Sets the links `current` and `previous`, each by one rename: whoever follows one gets the one tree or the other, and
+ * never nothing.
  * @param state the state directory
  * @param roles versions; null: nothing has the role, and the link goes
  */

@@ -47,9 +47,9 @@ const REMOVING = ".removing-";
 
 /**
  * The releases on this host, one directory per version: `release.json` and `tree/`. A release is made beside, in
- * `.incoming-…`, and gets its name by one rename when all of it is on the disk; it loses the name by one rename before anything of it is
- * deleted. So whatever has a version's name is whole, after a crash at any moment, and `prepare` sweeps the rest.
- * The caller knows what is in use: the store removes whatever it is asked to.
+ * `.incoming-…`, and gets its name by one rename when all of it is on the disk; it loses the name by one rename before
+ * anything of it is deleted. So whatever has a version's name is whole, after a crash at any moment, and `prepare`
+ * sweeps the rest. The caller knows what is in use: the store removes whatever it is asked to.
  */
 export class ReleaseStore {
   /** Ends when the last publication or removal begun has ended: two slots may install the same version. */
@@ -112,10 +112,12 @@ export class ReleaseStore {
   }
 
   /**
-   * Brings the archive here, or a delta against what is installed, and checks its size and digest. Nothing of it stays if that fails.
+   * Brings the archive here, or a delta against what is installed, and checks its size and digest. Nothing of it stays
+   * if that fails.
    * @param way `whole` where a delta is not to be tried
-   * @throws ReleaseNotFoundError, ReleaseUnreachableError, ReleaseTooLargeError, SizeMismatchError, DigestMismatchError,
-   * DiskFullError; the signal's reason. DeltaFailed where that may not happen to the whole archive.
+   * @throws ReleaseNotFoundError, ReleaseUnreachableError, ReleaseTooLargeError, SizeMismatchError,
+   * DigestMismatchError, DiskFullError; the signal's reason. DeltaFailed where that may not happen to the whole
+   * archive.
    */
   async fetch(release: Release, options: StepOptions, way: "shortest" | "whole" = "shortest"): Promise<FetchedArchive> {
     this.requireTrusted(release);
@@ -135,10 +137,10 @@ export class ReleaseStore {
   }
 
   /**
-   * Unpacks a fetched archive and publishes the release under its version, durably. The staging directory is gone afterwards,
-   * however this ends. If the version was installed meanwhile, with the same digest, that one is returned.
-   * @throws ArchiveUnsafeError, ArchiveCorruptError, ReleaseTooLargeError, DigestMismatchError, DiskFullError; the signal's reason.
-   * DeltaFailed where that may not happen to the whole archive.
+   * Unpacks a fetched archive and publishes the release under its version, durably. The staging directory is gone
+   * afterwards, however this ends. If the version was installed meanwhile, with the same digest, that one is returned.
+   * @throws ArchiveUnsafeError, ArchiveCorruptError, ReleaseTooLargeError, DigestMismatchError, DiskFullError; the
+   * signal's reason. DeltaFailed where that may not happen to the whole archive.
    */
   async unpack({ release, dir, base }: FetchedArchive, options: StepOptions): Promise<InstalledRelease> {
     return this.staged(dir, base !== null, options.signal, async () => {
@@ -191,7 +193,8 @@ export class ReleaseStore {
       await deleteTree(dir);
       return existing;
     }
-    // Something without a readable record has the name. It is not deleted, as processes may run from it: the next start sweeps it.
+    // Something without a readable record has the name. It is not deleted, as processes may run from it: the next start
+    // sweeps it.
     await this.setAside(release.version);
     const target = join(this.dir, release.version);
     await rename(dir, target);

@@ -22,8 +22,8 @@ export interface Fullness {
 }
 
 /**
- * The release that is to go next, the oldest first; null: all that are there may stay. Pure: what is removed, is no more there at the
- * next call.
+ * The release that is to go next, the oldest first; null: all that are there may stay. Pure: what is removed, is no
+ * more there at the next call.
  * @param inUse versions that stay whatever happens
  */
 export function surplus(

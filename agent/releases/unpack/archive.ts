@@ -34,7 +34,8 @@ async function plain(file: Readable, archive: string): Promise<AsyncIterable<unk
 
 async function* decompressed(file: Readable, archive: string, decompress: Duplex): AsyncGenerator<unknown, void, void> {
   yield* through(file, decompress);
-  // Node's streams ignore zeros after the compressed data and all that follows them, or, for zstd, whatever follows. The command does not.
+  // Node's streams ignore zeros after the compressed data and all that follows them, or, for zstd, whatever follows.
+  // The command does not.
   const { bytesWritten } = decompress as { bytesWritten?: number };
   if (bytesWritten !== undefined && bytesWritten !== (await stat(archive)).size)
     throw corrupt("something follows the compressed data");

@@ -3,7 +3,10 @@ import { dirname, join } from "node:path";
 import type { ManifestEntry } from "../../../protocol/manifest.ts";
 import { corrupt } from "./failure.ts";
 
-/** The tree that a delta takes files over from. It never changes: one that was changed all the same is of no use. Its calls block. */
+/**
+ * The tree that a delta takes files over from. It never changes: one that was changed all the same is of no use. Its
+ * calls block.
+ */
 export class BaseTree {
   /** Those known to be directories themselves: behind a link lies what was not installed there. */
   private readonly directories = new Set(["."]);
@@ -15,7 +18,8 @@ export class BaseTree {
   ) {}
 
   /**
-   * Where a file of it is. Its content is not read again: what a write leaves behind is its time, which no install sets later than now.
+   * Where a file of it is. Its content is not read again: what a write leaves behind is its time, which no install sets
+   * later than now.
    * @throws UnpackFailure where it is not any more what was installed.
    */
   locate({ path, sizeBytes, mode }: ManifestEntry & { type: "file" }): string {

@@ -22,7 +22,9 @@ export interface Accepted {
   kind: NodeKind;
   /** A symbolic link's target as written; a hard link's as a path of the tree. "" for the others. */
   target: string;
-  /** What is new in the tree, outermost first: directories that the path implies, then the entry, if it is new itself. */
+  /**
+   * What is new in the tree, outermost first: directories that the path implies, then the entry, if it is new itself.
+   */
   adds: { path: string; kind: NodeKind }[];
 }
 

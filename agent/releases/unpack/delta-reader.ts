@@ -13,7 +13,9 @@ export interface DeltaBase {
   manifest: Manifest;
 }
 
-/** Takes over from the base what a delta archive's head leaves, and then what the archive brings. Throws UnpackFailure. */
+/**
+ * Takes over from the base what a delta archive's head leaves, and then what the archive brings. Throws UnpackFailure.
+ */
 export class DeltaReader implements TarHandler {
   private readonly head: Buffer[] = [];
   private state: "begun" | "head" | "body" = "begun";

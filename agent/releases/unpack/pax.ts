@@ -2,8 +2,9 @@
 export class PaxError extends Error {}
 
 /**
- * The records of a pax extended header: `LENGTH KEY=VALUE\n`, LENGTH counting the whole record in bytes. Values may hold
- * anything, newlines and NULs too, which is why lengths are what is followed. Bytes that are not UTF-8 become U+FFFD.
+ * The records of a pax extended header: `LENGTH KEY=VALUE\n`, LENGTH counting the whole record in bytes. Values may
+ * hold anything, newlines and NULs too, which is why lengths are what is followed. Bytes that are not UTF-8 become
+ * U+FFFD.
  * @throws PaxError
  */
 export function parsePax(body: Buffer): Map<string, string> {

@@ -43,8 +43,8 @@ interface Pending {
 /**
  * Reads a tar stream, pushed in chunks of any size; holds at most one header and its extension. The block format is
  * decoded by node-tar's Header. The records are followed here, because node-tar's Parser skips what it does not
- * know, mends what is broken, garbles names whose bytes two chunks share, and collects what follows the end in memory; of a release
- * all of that is refused, with an UnpackFailure.
+ * know, mends what is broken, garbles names whose bytes two chunks share, and collects what follows the end in memory;
+ * of a release all of that is refused, with an UnpackFailure.
  */
 export class TarReader {
   private carry: Buffer = Buffer.alloc(0);
@@ -184,7 +184,8 @@ export class TarReader {
     const type = raw === "file" && path.endsWith("/") ? "directory" : raw;
     if (type === "file" && sizeBytes === undefined) throw corrupt("a header has no size");
     const hasBody = sizeBytes !== undefined && sizeBytes > 0;
-    // Some writers state the size that a directory or a link's target has on their disk; whether a body follows is anyone's guess.
+    // Some writers state the size that a directory or a link's target has on their disk; whether a body follows is
+    // anyone's guess.
     if (type === "hardlink" && hasBody) throw corrupt("a link has content");
     if (type === "directory" && pending.sizeBytes) throw corrupt("a directory has content");
     const body = type === "directory" || type === "symlink" ? 0 : (sizeBytes ?? 0);

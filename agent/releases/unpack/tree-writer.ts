@@ -32,8 +32,8 @@ const MAX_SECONDS = 2 ** 33;
 const CREATE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
 /**
- * Writes the entries of an archive below `root`, each after it was checked. Its calls block, which is fine in a thread of their own.
- * Throws UnpackFailure.
+ * Writes the entries of an archive below `root`, each after it was checked. Its calls block, which is fine in a thread
+ * of their own. Throws UnpackFailure.
  */
 export class TreeWriter implements TarHandler {
   private readonly known = new Map<string, { path: string; kind: NodeKind }>();

@@ -33,8 +33,8 @@ export type UnpackReport =
   | { kind: "failed"; failure: UnpackFault };
 
 /**
- * How long an unwanted thread may take to end. At low priority on a busy host that is long; terminating it instead would
- * leave the command that decompresses as a zombie.
+ * How long an unwanted thread may take to end. At low priority on a busy host that is long; terminating it instead
+ * would leave the command that decompresses as a zombie.
  */
 const STOP_MS = 30_000;
 /** The map of names is what grows: an archive that makes it outgrow this ends its thread, not the agent. */
@@ -42,7 +42,8 @@ const MAX_HEAP_MB = 1024;
 
 /**
  * Unpacks an archive in a thread of its own. When this returns or throws, the thread is gone and writes no more.
- * @throws ArchiveUnsafeError, ArchiveCorruptError, ReleaseTooLargeError, DiskFullError, InternalError; the signal's reason.
+ * @throws ArchiveUnsafeError, ArchiveCorruptError, ReleaseTooLargeError, DiskFullError, InternalError; the signal's
+ * reason.
  */
 export async function unpackInThread(job: UnpackJob, { signal, onProgress }: StepOptions): Promise<Unpacked> {
   signal.throwIfAborted();

@@ -21,8 +21,8 @@ export interface Tree {
 }
 
 /**
- * Waits until the processes of a slot, which were signalled before, have ended. When the grace is over, kills what is left: one by one,
- * and only what still is the process that was found.
+ * Waits until the processes of a slot, which were signalled before, have ended. When the grace is over, kills what is
+ * left: one by one, and only what still is the process that was found.
  * @throws StopFailedError naming the processes that do not end.
  */
 export async function endTree({ slot, token, leaders, cgroup, only, signal }: Tree, graceMs: number): Promise<void> {

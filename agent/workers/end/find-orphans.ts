@@ -3,8 +3,8 @@ import { allPids, identify, type ProcessIdentity, processStat } from "../../os/p
 import { processesWithToken } from "../process/token.ts";
 
 /**
- * What is left of a slot: processes that carry its token, members of its workers' process groups (an app that rewrites its title may
- * have overwritten the environment that the token is read from), and all that is in its control group.
+ * What is left of a slot: processes that carry its token, members of its workers' process groups (an app that rewrites
+ * its title may have overwritten the environment that the token is read from), and all that is in its control group.
  */
 export function findOrphans(
   token: string,
@@ -16,8 +16,8 @@ export function findOrphans(
 }
 
 /**
- * What workers that ended left of their trees: members of their process groups, processes that inherited a worker's own LISTEN_PID
- * with the slot's token, and what is in their control groups.
+ * What workers that ended left of their trees: members of their process groups, processes that inherited a worker's own
+ * LISTEN_PID with the slot's token, and what is in their control groups.
  * @param living pids of the slot's workers that run, which are never part of it
  */
 export function orphansOf(

@@ -25,7 +25,9 @@ export class HostCgroups {
     private readonly log: Logger,
   ) {}
 
-  /** Moves the agent into a group of its own. Null, and why in the log, where it has no part of the hierarchy to itself. */
+  /**
+   * Moves the agent into a group of its own. Null, and why in the log, where it has no part of the hierarchy to itself.
+   */
   static open(limits: Config["limits"], log: Logger): HostCgroups | null {
     const top = Cgroup.delegated();
     if (!top) {
@@ -53,8 +55,9 @@ export class HostCgroups {
   }
 
   /**
-   * Gives the controllers to the slots and sets all limits, also those of workers that run. Done at each start, when what an earlier
-   * agent left has its place: before systemd 254 the limits are lifted while no agent is there, see systemd/after-agent.
+   * Gives the controllers to the slots and sets all limits, also those of workers that run. Done at each start, when
+   * what an earlier agent left has its place: before systemd 254 the limits are lifted while no agent is there, see
+   * systemd/after-agent.
    * @returns the controllers in force now, and the groups whose worker ended while no agent ran, which have to be ended
    */
   enforce(): { controllers: string[]; orphaned: Cgroup[] } {
@@ -76,8 +79,8 @@ export class HostCgroups {
 }
 
 /**
- * A slot's control group, with one for each worker in it. No group is given to a second worker while it is there: what a worker left in
- * its group is not to be mixed up with the next one.
+ * A slot's control group, with one for each worker in it. No group is given to a second worker while it is there: what
+ * a worker left in its group is not to be mixed up with the next one.
  */
 export class SlotCgroup {
   /** Those of the workers that this agent has started or taken over. */
@@ -103,7 +106,10 @@ export class SlotCgroup {
     }
   }
 
-  /** The group of a worker that was found running. Where it has none, it gets one, together with all that it has started. */
+  /**
+   * The group of a worker that was found running. Where it has none, it gets one, together with all that it has
+   * started.
+   */
   placeOf(identity: ProcessIdentity, worker: number): Cgroup {
     const now = Cgroup.of(identity.pid)?.below(this.group);
     if (now) {
@@ -189,7 +195,10 @@ function limitFiles({ memory_max_bytes, pids_max }: Config["limits"]): Record<st
   };
 }
 
-/** No process in it carries a token: its worker has ended, and the worker's children have overwritten their environments. */
+/**
+ * No process in it carries a token: its worker has ended, and the worker's children have overwritten their
+ * environments.
+ */
 function isOrphaned(group: Cgroup): boolean {
   return !group.pids().some((pid) => environment(pid)?.has(TOKEN_VARIABLE));
 }

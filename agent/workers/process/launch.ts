@@ -10,8 +10,9 @@ const PRLIMIT = "/usr/bin/prlimit";
 const SETPRIV = "/usr/bin/setpriv";
 
 /**
- * What the process does itself before it becomes the worker: only it knows its own pid, and it can enter its control group only while
- * it has the agent's rights. A negative OOM score of the agent is reset. Each command that follows execs the next.
+ * What the process does itself before it becomes the worker: only it knows its own pid, and it can enter its control
+ * group only while it has the agent's rights. A negative OOM score of the agent is reset. Each command that follows
+ * execs the next.
  */
 const LAUNCHER = [
   // Its one variable has a name that no app's can have.

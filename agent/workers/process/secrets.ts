@@ -37,7 +37,10 @@ export class Secrets {
     return clean;
   }
 
-  /** What must not be told, the longest first: one value may be part of another. A text may have a value's lines one by one. */
+  /**
+   * What must not be told, the longest first: one value may be part of another. A text may have a value's lines one by
+   * one.
+   */
   private pieces(): { name: string; piece: string }[] {
     const names = Object.keys(this.sources);
     const all = names.flatMap((name) =>

@@ -28,7 +28,10 @@ export interface WorkerSpec {
   socketDirectory: string;
 }
 
-/** What a service manager told the agent, and means the agent only: systemd.exec(5), "Environment variables in spawned processes". */
+/**
+ * What a service manager told the agent, and means the agent only: systemd.exec(5), "Environment variables in spawned
+ * processes".
+ */
 const SERVICE_MANAGER = new Set([
   "NOTIFY_SOCKET",
   "WATCHDOG_USEC",
@@ -71,9 +74,9 @@ export interface OwnEnvironment {
 }
 
 /**
- * The environment of a worker. Later sources win: the agent's own environment, without what belongs to the agent's service manager;
- * the worker's account; the configured variables; secrets; and then what slotd promises: SLOTD_*, systemd's activation protocol
- * (sd_listen_fds(3); the launcher sets LISTEN_PID) and the worker's own variables.
+ * The environment of a worker. Later sources win: the agent's own environment, without what belongs to the agent's
+ * service manager; the worker's account; the configured variables; secrets; and then what slotd promises: SLOTD_*,
+ * systemd's activation protocol (sd_listen_fds(3); the launcher sets LISTEN_PID) and the worker's own variables.
  */
 export function workerEnvironment(
   { slot, version, token, config }: Pick<WorkerSpec, "slot" | "version" | "token" | "config">,

@@ -1,6 +1,9 @@
 import { readable } from "../../os/libc.ts";
 
-/** Time between two checks: while a worker is not known to accept yet; of adopted workers; of adopted ones that have to end. */
+/**
+ * Time between two checks: while a worker is not known to accept yet; of adopted workers; of adopted ones that have to
+ * end.
+ */
 const STARTING_MS = 50;
 const IDLE_MS = 500;
 const ENDING_MS = 10;

@@ -7,7 +7,10 @@ interface Place {
   readonly failures: number;
 }
 
-/** Counts the ends of a slot's workers that nobody asked for, and tells when they are a crash loop. Acting on that is the caller's part. */
+/**
+ * Counts the ends of a slot's workers that nobody asked for, and tells when they are a crash loop. Acting on that is
+ * the caller's part.
+ */
 export class CrashLoop {
   /** Monotonic ms. */
   private readonly ends: { number: number; at: number }[] = [];

@@ -8,11 +8,16 @@ import { describeProbe, HealthProbe } from "./health.ts";
 
 const LIVENESS_VARIABLE = "SLOTD_LIVENESS_SOCKET";
 const MAX_WORDS = 200;
-/** Datagrams read in one go: more than a queue holds (unix(7), max_dgram_qlen), yet bounded however many a worker sends. */
+/**
+ * Datagrams read in one go: more than a queue holds (unix(7), max_dgram_qlen), yet bounded however many a worker sends.
+ */
 const MAX_MESSAGES = 600;
 /** A slot that is not ready in time is reported as NOT_READY before its workers are killed one by one. */
 const LATE_MS = 2_000;
-/** The fields that are read. STOPPING, RELOADING, MAINPID and the like change nothing here: the process itself is watched. */
+/**
+ * The fields that are read. STOPPING, RELOADING, MAINPID and the like change nothing here: the process itself is
+ * watched.
+ */
 const FIELD = /(?:^|\n)(READY|WATCHDOG|STATUS|X_SLOTD_REQUESTS|X_SLOTD_RECYCLE)=([^\n]*)/g;
 
 /** The sockets and bounds that a process was started with. */
@@ -29,8 +34,8 @@ interface Given {
 }
 
 /**
- * What a single worker reports; the slot's probe, by contrast, may be answered by any of them. It sends messages on a socket of its own
- * (sd_notify(3): READY=1, WATCHDOG=1, STATUS=…), and answers liveness probes on another one.
+ * What a single worker reports; the slot's probe, by contrast, may be answered by any of them. It sends messages on a
+ * socket of its own (sd_notify(3): READY=1, WATCHDOG=1, STATUS=…), and answers liveness probes on another one.
  */
 export class WorkerNotify {
   /** What it says of itself. */
@@ -91,8 +96,8 @@ export class WorkerNotify {
   }
 
   /**
-   * For a worker that an earlier agent started; null where that agent gave it no sockets. The configuration may have changed since:
-   * only what the worker was started with is asked of it.
+   * For a worker that an earlier agent started; null where that agent gave it no sockets. The configuration may have
+   * changed since: only what the worker was started with is asked of it.
    * @param name of the worker, as for `prepare`
    * @param environment as the process shows it, which may have written there what it likes
    */
@@ -142,7 +147,10 @@ export class WorkerNotify {
     return this.lacks === null;
   }
 
-  /** What it still has to report, for a message. One that had come up before it was taken over lacks nothing, unless its probe fails. */
+  /**
+   * What it still has to report, for a message. One that had come up before it was taken over lacks nothing, unless its
+   * probe fails.
+   */
   get lacks(): string | null {
     const { health } = this;
     if (!this.saidReady && this.config.readiness.by === "notify") return "has not said READY=1";

@@ -14,7 +14,8 @@ export type VclSettings = Pick<VarnishConfig, "include" | "first_byte_timeout_ms
  * - `compiled` is healthy: the default and the fallback are those that the VCL was compiled with, so that a new VCL is
  *   right at once. It is sick: the default is the version N whose `default_N` is healthy; the same for `fallback_N`.
  * - `offered_N` is healthy: requests may get version N. To withdraw a version, this flag becomes sick and its endpoints
- *   stay healthy: Varnish chooses the endpoint when it fetches, so a request that was routed just before still finds one.
+ *   stay healthy: Varnish chooses the endpoint when it fetches, so a request that was routed just before still finds
+ *   one.
  */
 export const compiledFlag = "compiled";
 export const defaultFlag = (index: number) => `default_${index}`;

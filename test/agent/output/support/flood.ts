@@ -5,14 +5,18 @@ import { FileOutput } from "../../../../agent/output/files.ts";
 import { until } from "../../../support/until.ts";
 import { ALL, type Fixture, MIB } from "./fixture.ts";
 
-/** A worker writes as fast as it can for three seconds, while its file is trimmed every second, as the agent does it, and followed. */
+/**
+ * A worker writes as fast as it can for three seconds, while its file is trimmed every second, as the agent does it,
+ * and followed.
+ */
 export async function flood(
   t: TestContext,
   fixture: Fixture,
   { maxBytes, size }: { maxBytes: number; size: () => number },
 ): Promise<void> {
   const output = new FileOutput(fixture.directory, maxBytes);
-  // It says at its end how much it wrote in all, and in its fastest second. Half a second more is what a busy machine adds.
+  // It says at its end how much it wrote in all, and in its fastest second. Half a second more is what a busy machine
+  // adds.
   const script = `const {writeSync} = require("node:fs"); const chunk = Buffer.from(("x".repeat(127) + "\\n").repeat(512));
     const begin = performance.now(); const tenths = Array(31).fill(0); let left = 600e6;
     for (let now = begin; now < begin + 3000 && left > 0; now = performance.now()) {
