@@ -1,16 +1,16 @@
 import { statfs } from "node:fs/promises";
 import { DiskFullError } from "../../protocol/errors.ts";
 
-/** Left free beside a release, so that the journal and the logs can still be written. */
+/** Space kept free besides a release, so that the journal and the logs can still be written. */
 const MARGIN_BYTES = 8 * 1024 ** 2;
-/** What a directory takes, or a link whose target does not fit into its inode. */
+/** Bytes that a directory takes, or a link whose target does not fit into its inode. */
 const NODE_BYTES = 4096;
 /** Fewer free inodes than this can't hold even a small release. */
 const MARGIN_INODES = 64;
 
 /**
- * Asks for room before a fetch: the archive and what it unpacks to lie side by side for a while.
- * @param nodes directories and links that are made beside what is in the archive
+ * Checks for room before a fetch: the archive and its unpacked contents are on disk together for a while.
+ * @param nodes directories and links to create besides those in the archive
  * @throws DiskFullError saying what is missing.
  */
 export async function requireRoom(dir: string, archiveBytes: number, nodes = 0): Promise<void> {
@@ -27,14 +27,14 @@ export async function requireRoom(dir: string, archiveBytes: number, nodes = 0):
   }
 }
 
-/** True for what a write says when there is no space, no inode, or no quota left. */
+/** Whether a write failed for lack of space, inodes or quota. */
 export function isDiskFull(error: unknown): boolean {
   const code = (error as NodeJS.ErrnoException | null)?.code;
   return code === "ENOSPC" || code === "EDQUOT";
 }
 
 /**
- * The error for a write that found the disk full. Make it before anything is cleaned up: it states what is free now.
+ * The error for a write that found the disk full. Create it before any clean-up: it states what is free now.
  */
 export async function diskFull(dir: string, message: string, cause?: unknown): Promise<DiskFullError> {
   const room = await freeRoom(dir).catch(() => null);

@@ -2,10 +2,10 @@ import { closeSync, fsyncSync, openSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { type Manifest, manifestSchema } from "../../protocol/manifest.ts";
 
-/** Beside a release's tree. */
+/** Next to a release's tree. */
 export const manifestName = "manifest.json";
 
-/** Writes a manifest, durably but for its name in the directory. */
+/** Writes a manifest durably, except for its name in the directory. */
 export function writeManifest(path: string, manifest: Manifest): void {
   const fd = openSync(path, "wx", 0o644);
   try {

@@ -7,7 +7,7 @@ import { openSource } from "./source.ts";
 import { otherSize, SourceFault, toFault } from "./source-fault.ts";
 import { chunksOf, within } from "./stall.ts";
 
-/** What comes from where, to where, and within what. */
+/** What to fetch, from where, to where, and within which limits. */
 export interface Way {
   release: Archive;
   bounds: ReleaseBounds;
@@ -15,10 +15,10 @@ export interface Way {
   copy: ArchiveCopy;
 }
 
-/** A source, and what is known of it. */
+/** A source, and what is known about it. */
 export interface Tried {
   url: string;
-  /** Whether it is to go on where what is here ends. */
+  /** Whether to resume after the bytes that are here, rather than start over. */
   resume: boolean;
   validator: string | null;
 }
@@ -44,7 +44,7 @@ export async function copyOnce(source: Tried, way: Way & StepOptions): Promise<S
   } finally {
     way.signal.removeEventListener("abort", onAbort);
     attempt.abort(new Error("this attempt is over"));
-    // Where it was not read: one that was is locked, and cancelled.
+    // Only a stream that was never read: a read one is locked, and already cancelled.
     opened?.stream.cancel().catch(() => {});
   }
 }
@@ -83,12 +83,12 @@ async function receive({ stream, from, to }: ArchiveStream, way: Way & StepOptio
     }
   }
   if (copy.kept === sizeBytes) return;
-  // What ends as if all were well, without having said how long it is, is as long as that.
+  // A stream that ends normally, without having stated its length, is complete.
   if (to === null) throw otherSize(copy.kept);
   throw new SourceFault("passing", `it ended after ${copy.kept} of ${sizeBytes} bytes`);
 }
 
-/** The chunks; whatever goes wrong with them is a fault of the source. */
+/** The chunks. Any error in them counts as a fault of the source. */
 async function* sentBy(
   stream: ReadableStream<Uint8Array>,
   timeoutMs: number,

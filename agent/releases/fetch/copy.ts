@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
 
-/** What is here of an archive: a file that grows at its end, and the digest of what is in it. */
+/** The part of an archive that is here: a growing file, and the digest of its contents. */
 export class ArchiveCopy {
-  /** Bytes that are here. */
+  /** How many bytes are here. */
   kept = 0;
-  /** How many answers they came in. */
+  /** How many responses they came in. */
   parts = 0;
   private hash = createHash("sha256");
 
@@ -15,7 +15,7 @@ export class ArchiveCopy {
     return new ArchiveCopy(await open(path, "w", 0o600));
   }
 
-  /** Makes ready for an answer that begins at `from`: at the end of what is kept, or at 0, for which all of it goes. */
+  /** Prepares for a response that begins at `from`: at the end of the file, or at 0, which discards its contents. */
   async begin(from: number): Promise<void> {
     if (from === 0) await this.clear();
     this.parts++;

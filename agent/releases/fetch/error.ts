@@ -11,12 +11,12 @@ import type { FaultKind, SourceFault } from "./source-fault.ts";
 import { shownUrl } from "./source-url.ts";
 
 /**
- * Of several sources with several faults, the one that gives the code: what another order, or another host, might get
- * past.
+ * Of the faults of several sources, the one that determines the error's code: the one that another order, or another
+ * host, is most likely to get past.
  */
 const ORDER: readonly FaultKind[] = ["headers", "passing", "ranges", "unfit", "digest", "size", "absent"];
 
-/** Why an archive did not come from any of its sources: each is named, with what was wrong with it. */
+/** Why no source delivered an archive: names each source and its fault. */
 export function fetchError(release: Archive, faults: ReadonlyMap<string, SourceFault>): SlotdError {
   const all = [...faults].sort(([, x], [, y]) => ORDER.indexOf(x.kind) - ORDER.indexOf(y.kind));
   const [url, fault] = all[0] as [string, SourceFault];

@@ -18,10 +18,10 @@ export function requireArchiveBound(release: Archive, bounds: ReleaseBounds): vo
 }
 
 /**
- * Brings a release's archive to `path`, and leaves it there only with the ordered size and digest. At most one chunk is
- * in memory. Its sources are tried one after the other, each a few times with jittered pauses between, and each goes on
- * where what is here ends, if it can. Bytes that came in parts, or from several sources, may not belong together, which
- * the digest tells: then each source is asked for the whole.
+ * Fetches a release's archive to `path`, and leaves it there only if it has the ordered size and digest. At most one
+ * chunk is in memory. Tries the sources one after the other, each a few times with jittered pauses, resuming where the
+ * previous attempt stopped. Parts from several responses or sources may not belong together: if the digest says so,
+ * each source is asked for the whole archive.
  * @throws ReleaseNotFoundError, ReleaseUnreachableError, SizeMismatchError, DigestMismatchError, ConfigInvalidError
  * (the headers' file), which name every source; the signal's reason; what the file system says.
  */
@@ -49,11 +49,11 @@ export async function fetchArchive(
 }
 
 interface Fetching extends Way, StepOptions {
-  /** By source: the last thing that was wrong with it. */
+  /** The last fault of each source. */
   faults: Map<string, SourceFault>;
 }
 
-/** Goes through the sources that may still have it. `mixed`: all bytes came, in parts that do not belong together. */
+/** Tries the sources that may still have it. `mixed`: all bytes arrived, but the parts do not belong together. */
 async function pass(fetching: Fetching, resume: boolean): Promise<"fetched" | "mixed" | "failed"> {
   const { release, copy, faults } = fetching;
   for (const url of new Set([release.url, ...(release.mirrors ?? [])])) {
@@ -66,13 +66,13 @@ async function pass(fetching: Fetching, resume: boolean): Promise<"fetched" | "m
       fault = otherDigest(actual);
     }
     faults.set(url, fault);
-    // Nothing is worth keeping of what is something else.
+    // A different archive: no part of it is worth keeping.
     if (fault.kind === "size" || fault.kind === "digest") await copy.clear();
   }
   return "failed";
 }
 
-/** Tries one source until all bytes are here (null), or its attempts are used up, or no other would help. */
+/** Tries one source until all bytes are here (null), its attempts are used up, or another attempt would not help. */
 async function exhaust(url: string, fetching: Fetching, resume: boolean): Promise<SourceFault | null> {
   const { release, bounds, copy, signal } = fetching;
   const source = { url, resume, validator: null };
@@ -84,7 +84,7 @@ async function exhaust(url: string, fetching: Fetching, resume: boolean): Promis
     if (!fault.mayPass) return fault;
     // It broke off after the last byte.
     if (copy.kept === release.sizeBytes) return null;
-    // Where ranges can't be relied on, there is still the whole.
+    // If ranges are unreliable, the whole archive can still be requested.
     if (fault.kind === "ranges") source.resume = false;
     if (attempt >= bounds.fetchAttempts) {
       const count = attempt === 1 ? "" : `, the last of ${attempt} attempts`;

@@ -4,7 +4,7 @@ import { SourceFault } from "./source-fault.ts";
 const MAX_BYTES = 64 * 1024;
 const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const VALUE = /^[\t\x20-\x7e]+$/;
-/** What slotd and its HTTP client say themselves. */
+/** Headers that slotd and its HTTP client set themselves. */
 const TAKEN = [
   "accept-encoding",
   "connection",
@@ -25,8 +25,8 @@ const TAKEN = [
 ];
 
 /**
- * The headers in a file of `Name: value` lines; empty lines, and those that begin with `#`, are passed over. Names come
- * in lower case.
+ * Reads headers from a file of `Name: value` lines; empty lines and lines that begin with `#` are skipped. Names are
+ * returned in lower case.
  * @throws SourceFault that names the file and the line, and never what is in it: a line that is malformed may be a
  * password.
  */

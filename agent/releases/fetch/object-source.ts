@@ -4,16 +4,16 @@ import type { BusConnection } from "../../../bus/connection.ts";
 import type { ObjectSource } from "./opened.ts";
 
 /**
- * Chunks that are asked for at a time, each 128 KiB unless the publisher chose otherwise. That many may lie in memory.
+ * Chunks requested at a time, each 128 KiB unless the publisher chose otherwise. This many may be in memory.
  */
 const BATCH = 8;
-/** The server may forget a reader that did not ask for so long: a slow fetch takes its time over a batch. */
+/** The server may drop a reader that is idle for this long: a slow fetch needs a while for each batch. */
 const FORGOTTEN_AFTER_MS = 30 * 60_000;
 
 /**
  * The bus's object store, as a source of releases. Its chunks are pulled: the client's own `get` has the server push
- * them, and keeps in memory whatever is not written yet, which may be all of it. The digest that the store keeps is not
- * checked, as the order has one.
+ * them, and keeps in memory everything that is not written yet, which may be the whole archive. The store's own digest is not
+ * checked, because the order has one.
  */
 export function objectSource(bus: Pick<BusConnection, "whenUp" | "jetstream">): ObjectSource {
   return {
@@ -23,7 +23,7 @@ export function objectSource(bus: Pick<BusConnection, "whenUp" | "jetstream">): 
       const { Objm } = await import("../../../bus/client.ts");
       const { jetstream } = bus;
       const store = await new Objm(jetstream).open(bucket).catch((error: Error) => {
-        // The client has no class for it.
+        // The client has no error class for it.
         if (error.message === "object store not found") return null;
         throw error;
       });
@@ -55,7 +55,7 @@ async function pulled(jetstream: JetStreamClient, info: ObjectInfo): Promise<Rea
         // Ends a `next` that waits, too.
         batch?.stop();
         await chunks.return();
-        // A generator that was never begun has nothing to end with.
+        // A generator that never started has no `finally` to run.
         if (!batch) consumer.delete().catch(() => {});
       },
     },

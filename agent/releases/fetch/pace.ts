@@ -1,18 +1,17 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ReleaseBounds } from "../bounds.ts";
 
-/** What may pass at once. */
+/** Bytes that may pass at once. */
 const SLICE_MS = 50;
-/** How much time that was not used counts: timers are late by a millisecond or two. */
+/** Unused time that may be made up for: timers are late by a millisecond or two. */
 const CREDIT_MS = 50;
 
 /**
- * A bound on bytes a second, for all that pass it together, and smooth: within any 100 ms not more than twice their
- * share.
+ * Limits bytes per second for all fetches together, smoothly: at most twice the rate within any 100 ms.
  */
 export class Pace {
   readonly sliceBytes: number;
-  /** When all that passed is paid for. */
+  /** When everything that has passed will be paid for. */
   private paidAt = 0;
 
   constructor(private readonly bytesPerS: number) {
@@ -33,7 +32,7 @@ export class Pace {
 
 const paces = new WeakMap<ReleaseBounds, Pace>();
 
-/** One for all fetches under the same bounds, as both slots may fetch at a time. Null: no bound. */
+/** One per set of limits, because both slots may fetch at the same time. Null: unlimited. */
 export function paceOf(bounds: ReleaseBounds): Pace | null {
   if (bounds.fetchBytesPerS === null) return null;
   const pace = paces.get(bounds) ?? new Pace(bounds.fetchBytesPerS);

@@ -1,7 +1,7 @@
 /**
- * - `passing`: worth another try.
- * - `ranges`: what it says of ranges is wrong; worth another try, from the start.
- * - `headers`: the file with the headers for it can't be used; worth another try, as somebody may be writing it.
+ * - `passing`: temporary; worth a retry.
+ * - `ranges`: wrong answers to range requests; worth a retry from the start.
+ * - `headers`: the file of headers can't be used; worth a retry, because it may be being written.
  * - `absent`: the source says that it does not have the archive.
  * - `size`, `digest`: the source has something else under the archive's address.
  * - `unfit`: anything else that a retry does not fix.
@@ -10,7 +10,7 @@ export type FaultKind = "passing" | "ranges" | "headers" | "absent" | "size" | "
 
 const PASSING: readonly FaultKind[] = ["passing", "ranges", "headers"];
 
-/** What is wrong with one source, or the way to it. The message is for people: no credentials, no query strings. */
+/** A fault of one source, or of the way to it. The message contains no credentials and no query strings. */
 export class SourceFault extends Error {
   /** The size or digest that it has. */
   readonly actual: number | string | undefined;
@@ -37,7 +37,7 @@ export function otherDigest(actual: string): SourceFault {
   return new SourceFault("digest", `it has sha256 ${actual}`, { actual });
 }
 
-/** Whatever a source threw, as a fault. */
+/** Any error of a source, as a fault. */
 export function toFault(error: unknown): SourceFault {
   return error instanceof SourceFault ? error : new SourceFault("passing", reasonOf(error), { cause: error });
 }

@@ -6,10 +6,10 @@ import { otherSize, SourceFault } from "./source-fault.ts";
 
 const CHUNK_BYTES = 128 * 1024;
 
-/** A file's bytes, from where they are needed. Not more than one chunk is read ahead. */
+/** A file's bytes from an offset. Reads at most one chunk ahead. */
 export async function openFile(url: string, { from, sizeBytes }: ArchiveRequest): Promise<ArchiveStream> {
   const path = fileURLToPath(url);
-  // Before it is opened: that does something to some devices, and a FIFO would be read for ever.
+  // Checked before opening: opening has side effects on some devices, and a FIFO would be read forever.
   const stats = await stat(path).catch(refuse);
   if (!stats.isFile()) throw new SourceFault("unfit", "it is not a file");
   if (stats.size !== sizeBytes) throw otherSize(stats.size);

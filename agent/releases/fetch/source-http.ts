@@ -22,10 +22,10 @@ export async function openHttp(url: string, asked: ArchiveRequest): Promise<Arch
   }
 }
 
-/** The headers that say what is wanted. */
+/** The request's headers. */
 function wayOf({ from, validator }: ArchiveRequest): Record<string, string> {
   return {
-    // The bytes are what the digest is of: no encoding for the way.
+    // The digest is over the plain bytes: no content encoding.
     "accept-encoding": "identity",
     ...(from > 0 && { range: `bytes=${from}-` }),
     ...(from > 0 && validator !== null && { "if-range": validator }),

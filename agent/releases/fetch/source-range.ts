@@ -4,7 +4,7 @@ import { otherSize, SourceFault } from "./source-fault.ts";
 const STRONG_ETAG = /^"[\x21\x23-\x7e\x80-\xff]*"$/;
 const CONTENT_RANGE = /^bytes +(\d{1,15})-(\d{1,15})\/(\d{1,15}|\*)$/i;
 
-/** What tells whether the rest still belongs to what came before (RFC 9110, 13.1.5): a weak ETag does not. */
+/** A validator that proves that the rest belongs to the earlier part (RFC 9110, 13.1.5); a weak ETag does not. */
 export function validatorOf(headers: Headers): string | null {
   const etag = headers.get("etag");
   return etag !== null && STRONG_ETAG.test(etag) ? etag : headers.get("last-modified");

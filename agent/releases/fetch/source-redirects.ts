@@ -5,9 +5,9 @@ const REDIRECTS = [301, 302, 303, 307, 308];
 const MAX_REDIRECTS = 10;
 
 /**
- * The answer behind all redirects. Done here rather than by fetch, which takes headers of ours along to other hosts.
- * @param own sent to the address's own origin alone, as is the login that it carries; nothing of that is sent again
- * once the way has led elsewhere
+ * Follows redirects to the response. Not left to `fetch`, which would send our headers to other hosts.
+ * @param own sent only to the address's own origin, as is the login in the address; never again once a redirect has
+ * left that origin
  * @param way sent everywhere
  * @throws SourceFault for redirects that lead nowhere; what fetch says.
  */
@@ -50,7 +50,7 @@ function loginOf({ username, password }: URL): { authorization?: string } {
   return { authorization: `Basic ${Buffer.from(login).toString("base64")}` };
 }
 
-/** fetch refuses addresses with credentials, and says them in its message. */
+/** `fetch` refuses addresses with credentials, and prints them in its message. */
 function withoutLogin(url: URL): URL {
   const bare = new URL(url);
   bare.username = "";

@@ -1,4 +1,4 @@
-/** An address as people may see it: no user, no password, and no query, which carries signatures. */
+/** An address for people: without user, password and query, which may carry signatures. */
 export function shownUrl(url: string): string {
   const shown = new URL(url);
   if (shown.username || shown.password) shown.username = "***";

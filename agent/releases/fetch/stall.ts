@@ -41,7 +41,7 @@ export async function* chunksOf(
       yield value;
     }
   } finally {
-    // What is closed is not left open behind our back; but a source that hangs may hang here, too.
+    // Waits until it is really closed; but a source that hangs may hang here, too.
     await within(reader.cancel(), CLOSING_MS, new AbortController().signal).catch(() => {});
   }
 }

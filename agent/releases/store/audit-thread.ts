@@ -1,4 +1,4 @@
-/** The thread that looks through a release's tree and ends. */
+/** The thread that checks a release's tree and ends. */
 import { createHash } from "node:crypto";
 import { closeSync, constants, lstatSync, openSync, readdirSync, readlinkSync, readSync } from "node:fs";
 import { setPriority } from "node:os";
@@ -12,7 +12,7 @@ import type { AuditJob, AuditReport } from "./audit.ts";
 
 const NICE = 10;
 const CHUNK_BYTES = 1024 ** 2;
-/** More than these are counted, and not named. */
+/** Further differences are counted, but not named. */
 const MAX_NAMED = 1_000;
 
 const { tree, manifest, contents } = workerData as AuditJob;

@@ -6,19 +6,19 @@ import type { Difference } from "../../../protocol/release-status.ts";
 export interface AuditJob {
   tree: string;
   manifest: string;
-  /** Whether contents are read and hashed; else only what the directories say. */
+  /** Whether to read and hash contents; otherwise only metadata is checked. */
   contents: boolean;
 }
 
-/** What the thread says, once. */
+/** The thread's only message. */
 export type AuditReport =
   | { kind: "done"; bytes: number; sharedBytes: number; differences: Difference[] }
   | { kind: "failed"; message: string };
 
 /**
- * Looks through a release's tree in a thread of its own, at low priority.
- * @returns how many bytes its files have, how many of them are shared with other releases, and where it is not what its
- * manifest says.
+ * Checks a release's tree in a thread of its own, at low priority.
+ * @returns the bytes in its files, how many of them are shared with other releases, and where the tree differs from its
+ * manifest.
  * @throws InternalError if it can't be read; the signal's reason.
  */
 export async function audit(job: AuditJob, signal: AbortSignal): Promise<Extract<AuditReport, { kind: "done" }>> {

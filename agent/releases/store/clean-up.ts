@@ -12,8 +12,7 @@ export interface Cleanable {
 }
 
 /**
- * Removes the releases that are neither in use nor among those to keep. One at a time: two slots may come to an end
- * together.
+ * Removes the releases that are neither in use nor to be kept. Runs one at a time: two slots may finish together.
  */
 export class CleanUp {
   private running: Promise<unknown> = Promise.resolve();
@@ -29,13 +28,13 @@ export class CleanUp {
     private readonly onRemoved: (version: string) => void,
   ) {}
 
-  /** Removes what is too much. @returns the versions removed. */
+  /** Removes surplus releases. @returns the versions removed. */
   run(): Promise<string[]> {
     return this.inTurn(() => this.removeSurplus(this.policy));
   }
 
   /**
-   * Removes all that is not in use: an install needs the room more than a later one may. @returns the versions removed.
+   * Removes every release that is not in use, to make room for an install. @returns the versions removed.
    */
   makeRoom(): Promise<string[]> {
     return this.inTurn(() => this.removeSurplus({ ...this.policy, keep: 0 }));
@@ -47,7 +46,7 @@ export class CleanUp {
       const releases = await this.store.list();
       const next = surplus(releases, this.inUse(releases), policy, await fullness(this.store.dir));
       if (next === null) break;
-      // An order may have come since it was chosen.
+      // An order may have arrived since it was chosen.
       if (this.needed(next)) continue;
       await this.store.remove(next);
       removed.push(next);

@@ -8,14 +8,14 @@ import type { Roles } from "./role-links.ts";
 import type { InstalledRelease, ReleaseStore } from "./store.ts";
 import type { KeptRelease } from "./surplus.ts";
 
-/** Whose a version is on this host. */
+/** Who uses a version on this host. */
 export interface Holders {
   /** The slots that hold it, or are about to. */
   slots(version: string): string[];
   roles(): Roles;
 }
 
-/** What releases this host has, for people. */
+/** The releases on this host, as shown to people. */
 export class Inventory {
   constructor(
     private readonly store: ReleaseStore,
@@ -27,7 +27,7 @@ export class Inventory {
     const roles = this.holders.roles();
     const found: ReleaseStatus[] = [];
     for (const { version, sha256, tree, treeDigest, installedAt, bytes } of await installedReleases(this.store)) {
-      // One that an earlier version of slotd installed has no manifest to look by.
+      // A release that an earlier version of slotd installed has no manifest.
       const seen = treeDigest === null ? null : await this.look(tree, false, signal).catch(() => null);
       const role = roles.current === version ? "current" : roles.previous === version ? "previous" : null;
       const slots = this.holders.slots(version);
@@ -52,7 +52,7 @@ export class Inventory {
   }
 }
 
-/** The installed releases, with what their records say of them. */
+/** The installed releases, with their records. */
 export async function installedReleases(
   store: Pick<ReleaseStore, "list">,
 ): Promise<(InstalledRelease & KeptRelease)[]> {

@@ -6,13 +6,13 @@ import { releaseSchema } from "../../../protocol/release.ts";
 
 const count = z.int().nonnegative();
 
-/** `release.json`: what was ordered, what it came to, and when. Unknown keys are kept readable for later versions. */
+/** `release.json`: what was ordered, the result, and when. Ignores unknown keys of later versions. */
 const recordSchema = z.object({
   release: releaseSchema,
   /** Digest of the tree; releases of earlier versions of slotd have none. */
   tree: sha256Schema.optional(),
   entries: count,
-  /** Directories and symbolic links: what a delta against this tree makes anew, even where nothing changed. */
+  /** Directories and symbolic links: a delta against this tree creates them again, even if nothing changed. */
   ownNodes: count.optional(),
   unpackedBytes: count,
   installedAt: z.iso.datetime(),
@@ -32,7 +32,7 @@ export async function writeRecord(dir: string, record: ReleaseRecord): Promise<v
   }
 }
 
-/** The record in `dir`, or null if there is none that makes sense. Throws when the disk can't be read (EIO, EACCES). */
+/** The record in `dir`, or null if there is no valid one. Throws if the disk can't be read (EIO, EACCES). */
 export async function readReleaseRecord(dir: string): Promise<ReleaseRecord | null> {
   let text: string;
   try {

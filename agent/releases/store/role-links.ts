@@ -7,10 +7,9 @@ import { syncDirectory } from "../../../daemon/durable-file.ts";
 export type Roles = Record<"current" | "previous", string | null>;
 
 /**
- * Sets the links `current` and `previous`, each by one rename: whoever follows one gets the one tree or the other, and
- * never nothing.
+ * Sets the links `current` and `previous`, each by one rename: a reader always gets one tree or the other.
  * @param state the state directory
- * @param roles versions; null: nothing has the role, and the link goes
+ * @param roles versions; null: nothing has the role, and the link is removed
  */
 export async function setRoleLinks(state: string, roles: Roles): Promise<void> {
   let changed = false;
@@ -42,11 +41,11 @@ function targetOf(path: string): string | null {
 export interface RoleHolder {
   version: string;
   epoch: number;
-  /** What the order said. */
+  /** As ordered. */
   role?: "current" | "previous" | undefined;
 }
 
-/** Which version is current and which previous: as ordered, else the one of the higher epoch is current. Pure. */
+/** Which version is current and which previous: as ordered, otherwise the higher epoch is current. Pure. */
 export function rolesOf(holders: readonly RoleHolder[]): Roles {
   const byEpoch = [...holders].sort((x, y) => y.epoch - x.epoch);
   const current = byEpoch.find(({ role }) => role === "current") ?? byEpoch.find(({ role }) => role !== "previous");

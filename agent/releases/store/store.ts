@@ -22,7 +22,7 @@ import { readReleaseRecord, writeRecord } from "./record.ts";
 
 export type { ReleaseBounds, StepOptions, StepProgress as Progress } from "../bounds.ts";
 
-/** A release that is whole and durable. `tree` is the absolute path of its files, which never change. */
+/** A complete, durable release. `tree` is the absolute path of its files, which never change. */
 export interface InstalledRelease {
   version: string;
   sha256: string;
@@ -46,13 +46,13 @@ const INCOMING = ".incoming-";
 const REMOVING = ".removing-";
 
 /**
- * The releases on this host, one directory per version: `release.json` and `tree/`. A release is made beside, in
- * `.incoming-…`, and gets its name by one rename when all of it is on the disk; it loses the name by one rename before
- * anything of it is deleted. So whatever has a version's name is whole, after a crash at any moment, and `prepare`
- * sweeps the rest. The caller knows what is in use: the store removes whatever it is asked to.
+ * The releases on this host, one directory per version: `release.json` and `tree/`. A release is built in
+ * `.incoming-…`, and gets its name by one rename once all of it is on disk; it loses the name by one rename before
+ * anything of it is deleted. So whatever has a version's name is complete, after a crash at any moment, and `prepare`
+ * removes the rest. The caller knows what is in use: the store removes whatever it is asked to.
  */
 export class ReleaseStore {
-  /** Ends when the last publication or removal begun has ended: two slots may install the same version. */
+  /** Resolves when the last publication or removal has ended: two slots may install the same version. */
   private renames: Promise<unknown> = Promise.resolve();
 
   constructor(

@@ -4,22 +4,21 @@ import type { ManifestEntry } from "../../../protocol/manifest.ts";
 import { corrupt } from "./failure.ts";
 
 /**
- * The tree that a delta takes files over from. It never changes: one that was changed all the same is of no use. Its
- * calls block.
+ * The tree that a delta takes files from. It must not have changed since it was installed. Its calls block.
  */
 export class BaseTree {
-  /** Those known to be directories themselves: behind a link lies what was not installed there. */
+  /** Paths known to be real directories: behind a link lie files that were not installed there. */
   private readonly directories = new Set(["."]);
 
   constructor(
     readonly root: string,
-    /** When all of it had been written. */
+    /** When its last file was written. */
     readonly installedAt: Date,
   ) {}
 
   /**
-   * Where a file of it is. Its content is not read again: what a write leaves behind is its time, which no install sets
-   * later than now.
+   * The path of one of its files. Its content is not read again: a later write would show in its time, which no install
+   * sets later than now.
    * @throws UnpackFailure where it is not any more what was installed.
    */
   locate({ path, sizeBytes, mode }: ManifestEntry & { type: "file" }): string {

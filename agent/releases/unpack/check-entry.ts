@@ -2,7 +2,7 @@ import { deltaHeadName } from "../../../protocol/manifest.ts";
 
 export type NodeKind = "file" | "directory" | "symlink" | "hardlink";
 
-/** What a tar header says about an entry, before anyone believes it. */
+/** What a tar header says about an entry, not yet checked. */
 export interface EntryFacts {
   path: string;
   /** A NodeKind, or whatever else the archive holds, by tar's name for it. */
@@ -13,7 +13,7 @@ export interface EntryFacts {
   mode: number;
 }
 
-/** What the archive has brought so far, by folded path. The root is not in it. */
+/** The entries so far, by folded path. The root is not in it. */
 export type Known = ReadonlyMap<string, { path: string; kind: NodeKind }>;
 
 export interface Accepted {
@@ -33,7 +33,7 @@ export type EntryVerdict = Accepted | { rule: string };
 
 const MAX_PATH_BYTES = 4096;
 const MAX_NAME_BYTES = 255;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+// biome-ignore lint/suspicious/noControlCharactersInRegex: it looks for these
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
 /** A lone surrogate, or the mark that decoding leaves where bytes were not UTF-8: the file would get another name. */
 const NOT_UTF8 = /\p{Surrogate}|\ufffd/u;
@@ -57,7 +57,7 @@ export function checkEntry(entry: EntryFacts, known: Known): EntryVerdict {
   const path = parts.join("/");
   if (path === "") return type === "directory" ? { path, kind: type, target: "", adds: [] } : { rule: "has no name" };
 
-  // Else the first part of a delta would be taken for the whole of a release.
+  // Otherwise the first part of a delta would pass for a whole release.
   if (fold(path) === deltaHeadName) return { rule: "is what a delta begins with, and no part of a release" };
 
   const target = targetOf(type, entry.linkpath, parts.length - 1, known);
@@ -89,7 +89,7 @@ function partsOf(path: string, slashMayEnd: boolean): string[] | { rule: string 
   return parts;
 }
 
-/** Where a link leads, checked; "" for what is no link. `depth` is how many directories the link lies in. */
+/** A link's checked target; "" if it is no link. `depth` is the number of directories above the link. */
 function targetOf(kind: NodeKind, linkpath: string, depth: number, known: Known): string | { rule: string } {
   switch (kind) {
     case "file":
@@ -133,7 +133,7 @@ function textRule(text: string, what: string): { rule: string } | null {
   return null;
 }
 
-/** What a path adds to the tree. Refused where it meets something that it can't share the tree with. */
+/** What a path adds to the tree. Refused if it collides with something in the tree. */
 function missingOf(parts: string[], kind: NodeKind, known: Known): Accepted["adds"] | { rule: string } {
   const adds: Accepted["adds"] = [];
   let path = "";

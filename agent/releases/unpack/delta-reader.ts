@@ -7,14 +7,14 @@ import type { TreeWriter } from "./tree-writer.ts";
 /** Enough for a million paths of common length. */
 const MAX_HEAD_BYTES = 128 * 1024 ** 2;
 
-/** What a delta is against: a tree, and what it is made of. */
+/** The base of a delta: a tree and its manifest. */
 export interface DeltaBase {
   tree: BaseTree;
   manifest: Manifest;
 }
 
 /**
- * Takes over from the base what a delta archive's head leaves, and then what the archive brings. Throws UnpackFailure.
+ * Takes from the base what a delta archive's head keeps, then what the archive contains. Throws UnpackFailure.
  */
 export class DeltaReader implements TarHandler {
   private readonly head: Buffer[] = [];
@@ -54,7 +54,7 @@ export class DeltaReader implements TarHandler {
     if (base !== manifest.tree) throw corrupt(`it is against the tree ${base}, not ${manifest.tree}`);
     const left = new Set(without);
     for (const entry of manifest.entries) if (!left.delete(entry.path)) this.writer.adopt(entry, tree);
-    // It was made against something else, whatever it says.
+    // It was made against a different tree, whatever it claims.
     for (const path of left)
       throw corrupt(`it leaves out ${JSON.stringify(path.slice(0, 512))}, which its base does not have`);
   }

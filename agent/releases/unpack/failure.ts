@@ -7,7 +7,7 @@ import {
 } from "../../../protocol/errors.ts";
 import { diskFull } from "../disk.ts";
 
-/** Why an archive was not unpacked, as plain data: an error's class does not survive the way between threads. */
+/** Why an archive was not unpacked, as plain data: an error's class is lost between threads. */
 export type UnpackFault =
   | { kind: "unsafe"; entry: string; rule: string }
   | { kind: "tooLarge"; what: string; bound: string; limit: number }
@@ -26,7 +26,7 @@ export function corrupt(why: string): UnpackFailure {
   return new UnpackFailure({ kind: "corrupt", why });
 }
 
-/** The coded error for a failure. `dir` is where a full disk is measured. */
+/** The coded error for a failure. `dir`: the directory whose free space a full disk's error reports. */
 export async function toError(failure: UnpackFault, dir: string): Promise<SlotdError> {
   switch (failure.kind) {
     case "unsafe":

@@ -3,7 +3,7 @@ export class PaxError extends Error {}
 
 /**
  * The records of a pax extended header: `LENGTH KEY=VALUE\n`, LENGTH counting the whole record in bytes. Values may
- * hold anything, newlines and NULs too, which is why lengths are what is followed. Bytes that are not UTF-8 become
+ * hold anything, including newlines and NULs, so records are delimited by their lengths. Bytes that are not UTF-8 become
  * U+FFFD.
  * @throws PaxError
  */

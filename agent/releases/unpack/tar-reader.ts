@@ -17,7 +17,7 @@ export interface TarHandler {
 
 const BLOCK = 512;
 const MAX_META_BYTES = 1024 ** 2;
-/** One of each kind that may precede an entry, and some for global headers. */
+/** One of each kind that may precede an entry, plus some global headers. */
 const MAX_METAS_IN_A_ROW = 8;
 /** tar pads to a record, 10 KiB by default. Endless padding would be a bomb. */
 const MAX_PADDING_BYTES = 1024 ** 2;
@@ -43,8 +43,8 @@ interface Pending {
 /**
  * Reads a tar stream, pushed in chunks of any size; holds at most one header and its extension. The block format is
  * decoded by node-tar's Header. The records are followed here, because node-tar's Parser skips what it does not
- * know, mends what is broken, garbles names whose bytes two chunks share, and collects what follows the end in memory;
- * of a release all of that is refused, with an UnpackFailure.
+ * know, repairs what is broken, garbles names that are split between chunks, and collects what follows the end in
+ * memory. In a release all of that is refused, with an UnpackFailure.
  */
 export class TarReader {
   private carry: Buffer = Buffer.alloc(0);
@@ -67,16 +67,16 @@ export class TarReader {
       if (taken === 0) break;
       rest = rest.subarray(taken);
     }
-    // A copy: the chunk's memory may be the sender's again after this call.
+    // A copy: the sender may reuse the chunk's memory after this call.
     this.carry = Buffer.from(rest);
   }
 
-  /** To be called when the stream has ended. */
+  /** Call it when the stream has ended. */
   finish(): void {
     if (this.state !== "end") throw corrupt("it ends too early");
   }
 
-  /** Consumes a piece of what is there and says how long it was; 0 asks for more. */
+  /** Consumes a piece of the buffer. @returns its length; 0: more is needed. */
   private take(bytes: Buffer): number {
     switch (this.state) {
       case "header":
@@ -129,7 +129,7 @@ export class TarReader {
     this.meta = header.type;
     this.metaBytes = header.size;
     this.state = "meta";
-    // A meta of 0 bytes has no block that could be waited for.
+    // A meta entry of 0 bytes has no block to wait for.
     if (header.size === 0) {
       this.state = "header";
       this.readMeta(Buffer.alloc(0));
@@ -180,7 +180,7 @@ export class TarReader {
     const path = pending.path ?? header.path ?? "";
     const sizeBytes = pending.sizeBytes ?? header.size;
     const raw = TYPES[header.type] ?? header.type;
-    // Archives from before there were directories mark them by a slash.
+    // Very old archives mark directories by a trailing slash.
     const type = raw === "file" && path.endsWith("/") ? "directory" : raw;
     if (type === "file" && sizeBytes === undefined) throw corrupt("a header has no size");
     const hasBody = sizeBytes !== undefined && sizeBytes > 0;
@@ -227,7 +227,7 @@ function headerOf(block: Buffer): Header {
   try {
     return new Header(block);
   } catch {
-    // A number that no number of JavaScript can hold.
+    // A number that JavaScript can't represent.
     throw corrupt(NO_HEADER);
   }
 }

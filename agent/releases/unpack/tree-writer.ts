@@ -21,23 +21,23 @@ import { checkEntry, fold, type NodeKind } from "./check-entry.ts";
 import { UnpackFailure } from "./failure.ts";
 import type { TarEntry, TarHandler } from "./tar-reader.ts";
 
-/** Nobody but the owner may change an installed release, and everybody may run it, if the archive says so. */
+/** Only the owner may change an installed release; everybody may run it, if the archive says so. */
 const MODE_MASK = 0o755;
-/** The owner has to be able to read every file, to sync it, and to enter every directory, to remove it. */
+/** The owner must be able to read every file, to sync it, and to enter every directory, to remove it. */
 const FILE_FLOOR = 0o400;
 const DIRECTORY_FLOOR = 0o700;
 /** Beyond the year 2242 file systems differ. */
 const MAX_SECONDS = 2 ** 33;
-/** Never follows and never replaces: whatever is there already, is not the archive's. */
+/** Never follows or replaces: what exists already does not belong to the archive. */
 const CREATE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
 /**
- * Writes the entries of an archive below `root`, each after it was checked. Its calls block, which is fine in a thread
- * of their own. Throws UnpackFailure.
+ * Writes the entries of an archive below `root`, each after checking it. Its calls block, which is fine in a thread of
+ * its own. Throws UnpackFailure.
  */
 export class TreeWriter implements TarHandler {
   private readonly known = new Map<string, { path: string; kind: NodeKind }>();
-  /** What is there, by path, for the manifest. */
+  /** What was written, by path, for the manifest. */
   private readonly written = new Map<string, ManifestEntry>();
   private file: { fd: number; path: string; hash: Hash; entry: TarEntry } | null = null;
   private current = "";
@@ -68,7 +68,7 @@ export class TreeWriter implements TarHandler {
     this.guard(() => {
       if (kind === "file") this.file = { fd: openSync(full, CREATE, 0o600), path, hash: createHash("sha256"), entry };
       else if (kind === "symlink") this.symlink(path, target);
-      // Not for the root, whose mode is an accident of the directory that somebody packed.
+      // Not for the root: its mode is that of whatever directory was packed.
       else if (kind === "directory" && path !== "") this.setDirectoryMode(path, entry.mode);
       else if (kind === "hardlink") this.link(path, target);
     });
@@ -88,7 +88,7 @@ export class TreeWriter implements TarHandler {
     this.onEntry(this.entries);
   }
 
-  /** Takes an entry over from another tree of this file system: a file is the same file under another name. */
+  /** Takes an entry from another tree on this file system: a file gets a hard link. */
   adopt(entry: ManifestEntry, base: BaseTree): void {
     this.current = entry.path;
     const sizeBytes = entry.type === "file" ? entry.sizeBytes : 0;
@@ -104,13 +104,13 @@ export class TreeWriter implements TarHandler {
     this.onEntry(this.entries);
   }
 
-  /** Ends what an error left open. */
+  /** Closes what an error left open. */
   close(): void {
     if (this.file !== null) closeSync(this.file.fd);
     this.file = null;
   }
 
-  /** Makes all of it durable: one call for the whole file system, rather than one for each of thousands of files. */
+  /** Makes everything durable: one call for the whole file system rather than one per file. */
   sync(): void {
     this.guard(() => {
       const fd = openSync(this.root, constants.O_RDONLY | constants.O_DIRECTORY);
@@ -122,7 +122,7 @@ export class TreeWriter implements TarHandler {
     });
   }
 
-  /** Checks an entry against what is there and against the bounds, and makes the directories that it implies. */
+  /** Checks an entry against the tree and the limits, and creates the directories that it implies. */
   private admit(entry: TarEntry) {
     const verdict = checkEntry(entry, this.known);
     if ("rule" in verdict)
@@ -186,7 +186,7 @@ export class TreeWriter implements TarHandler {
   }
 }
 
-/** A failed write in the words of the failure it means. */
+/** The failure that a failed write means. */
 function explain(error: unknown, entry: string): unknown {
   if (error instanceof UnpackFailure) return error;
   if (isDiskFull(error)) {

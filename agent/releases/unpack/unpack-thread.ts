@@ -1,4 +1,4 @@
-/** The thread that unpacks one archive and ends. It says how far it is, and then how it went. */
+/** The thread that unpacks one archive and ends. It reports its progress, then the result. */
 import { setPriority } from "node:os";
 import { parentPort, workerData } from "node:worker_threads";
 import { treeDigest } from "../../../protocol/manifest.ts";

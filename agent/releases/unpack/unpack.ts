@@ -10,15 +10,15 @@ export interface UnpackJob {
   tree: string;
   /** Where the manifest goes. */
   manifest: string;
-  /** What a delta is against: the tree, its manifest's file, and when it had been installed. */
+  /** The base of a delta: the tree, its manifest's file, and when it was installed. */
   base: { tree: string; manifest: string; installedAt: Date } | null;
   bounds: Pick<ReleaseBounds, "maxEntries" | "maxUnpackedBytes">;
 }
 
-/** What an archive came to. */
+/** The result of unpacking an archive. */
 export interface Unpacked {
   entries: number;
-  /** Of its files. */
+  /** Total size of its files. */
   bytes: number;
   /** The tree's digest. */
   tree: string;
@@ -26,7 +26,7 @@ export interface Unpacked {
   ownNodes: number;
 }
 
-/** What the thread says: any number of `progress`, then one of the others. */
+/** The thread's messages: any number of `progress`, then one of the others. */
 export type UnpackReport =
   | { kind: "progress"; entries: number }
   | ({ kind: "done" } & Unpacked)
@@ -37,11 +37,11 @@ export type UnpackReport =
  * would leave the command that decompresses as a zombie.
  */
 const STOP_MS = 30_000;
-/** The map of names is what grows: an archive that makes it outgrow this ends its thread, not the agent. */
+/** The map of names grows: an archive that makes it exceed this ends its thread, not the agent. */
 const MAX_HEAP_MB = 1024;
 
 /**
- * Unpacks an archive in a thread of its own. When this returns or throws, the thread is gone and writes no more.
+ * Unpacks an archive in a thread of its own. When this returns or throws, the thread has ended.
  * @throws ArchiveUnsafeError, ArchiveCorruptError, ReleaseTooLargeError, DiskFullError, InternalError; the signal's
  * reason.
  */
@@ -78,7 +78,7 @@ function endOf(
     const ended = () => signal.removeEventListener("abort", onAbort);
     thread.on("message", (report: UnpackReport) => {
       if (report.kind !== "progress") resolve(report);
-      // What was under way when it was aborted is of no interest, and must not be told after the end.
+      // Progress that arrives after an abort must not be reported.
       else if (!signal.aborted) onProgress({ done: report.entries, total: 0 });
     });
     thread.on("error", (cause) => reject(new InternalError(`unpacking failed: ${cause.message}`, { cause })));
