@@ -2,13 +2,13 @@ import type { EdgeStatus } from "../../protocol/routes.ts";
 
 interface Heard {
   status: EdgeStatus;
-  /** As it was written: an edge that says something else, if only the time, lives. */
+  /** As written: an edge that writes anything new, even just another time, is alive. */
   text: string;
   /** On the monotonic clock, in ms. */
   at: number;
 }
 
-/** What the bucket held of an edge; the status is null where it was malformed. */
+/** An edge's value in the bucket; the status is null if it was malformed. */
 export interface Found {
   text: string;
   status: EdgeStatus | null;
@@ -23,7 +23,7 @@ export class EdgeLeases {
   private readonly edges = new Map<string, Heard>();
   private readBegan: number | null = null;
 
-  /** The bucket was read at least once: only then is it known that there is no edge. */
+  /** The bucket was read at least once: before that, the absence of edges proves nothing. */
   get known(): boolean {
     return this.readBegan !== null;
   }
@@ -65,7 +65,7 @@ export class EdgeLeases {
     return live.sort((one, other) => (one.edge < other.edge ? -1 : 1));
   }
 
-  /** Whether an edge counts only because nobody has looked since its lease was over. */
+  /** Whether an edge still counts only because the bucket was not read since its lease ended. */
   isOverdue(now: number): boolean {
     return [...this.edges.values()].some((heard) => endOf(heard) <= now && !this.isLapsed(heard));
   }
@@ -75,7 +75,7 @@ export class EdgeLeases {
   }
 }
 
-/** By the edge's own clock, which both are from. */
+/** By the edge's own clock: both times come from it. */
 function isOlder(status: EdgeStatus | null, than: EdgeStatus): boolean {
   return status !== null && Date.parse(status.at) < Date.parse(than.at);
 }

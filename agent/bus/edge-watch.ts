@@ -8,7 +8,7 @@ import { buckets, keys } from "../../protocol/subjects.ts";
 import type { Acknowledgement, Mark } from "../drain/mark.ts";
 import { EdgeLeases, type Found } from "./edge-leases.ts";
 
-/** How often it is checked whether a lease has ended. */
+/** How often to check for leases that have ended. */
 const LEASES_MS = 1_000;
 
 /**
@@ -47,22 +47,22 @@ export class EdgeWatch extends EventEmitter<{ change: [] }> {
     clearInterval(this.timer);
   }
 
-  /** The edges with a live lease, by name; null while it could not be read yet who they are. */
+  /** The edges with a live lease, by name; null until the bucket was read. */
   live(): EdgeStatus[] | null {
     return this.leases.known ? this.leases.live() : null;
   }
 
-  /** Whether an edge could be heard. */
+  /** Whether edges can be heard at all: the bus is up. */
   get reachable(): boolean {
     return this.bus.connected;
   }
 
-  /** Reads them anew, within a bound. Never rejects. */
+  /** Reads the bucket again, within a time limit. Never rejects. */
   refresh(): Promise<void> {
     return this.watch.refresh();
   }
 
-  /** Resolves when something about them may be new; rejects when the signal is given. */
+  /** Resolves when an edge may have changed; rejects when the signal is aborted. */
   async changed(signal: AbortSignal): Promise<void> {
     await once(this, "change", { signal });
   }
@@ -116,7 +116,7 @@ export class EdgeWatch extends EventEmitter<{ change: [] }> {
     return key.slice(key.indexOf(".") + 1);
   }
 
-  /** The status, or null, which is logged once for as long as it stays so. */
+  /** The status; null if it is malformed, which is logged once until it changes. */
   private parse(key: string, text: string): EdgeStatus | null {
     const { status, fault } = parseStatus(key, text);
     if (fault === null) this.malformed.delete(key);

@@ -11,10 +11,10 @@ const LATE_MS = 1_000;
 
 /**
  * The routes of a service. A put is only a hint, since the stream refuses one that another controller was faster than;
- * the key is read. Malformed routes are ignored: the last good ones stand.
+ * the key is read. Malformed routes are ignored: the last good ones stay in force.
  */
 export class RoutesWatch extends EventEmitter<{ change: [] }> {
-  /** Null where there are none, or none could be read yet. */
+  /** Null if there are none, or none were read yet. */
   routes: Routes | null = null;
   private readonly watch: KeyFollower;
   private last: string | null = null;
@@ -41,7 +41,7 @@ export class RoutesWatch extends EventEmitter<{ change: [] }> {
     clearTimeout(this.late);
   }
 
-  /** Reads them anew, within a bound. Never rejects. */
+  /** Reads them again, within a time limit. Never rejects. */
   refresh(): Promise<void> {
     return this.watch.refresh();
   }
@@ -55,7 +55,7 @@ export class RoutesWatch extends EventEmitter<{ change: [] }> {
   async read(): Promise<void> {
     const kv = await this.bus.kv(buckets.routes);
     const entry = await kv.get(keys.routes(this.service));
-    // A replica may answer with the value before, and reads may overtake each other.
+    // A replica may answer with the previous value, and reads may overtake each other.
     if (entry && entry.revision < this.revision) return;
     this.revision = entry?.revision ?? 0;
     const text = entry?.operation === "PUT" ? entry.string() : null;
@@ -65,7 +65,7 @@ export class RoutesWatch extends EventEmitter<{ change: [] }> {
   }
 
   private readonly onUp = (): void => {
-    // The bucket may be another one than before, with revisions that begin anew.
+    // The bucket may have been replaced, with revisions that start over.
     this.revision = 0;
   };
 

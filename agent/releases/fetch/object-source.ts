@@ -12,8 +12,8 @@ const FORGOTTEN_AFTER_MS = 30 * 60_000;
 
 /**
  * The bus's object store, as a source of releases. Its chunks are pulled: the client's own `get` has the server push
- * them, and keeps in memory everything that is not written yet, which may be the whole archive. The store's own digest is not
- * checked, because the order has one.
+ * them, and keeps in memory everything that is not written yet, which may be the whole archive. The store's own digest
+ * is not checked, because the order has one.
  */
 export function objectSource(bus: Pick<BusConnection, "whenUp" | "jetstream">): ObjectSource {
   return {

@@ -3,8 +3,8 @@ export class PaxError extends Error {}
 
 /**
  * The records of a pax extended header: `LENGTH KEY=VALUE\n`, LENGTH counting the whole record in bytes. Values may
- * hold anything, including newlines and NULs, so records are delimited by their lengths. Bytes that are not UTF-8 become
- * U+FFFD.
+ * hold anything, including newlines and NULs, so records are delimited by their lengths. Bytes that are not UTF-8
+ * become U+FFFD.
  * @throws PaxError
  */
 export function parsePax(body: Buffer): Map<string, string> {
