@@ -17,48 +17,58 @@ export interface Followed {
 /** The session ends with its command: what could not be read at some moment is not worth a line. */
 const SILENT = { debug: () => {}, warn: () => {} };
 
+/** The keys that hold a value, by what is heard and what is read. */
+class FollowedKeys {
+  private readonly present = new Set<string>();
+  /** For each read in progress: the keys that were heard since it began. */
+  private readonly heardDuring = new Set<Set<string>>();
+
+  constructor(
+    private readonly handlers: Pick<Followed, "onValue" | "onGone">,
+    private readonly fetchEntries: () => Promise<{ key: string; revision: number; string(): string }[]>,
+  ) {}
+
+  onPut(key: string, text: string | null): void {
+    for (const heard of this.heardDuring) heard.add(key);
+    if (text === null) this.drop(key);
+    else this.set(key, text);
+  }
+
+  /** Reads all keys. A value that was heard meanwhile is newer than the one that was read. */
+  async read(): Promise<void> {
+    const heard = new Set<string>();
+    this.heardDuring.add(heard);
+    const entries = await this.fetchEntries().finally(() => this.heardDuring.delete(heard));
+    const values = new Map(entries.map((entry) => [entry.key, entry]));
+    for (const [key, entry] of values) if (!heard.has(key)) this.set(key, entry.string(), entry.revision);
+    for (const key of this.present) if (!values.has(key) && !heard.has(key)) this.drop(key);
+  }
+
+  private set(key: string, text: string, revision?: number): void {
+    this.present.add(key);
+    this.handlers.onValue(key, text, revision);
+  }
+
+  private drop(key: string): void {
+    if (this.present.delete(key)) this.handlers.onGone?.(key);
+  }
+}
+
 /**
  * Calls back with what keys hold: first the present values, then each as it is written. What is heard counts as the
  * value, so this is for buckets that are not written by compare-and-set: hosts and edges report every few seconds.
  * @returns once the present values were handed out, a function that ends it.
  */
-export async function followValues(
-  bus: BusSession,
-  { bucket, filter, onValue, onGone }: Followed,
-): Promise<() => void> {
+export async function followValues(bus: BusSession, followed: Followed): Promise<() => void> {
+  const { bucket, filter } = followed;
   const kv = await openBucket(bus, bucket);
-  const present = new Set<string>();
-  /** Of each read that is under way: the keys that were heard since it began. */
-  const reads = new Set<Set<string>>();
-  const take = (key: string, text: string, revision?: number) => {
-    present.add(key);
-    onValue(key, text, revision);
-  };
-  const drop = (key: string) => {
-    if (present.delete(key)) onGone?.(key);
-  };
-  const reader = {
-    onPut: (key: string, text: string | null) => {
-      for (const heard of reads) heard.add(key);
-      if (text === null) drop(key);
-      else take(key, text);
-    },
-    /** What was read may be older than what was heard in the meantime. */
-    read: async () => {
-      const heard = new Set<string>();
-      reads.add(heard);
-      const entries = await readValues(bus, kv, filter).finally(() => reads.delete(heard));
-      const values = new Map(entries.map((entry) => [entry.key, entry]));
-      for (const [key, entry] of values) if (!heard.has(key)) take(key, entry.string(), entry.revision);
-      for (const key of present) if (!values.has(key) && !heard.has(key)) drop(key);
-    },
-  };
-  const follower = new KeyFollower(bus.followed, bucket, filter, reader, SILENT);
+  const keys = new FollowedKeys(followed, () => readValues(bus, kv, filter));
+  const follower = new KeyFollower(bus.followed, bucket, filter, keys, SILENT);
   follower.start();
   try {
     // The server has the subscription before anything is read: a value is heard, or read, or both.
     await bus.persist(() => bus.nc.flush());
-    await reader.read();
+    await keys.read();
   } catch (error) {
     follower.stop();
     throw error;
