@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { Routes } from "../../../protocol/routes.ts";
 import type { WantedRoutes } from "./wanted-routes.ts";
 
@@ -21,9 +22,8 @@ export function nextRoutes(now: Routes | null, wanted: WantedRoutes, epoch: numb
   };
 }
 
-/** Whether two routes mean the same; who wrote them, and when, is left out. */
+/** Whether two routes mean the same. Who wrote them, when, and under which revision, is left out. */
 export function equalRoutes(now: Routes, next: Routes): boolean {
-  const essence = ({ epoch, default: version, serving, digests }: Routes) =>
-    JSON.stringify([epoch, version, serving, Object.entries(digests ?? {}).sort()]);
-  return essence(now) === essence(next);
+  const essence = ({ updatedBy, updatedAt, revision, digests = {}, ...rest }: Routes) => ({ ...rest, digests });
+  return isDeepStrictEqual(essence(now), essence(next));
 }
