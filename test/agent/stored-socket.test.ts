@@ -7,6 +7,7 @@ import { appReleases, logged } from "../support/agent/orders.ts";
 import { StandInManager, type Stored } from "../support/agent/stand-in-manager.ts";
 import { MemberWatch } from "../support/fleet/member-watch.ts";
 import { freePorts } from "../support/ports.ts";
+import { makeRelease } from "../support/release.ts";
 import { until } from "../support/until.ts";
 
 /** Whether somebody listens on a port. */
@@ -82,6 +83,22 @@ describe("an agent to which another socket was passed than a slot's own", () => 
     await until("systemd is told to close it", () => manager.asked("slot-a").join() === "-");
     assert.equal(await isOpen(host.ports.a as number), false);
     assert.deepEqual(warned(host), []);
+  });
+
+  it("frees the port when it removes a version that has failed, although the slot's own socket was kept", async () => {
+    const { host, manager } = await managed();
+    await host.startAgent();
+    const broken = await makeRelease(host.archives, "1", { files: { a: "x" } });
+    await host.untilOrder("a", await host.install("a", broken));
+    assert.equal((await host.slot("a")).state, "failed");
+    await host.killAgent();
+    manager.pass([{ name: "slot-a", kind: "listening", port: host.ports.a as number }]);
+    await host.startAgent();
+    assert.equal((await host.slot("a")).state, "failed");
+    assert.equal(await isOpen(host.ports.a as number), true, "the next workers would get it");
+    await host.untilOrder("a", await host.uninstall("a", "1"));
+    assert.equal((await host.slot("a")).state, "empty");
+    assert.equal(await isOpen(host.ports.a as number), false);
   });
 
   it("takes the living workers over with the socket that they have, and none of it is withdrawn", async () => {
