@@ -1,5 +1,7 @@
 import { rmSync } from "node:fs";
+import { setTimeout } from "node:timers/promises";
 import type { ServiceProcess } from "../agent/service-process.ts";
+import { PATIENCE_MS } from "../until.ts";
 
 /** Where a real proxy listens, and how it is started, also again. */
 export interface ProxyParts<Config> {
@@ -59,7 +61,20 @@ export class RealProxy<Config> {
 
   async restart(): Promise<void> {
     await this.process.end("SIGTERM");
-    this.process = await this.parts.launch();
+    this.process = await this.launchOnFreePorts();
+  }
+
+  /** After a SIGKILL a child of varnishd still holds its ports for a moment. */
+  private async launchOnFreePorts(): Promise<ServiceProcess> {
+    const deadline = Date.now() + PATIENCE_MS;
+    for (;;) {
+      try {
+        return await this.parts.launch();
+      } catch (error) {
+        if (!/address already in use/i.test(String(error)) || Date.now() > deadline) throw error;
+        await setTimeout(100);
+      }
+    }
   }
 
   /** Ends it, and removes its files. */
