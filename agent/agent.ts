@@ -137,11 +137,12 @@ export class Agent {
     this.running.catch((error) => this.log.fatal({ err: error }, "slot's reconciler ended"));
     started.push("bus", () => bus.stop());
     for (const registration of this.registrations) started.push("registration", () => registration.stop());
-    started.push("events", async (signal) => {
-      if (bus.connected) await this.eventPublisher.flush(signal).catch(() => {});
+    // Side by side, so that a bucket that does not answer costs no event, and the other way round.
+    started.push("report and events", async (signal) => {
+      const events = bus.connected ? this.eventPublisher.flush(signal) : undefined;
+      await Promise.allSettled([report.stop(signal), events]);
       this.eventPublisher.stop();
     });
-    started.push("report", (signal) => report.stop(signal));
     for (const watch of [this.routes, this.edges, this.orders]) {
       watch.start();
       started.push("watch", () => watch.stop());

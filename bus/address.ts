@@ -1,10 +1,9 @@
-import { redact } from "../protocol/errors.ts";
-
 export const defaultServer = "nats://127.0.0.1:4222";
 export const defaultPort = 4222;
 
 /** What an address has to look like, for messages about one that does not. */
-export const addressRule = "must be a nats://HOST:PORT or tls://HOST:PORT address";
+export const addressRule =
+  "must be a nats://HOST:PORT or tls://HOST:PORT address; in a login, write / as %2F, @ as %40, % as %25, a blank as %20";
 
 /**
  * `nats://HOST:PORT`, `tls://HOST:PORT` or `HOST:PORT`; a login may stand before the host. Undefined where it is none
@@ -21,7 +20,13 @@ export function hostOf(url: URL): string {
   return url.hostname.replace(/^\[|\]$/g, "");
 }
 
-/** An address as it may be shown: without the login that may stand in it, with a scheme or without. */
+/** Who a program is by an address: a user with a password, or a token alone. Null where no login stands in it. */
+export function loginOf({ username, password }: URL): { name: string; password: string } | null {
+  if (username === "" && password === "") return null;
+  return { name: decodeURIComponent(username), password: decodeURIComponent(password) };
+}
+
+/** An address as it may be shown: without the login that may stand in it, whatever characters that has. */
 export function redactAddress(text: string): string {
-  return text.includes("://") ? redact(text) : redact(`//${text}`).slice(2);
+  return text.replace(/^([a-z]+:\/\/)?.*@/is, (_login, scheme = "") => `${scheme}***@`);
 }

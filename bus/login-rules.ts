@@ -1,4 +1,4 @@
-import { addressRule, parseAddress, redactAddress } from "./address.ts";
+import { addressRule, loginOf, parseAddress } from "./address.ts";
 
 /**
  * Where the bus is, and who a program is there: one set of settings for the agent, the edge and the controller. Files
@@ -45,7 +45,8 @@ export function loginFaults(login: Login, say: (setting: string) => string = (se
   const faults: LoginFault[] = [];
   const refuse = (path: (string | number)[], rule: string) => faults.push({ path, rule });
   login.servers.forEach((address, index) => {
-    if (!parseAddress(address)) refuse(["servers", index], `${addressRule}, not ${redactAddress(address)}`);
+    const rule = addressFault(address);
+    if (rule !== null) refuse(["servers", index], rule);
   });
   const { user, password, password_file: passwordFile, tls } = login;
   if (user !== undefined && passwordFile === undefined && password === undefined)
@@ -55,8 +56,19 @@ export function loginFaults(login: Login, say: (setting: string) => string = (se
   if (tls?.key_file && !tls.cert_file) refuse(["tls", "cert_file"], `is required with ${say("key_file")}`);
   const [first, second] = waysIn(login);
   if (first && second)
-    refuse([first], `must not be combined with ${second === IN_ADDRESS ? `${second}` : say(second)}: use one login`);
+    refuse([first], `must not be combined with ${second === IN_ADDRESS ? second : say(second)}: use one login`);
   return faults;
+}
+
+/** Which rule an address breaks. It is not repeated: in one that can't be read, nobody knows where the login ends. */
+function addressFault(address: string): string | null {
+  const url = parseAddress(address);
+  if (!url) return addressRule;
+  try {
+    return loginOf(url)?.name === "" ? "has a password without a user" : null;
+  } catch {
+    return "has a % in its login that begins no escape: write it as %25";
+  }
 }
 
 const IN_ADDRESS = "a login in the server's address";
@@ -66,7 +78,12 @@ function waysIn(login: Login): string[] {
   const { credentials_file, nkey_file, user, token_file, token, servers } = login;
   const given = { credentials_file, nkey_file, user, token_file, token };
   const ways = Object.entries(given).flatMap(([setting, value]) => (value === undefined ? [] : [setting]));
-  return servers.some((address) => parseAddress(address)?.username) ? [...ways, IN_ADDRESS] : ways;
+  return servers.some((address) => hasLogin(address)) ? [...ways, IN_ADDRESS] : ways;
+}
+
+function hasLogin(address: string): boolean {
+  const { username, password } = parseAddress(address) ?? {};
+  return Boolean(username || password);
 }
 
 /** The files that a login is read from. */

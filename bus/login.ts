@@ -9,7 +9,7 @@ import {
   tokenAuthenticator,
   usernamePasswordAuthenticator,
 } from "@nats-io/transport-node";
-import { hostOf, parseAddress } from "./address.ts";
+import { hostOf, loginOf, parseAddress } from "./address.ts";
 import type { Login } from "./login-rules.ts";
 
 /** A login as the NATS client takes it. */
@@ -75,9 +75,8 @@ function readSeed(path: string): Uint8Array {
 
 /** As nats-server reads an address: a user with a password, or else a token. */
 function loginInAddress(urls: readonly URL[]): Authenticator[] {
-  const login = urls.find(({ username }) => username !== "");
+  const [login] = urls.flatMap((url) => loginOf(url) ?? []);
   if (!login) return [];
-  const name = decodeURIComponent(login.username);
-  const password = decodeURIComponent(login.password);
+  const { name, password } = login;
   return [password === "" ? tokenAuthenticator(name) : usernamePasswordAuthenticator(name, password)];
 }

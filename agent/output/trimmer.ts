@@ -134,7 +134,8 @@ export class Trimmer {
     this.cuts.set(path, { ...NEVER, number: number + 1 });
     let copied: Copied = NEVER;
     try {
-      copied = await setAside(path, Math.floor(this.maxBytes / 2), await this.heads.find(path));
+      const head = await this.heads.find(path).catch(() => this.heads.at(path));
+      copied = await setAside(path, Math.floor(this.maxBytes / 2), head);
     } finally {
       this.sizes.set(path, 0);
       this.heads.set(path, 0);

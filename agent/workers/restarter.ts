@@ -16,11 +16,13 @@ export class Restarter {
   ) {}
 
   /**
-   * Starts every worker that is missing. What can't be started is tried again later.
+   * Starts every worker that is missing, until stopped: then the pool's sockets may be closed. What can't be started is
+   * tried again later.
    * @throws why a worker can't be started, where no worker runs.
    */
   async startMissing(): Promise<void> {
     for (const index of this.indexes.wanted) {
+      if (this.stopped) return;
       if (index.worker) continue;
       try {
         await this.start(index);

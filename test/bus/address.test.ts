@@ -27,5 +27,7 @@ describe("a server's address", () => {
     assert.equal(redactAddress("tls://anna:pw@bus:4333"), "tls://***@bus:4333");
     assert.equal(redactAddress("anna:pw@bus:4333"), "***@bus:4333");
     assert.equal(redactAddress("bus:4333"), "bus:4333");
+    for (const password of ["pa/ss", "pa ss", "pa@ss", "pa\nss", "p%zz", "a://b"])
+      assert.equal(redactAddress(`nats://anna:${password}@bus:4333`), "nats://***@bus:4333");
   });
 });

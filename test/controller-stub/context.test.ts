@@ -146,11 +146,7 @@ describe("a login of the controller", () => {
       {},
       /--creds must not be combined with a login in the server's/,
     ],
-    [
-      ["--nats", `u:${SECRET}@h:x`],
-      {},
-      /--nats must be a nats:\/\/HOST:PORT or tls:\/\/HOST:PORT address, not \*\*\*@h:x/,
-    ],
+    [["--nats", `u:${SECRET}@h:x`], {}, /--nats must be a nats:\/\/HOST:PORT or tls:\/\/HOST:PORT address/],
     [[], { SLOTD_CREDS: "/c", SLOTD_NKEY: "/n" }, /SLOTD_CREDS must not be combined with SLOTD_NKEY/],
     [[], { SLOTD_NKEY: "/nowhere" }, /SLOTD_NKEY can't be read/],
     [["--creds", "/nowhere"], { SLOTD_NKEY: "/n" }, /--creds can't be read/],
