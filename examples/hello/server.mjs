@@ -7,9 +7,12 @@ const server = createServer((_request, response) => {
 });
 
 // With LISTEN_FDS, descriptor 3 is already a listening socket. Without slotd, listen on PORT.
-server.listen(process.env.LISTEN_FDS ? { fd: 3 } : Number(process.env.PORT ?? 3000));
+server.listen(process.env.LISTEN_FDS ? { fd: 3 } : Number(process.env.PORT ?? 3000), () => {
+  console.log(`hello ${process.env.SLOTD_VERSION}: listening`);
+});
 
 process.on("SIGTERM", () => {
+  console.log(`hello ${process.env.SLOTD_VERSION}: finishing the requests in flight`);
   server.close();
   server.closeIdleConnections();
 });
