@@ -16,7 +16,16 @@ function inCookie(header: string | undefined, name: string | null): string | nul
   if (header === undefined || name === null) return null;
   for (const pair of header.split(";")) {
     const mark = pair.indexOf("=");
-    if (mark > 0 && pair.slice(0, mark).trim() === name) return pair.slice(mark + 1).trim();
+    if (mark > 0 && pair.slice(0, mark).trim() === name) return decoded(pair.slice(mark + 1).trim());
   }
   return null;
+}
+
+/** A cookie is often written by encodeURIComponent, which changes the `+` of a version. */
+function decoded(value: string): string | null {
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    return null;
+  }
 }

@@ -125,6 +125,8 @@ export function proxyRules<P extends RealProxy>(
       assert.equal(await version("/?v=1.0%2Ba&v=B"), "1.0+a", "the first of two");
       assert.equal(await version("/v=1.0%2Ba"), "B", "a path is not a query");
       assert.equal(await version("/", { Cookie: "other=1; app_version=1.0+a; more=2" }), "1.0+a");
+      assert.equal(await version("/", { Cookie: "app_version=1.0%2Ba" }), "1.0+a", "as encodeURIComponent writes it");
+      assert.equal(await version("/", { Cookie: "app_version=1.0%2" }), "B", "not an encoding");
       assert.equal(await version("/", { Cookie: "my_app_version=1.0+a" }), "B");
       assert.equal(await version("/?v=B", { "X-App-Version": "1.0+a" }), "1.0+a", "the header is asked first");
       assert.equal(await version("/?v=B", { Cookie: "app_version=1.0+a" }), "B", "then the query");

@@ -83,6 +83,15 @@ describe("the builtin router", () => {
     );
   });
 
+  it("reads a version that a cookie has percent-encoded, and takes no version from what is no encoding", async () => {
+    const [a, b] = [await backend("1.0+a", "h1"), await backend("B", "h2")];
+    const { url } = await router(table("B", { "1.0+a": [endpoint(a)], B: [endpoint(b)] }));
+    const named = async (cookie: string) => (await ask(url, undefined, { headers: { cookie } })).version;
+    assert.equal(await named("app_version=1.0+a"), "1.0+a");
+    assert.equal(await named("app_version=1.0%2Ba"), "1.0+a");
+    assert.equal(await named("app_version=1.0%2"), "B");
+  });
+
   it("forwards the request, the client's address and the response, but no hop-by-hop headers", async () => {
     const one = await backend("A", "h1", (request, response) => {
       response.writeHead(207, { "set-cookie": ["a=1", "b=2"], "keep-alive": "timeout=5", "x-app-version": "a lie" });
