@@ -113,6 +113,10 @@ put_documents() {
   run_script config-page.ts slotd.toml "$version" docs/config.md | gzip -9n >"$stage/usr/share/man/man5/slotd.toml.5.gz"
   run_script config-page.ts slotd-edge.toml "$version" docs/edge{,-varnish,-haproxy}.md |
     gzip -9n >"$stage/usr/share/man/man5/slotd-edge.toml.5.gz"
+  # The documents themselves, in the same folders as here, so that their links hold. Messages name them as docs/PAGE.md.
+  for page in README.md ARCHITECTURE.md CHANGELOG.md LICENSE {docs,systemd,examples/web}/*.md examples/web/{server.mjs,build.mjs,public/*} protocol/schemas/*.json; do
+    put 644 "$page" "usr/share/doc/slotd/$page"
+  done
   local program
   for program in slotd slotctl slotd-controller slotd-edge; do
     put 644 scripts/packaging/completions/$program.bash usr/share/bash-completion/completions/$program

@@ -8,7 +8,10 @@ const TOP = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"];
 const PAGES = readdirSync(join(repository, "docs"))
   .filter((name) => name.endsWith(".md"))
   .map((name) => `docs/${name}`);
-const documents = [...TOP, ...PAGES, "systemd/README.md", "examples/web/README.md"];
+const EXAMPLES = readdirSync(join(repository, "examples"))
+  .map((name) => `examples/${name}/README.md`)
+  .filter((path) => existsSync(join(repository, path)));
+const documents = [...TOP, ...PAGES, ...EXAMPLES, "systemd/README.md"];
 
 /** A document without its code, which may look like links. */
 function prose(path: string): string {

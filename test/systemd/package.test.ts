@@ -129,6 +129,24 @@ describe("the package", () => {
     }
   });
 
+  it("has every document, and what the documents link to", () => {
+    const doc = join(unpacked, "usr/share/doc/slotd");
+    const pages = readdirSync(join(repository, "docs")).filter((name) => name.endsWith(".md"));
+    const documents = [
+      ...pages.map((name) => `docs/${name}`),
+      "README.md",
+      "systemd/README.md",
+      "examples/web/README.md",
+    ];
+    for (const document of documents) {
+      const text = readFileSync(join(doc, document), "utf8");
+      assert.equal(text, readFileSync(join(repository, document), "utf8"), document);
+      for (const [, target = ""] of text.matchAll(/\]\((?!https?:)([^)#\s]+)/g))
+        assert.ok(existsSync(join(doc, document, "..", target)), `${document}: ${target}`);
+    }
+    assert.ok(pages.length > 10, "they are found");
+  });
+
   it("completions are sound, and know every verb and option; so do the man pages", async () => {
     const bash = join(unpacked, "usr/share/bash-completion/completions");
     const zsh = join(unpacked, "usr/share/zsh/vendor-completions");
