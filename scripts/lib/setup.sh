@@ -41,7 +41,8 @@ need_commands() {
 }
 
 # Installs the npm packages in the lock file, unless they are there. They are installed beside node_modules and then
-# moved into place, so that node_modules stays as it was if the registry can't be reached.
+# moved into place, so that node_modules stays as it was if the registry can't be reached: agents may run from it. What
+# npm has in its cache needs no registry.
 need_npm_packages() {
   local why staging
   if why=$(node scripts/lib/installed.mjs 2>&1); then return; fi
@@ -49,9 +50,9 @@ need_npm_packages() {
   mkdir -p .cache
   staging=$(mktemp -d .cache/npm-XXXXXX)
   cp package.json package-lock.json "$staging"
-  if ! (cd "$staging" && npm ci --no-audit --no-fund --loglevel=error) >&2; then
+  if ! (cd "$staging" && npm ci --prefer-offline --no-audit --no-fund --loglevel=error) >&2; then
     rm -rf "$staging"
-    die "npm could not install the packages; node_modules is as it was"
+    die "npm could not install the packages (see above); node_modules is as it was. Is the registry reachable?"
   fi
   [ ! -e node_modules ] || mv node_modules "$staging/old"
   mv "$staging/node_modules" node_modules

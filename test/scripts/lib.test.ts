@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
@@ -53,6 +53,50 @@ describe("the look at what npm has installed", () => {
   it("finds nothing where there is nothing", () => {
     write("package-lock.json", { packages: LOCK });
     assert.equal(run("installed.mjs").stderr.trim(), "nothing is installed");
+  });
+});
+
+describe("the installation of npm packages", () => {
+  const one = { version: "1.0.0", integrity: `sha512-${Buffer.alloc(64).toString("base64")}` };
+  const lock = (packages: object) => ({ name: "here", version: "1.0.0", lockfileVersion: 3, packages });
+  const MANIFEST = { name: "here", version: "1.0.0", dependencies: { one: "1.0.0" } };
+
+  beforeEach(() => {
+    for (const name of ["setup.sh", "installed.mjs"])
+      write(`scripts/lib/${name}`, readFileSync(join(repository, "scripts/lib", name), "utf8"));
+    write("package.json", MANIFEST);
+    write("package-lock.json", lock({ "": MANIFEST, "node_modules/one": one }));
+    write("node_modules/one/package.json", { name: "one", version: "1.0.0" });
+  });
+
+  /** Nobody listens on port 1, so that the registry is unreachable, and npm's cache is empty. */
+  const install = () =>
+    spawnSync("bash", ["-c", ". scripts/lib/setup.sh; need_npm_packages"], {
+      cwd: top,
+      encoding: "utf8",
+      env: {
+        PATH: process.env.PATH,
+        HOME: top,
+        npm_config_registry: "http://127.0.0.1:1/",
+        npm_config_fetch_retries: "0",
+        npm_config_cache: join(top, "cache"),
+      },
+    });
+
+  it("asks no registry where node_modules has what the lock file names", () => {
+    write("node_modules/.package-lock.json", lock({ "node_modules/one": one }));
+    const { status, stderr } = install();
+    assert.deepEqual([status, stderr], [0, ""]);
+  });
+
+  it("leaves node_modules as it was where the registry can't be reached, and says so", () => {
+    write("node_modules/.package-lock.json", lock({ "node_modules/one": { ...one, version: "0.9.0" } }));
+    const { status, stderr } = install();
+    assert.equal(status, 1, stderr);
+    assert.match(stderr, /^installing npm packages \(node_modules\/one is another one than 1\.0\.0\) …$/m);
+    assert.match(stderr, /^error: npm could not install .* node_modules is as it was\./m);
+    assert.ok(existsSync(join(top, "node_modules/one/package.json")));
+    assert.deepEqual(readdirSync(join(top, ".cache")), [], "nothing is left beside it");
   });
 });
 
