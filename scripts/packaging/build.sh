@@ -111,7 +111,7 @@ put_documents() {
   # Man pages of the configurations, made from the documents.
   install -d "$stage/usr/share/man/man5"
   run_script config-page.ts slotd.toml "$version" docs/config.md | gzip -9n >"$stage/usr/share/man/man5/slotd.toml.5.gz"
-  run_script config-page.ts slotd-edge.toml "$version" docs/edge{,-varnish,-haproxy}.md |
+  run_script config-page.ts slotd-edge.toml "$version" docs/{edge,edge-varnish,edge-haproxy,several-services}.md |
     gzip -9n >"$stage/usr/share/man/man5/slotd-edge.toml.5.gz"
   local program
   for program in slotd slotctl slotd-controller slotd-edge; do

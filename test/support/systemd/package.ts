@@ -8,7 +8,7 @@ import { repository } from "../release.ts";
 /** What the package is made from. */
 const SOURCES = [
   "agent,bus,controller-stub,daemon,edge,protocol,systemd,scripts/package,scripts/packaging,scripts/lib",
-  "docs/man,docs/config.md,docs/edge.md,docs/edge-varnish.md,docs/edge-haproxy.md",
+  "docs/man,docs/config.md,docs/edge.md,docs/edge-varnish.md,docs/edge-haproxy.md,docs/several-services.md",
   "CHANGELOG.md,package.json,package-lock.json",
 ].flatMap((names) => names.split(","));
 
