@@ -123,7 +123,9 @@ describe("the packaged slotd-edge under systemd", () => {
     host.write("/etc/slotd-edge/web.toml", edge(nats, `${proxy}, bind = ["127.0.0.1:8081"]`));
     host.write("/etc/haproxy/haproxy.cfg", "global\n  user haproxy\n  group haproxy\n  chroot /var/lib/haproxy\n");
     host.write("/etc/default/haproxy", 'EXTRAOPTS="-S /run/haproxy-master.sock -f /etc/haproxy/slotd"\n');
-    await host.run("install -d /var/lib/haproxy/dev /etc/haproxy/slotd && install -d -o haproxy -g haproxy /run/haproxy");
+    await host.run(
+      "install -d /var/lib/haproxy/dev /etc/haproxy/slotd && install -d -o haproxy -g haproxy /run/haproxy",
+    );
     await host.run("slotd-edge --config /etc/slotd-edge/web.toml --render-base >/etc/haproxy/slotd/web.cfg");
     await host.startUnit("haproxy");
     await host.restartUnit(UNIT);

@@ -85,8 +85,8 @@ const binds = ({ bind = ["127.0.0.1:8080"] }: HaproxyConfig) =>
   [...bind.map((address) => `  bind ${address}`), "  option forwardfor"].join("\n");
 
 /**
- * Where the frontend of a service without an address of its own listens. In the abstract namespace, because HAProxy can't
- * reach a socket's path from its chroot; each service has a runtime socket of its own, and so a name of its own.
+ * Where the frontend of a service without an address of its own listens. In the abstract namespace, because HAProxy
+ * can't reach a socket's path from its chroot; each service has its own runtime socket, and so its own name.
  */
 const entryAddress = ({ socket }: HaproxyConfig) => `abns@${socket}`;
 

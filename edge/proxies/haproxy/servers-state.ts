@@ -28,7 +28,8 @@ const DISABLED_AT_START = 4;
 /**
  * The servers of one service's places, of all that HAProxy reports: a line with the format's version, a line with the
  * columns' names, then a line per server.
- * @returns the servers, what the names of their backends begin with, and the service's state file; null if there are none
+ * @returns the servers, what the names of their backends begin with, and the service's state file; null if there are no
+ *   such servers
  * @throws ProxyRejectedError if the format is unknown
  */
 export function parseServersState(service: string, text: string) {
@@ -71,8 +72,8 @@ function placeOf(backend: string, prefix: string): string | null {
 }
 
 /**
- * Adds to a state file with older names each server under its new name too, so that HAProxy loses no endpoint when it is
- * reloaded with a new base configuration.
+ * Adds to a state file with older names each server under its new name too, so that HAProxy loses no endpoint when it
+ * is reloaded with a new base configuration.
  */
 export function withServiceNames(service: string, state: string): string {
   const prefix = placePrefix(service);

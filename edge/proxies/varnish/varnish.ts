@@ -10,7 +10,7 @@ import { type BackendHealth, isSettled, nearestTable, planHealth } from "./plan.
 import { observeVarnish, type RunningVarnish } from "./running.ts";
 import { renderVcl } from "./vcl.ts";
 
-/** `slotd_SERVICE_TIME_RANDOM_NUMBER`, the name of a VCL. Older edges, each alone on its varnishd, left out the service. */
+/** `slotd_SERVICE_TIME_RANDOM_NUMBER`. Older edges, each alone on its varnishd, left out the service. */
 const VCL_NAME = /^slotd_(?:(.+)_)?[0-9a-z]+_[0-9a-f]{8}_\d+$/;
 
 /**
