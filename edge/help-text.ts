@@ -13,8 +13,12 @@ Examples:
   slotd-edge --config edge.toml --pretty
   systemctl kill --signal=SIGUSR1 slotd-edge@web
 
-HAProxy's base configuration goes into a file of its own; Debian's haproxy.cfg stays as it is:
-  slotd-edge --config /etc/slotd-edge/web.toml --render-base > /etc/haproxy/slotd.cfg
-  haproxy -c -f /etc/haproxy/haproxy.cfg -f /etc/haproxy/slotd.cfg
-  Then add -f /etc/haproxy/slotd.cfg to EXTRAOPTS in /etc/default/haproxy and restart haproxy.
+HAProxy's base configuration goes into a directory of its own, with a file for
+each service. Debian's haproxy.cfg stays as it is:
+  slotd-edge --config /etc/slotd-edge/web.toml --render-base > /etc/haproxy/slotd/web.cfg
+  haproxy -c -f /etc/haproxy/haproxy.cfg -f /etc/haproxy/slotd
+  Then add -f /etc/haproxy/slotd to EXTRAOPTS in /etc/default/haproxy, and restart haproxy.
+
+Several services behind one HAProxy or one varnishd: shared = true in [proxy], see
+docs/several-services.md.
 `;

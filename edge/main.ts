@@ -34,7 +34,7 @@ try {
     process.exit(0);
   }
   if (options.renderBase) {
-    const text = await renderBase(config.proxy, config.naming);
+    const text = await renderBase(config.service, config.proxy, config.naming);
     await new Promise((written) => process.stdout.write(text, written));
     process.exit(0);
   }
@@ -49,7 +49,7 @@ try {
   await holdDirectory(config.state_directory);
   const edge = new Edge(
     config,
-    await kindOf(config.proxy).create(config.proxy, config.naming, log),
+    await kindOf(config.proxy).create(config.service, config.proxy, config.naming, log),
     new StateFile(config.state_directory, config.service, log),
     log,
   );

@@ -15,7 +15,7 @@ export interface BaseConfiguration<Settings> {
   /** The directory with the files that the proxy reads when it starts. */
   directory(settings: Settings): string;
   /** Returns the proxy's configuration as text, and creates missing files that it refers to, for an empty table. */
-  prepare(settings: Settings, naming: VersionNaming): Promise<string>;
+  prepare(service: string, settings: Settings, naming: VersionNaming): Promise<string>;
 }
 
 /** All that slotd-edge needs to know about a kind of proxy. Its code is loaded only when it is used. */
@@ -26,7 +26,7 @@ interface ProxyKind<Schema extends z.ZodType> {
    * The routes that it implements. An edge refuses others, so that it never acknowledges what its proxy does not do.
    */
   routes: RoutesSupport;
-  create(settings: z.infer<Schema>, naming: VersionNaming, log: Logger): Promise<ManagedProxy>;
+  create(service: string, settings: z.infer<Schema>, naming: VersionNaming, log: Logger): Promise<ManagedProxy>;
   /** Null if the proxy runs inside slotd-edge. */
   base: BaseConfiguration<z.infer<Schema>> | null;
 }
@@ -40,7 +40,7 @@ export const proxyKinds = {
   builtin: kind({
     schema: builtinConfigSchema,
     routes: ATOMIC_ONLY,
-    create: async (...given) => (await import("./builtin/index.ts")).createBuiltin(...given),
+    create: async (_, ...given) => (await import("./builtin/index.ts")).createBuiltin(...given),
     base: null,
   }),
   varnish: kind({

@@ -9,7 +9,7 @@ import { kindOf, type ProxySettings } from "./kinds.ts";
  * files that the proxy reads when it starts, for an empty table; existing ones stay.
  * @throws ConfigInvalidError if the proxy runs inside slotd-edge, or its directory can't be written
  */
-export async function renderBase(settings: ProxySettings, naming: VersionNaming): Promise<string> {
+export async function renderBase(service: string, settings: ProxySettings, naming: VersionNaming): Promise<string> {
   const { base } = kindOf(settings);
   if (base === null) {
     throw new ConfigInvalidError(
@@ -17,7 +17,7 @@ export async function renderBase(settings: ProxySettings, naming: VersionNaming)
       `is "${settings.kind}", which runs inside slotd-edge: nothing to render`,
     );
   }
-  return ownedAsDirectory(base.directory(settings), () => base.prepare(settings, naming));
+  return ownedAsDirectory(base.directory(settings), () => base.prepare(service, settings, naming));
 }
 
 /**

@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { versionSchema } from "../../protocol/names.ts";
+import { nameSchema, versionSchema } from "../../protocol/names.ts";
 import type { Table, VersionNaming } from "../table/table.ts";
 import { ProxyRejectedError } from "./contract.ts";
 
@@ -45,6 +45,11 @@ export function assertNaming(naming: VersionNaming): void {
   check("header", naming.header, TOKEN.test(naming.header));
   check("cookie", naming.cookie, naming.cookie === null || TOKEN.test(naming.cookie));
   check("query", naming.query, naming.query === null || TOKEN.test(naming.query));
+}
+
+/** The same check for the service, which is part of the names in a configuration. */
+export function assertService(service: string): void {
+  check("service", service, nameSchema.safeParse(service).success);
 }
 
 function check(field: string, value: unknown, holds: boolean): void {

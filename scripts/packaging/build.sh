@@ -111,7 +111,7 @@ put_documents() {
   # Man pages of the configurations, made from the documents.
   install -d "$stage/usr/share/man/man5"
   run_script config-page.ts slotd.toml "$version" docs/config.md | gzip -9n >"$stage/usr/share/man/man5/slotd.toml.5.gz"
-  run_script config-page.ts slotd-edge.toml "$version" docs/edge{,-varnish,-haproxy}.md |
+  run_script config-page.ts slotd-edge.toml "$version" docs/{edge,edge-varnish,edge-haproxy,several-services}.md |
     gzip -9n >"$stage/usr/share/man/man5/slotd-edge.toml.5.gz"
   # The documents themselves, in the same folders as here, so that their links hold. Messages name them as docs/PAGE.md.
   for page in README.md ARCHITECTURE.md CHANGELOG.md LICENSE {docs,systemd,examples/web}/*.md examples/web/{server.mjs,build.mjs,public/*} protocol/schemas/*.json; do

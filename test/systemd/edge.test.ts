@@ -122,9 +122,11 @@ describe("the packaged slotd-edge under systemd", () => {
     const proxy = `kind = "haproxy", socket = "/run/haproxy/slotd.sock", socket_group = "slotd-edge", directory = "${directory}"`;
     host.write("/etc/slotd-edge/web.toml", edge(nats, `${proxy}, bind = ["127.0.0.1:8081"]`));
     host.write("/etc/haproxy/haproxy.cfg", "global\n  user haproxy\n  group haproxy\n  chroot /var/lib/haproxy\n");
-    host.write("/etc/default/haproxy", 'EXTRAOPTS="-S /run/haproxy-master.sock -f /etc/haproxy/slotd.cfg"\n');
-    await host.run("install -d /var/lib/haproxy/dev && install -d -o haproxy -g haproxy /run/haproxy");
-    await host.run("slotd-edge --config /etc/slotd-edge/web.toml --render-base >/etc/haproxy/slotd.cfg");
+    host.write("/etc/default/haproxy", 'EXTRAOPTS="-S /run/haproxy-master.sock -f /etc/haproxy/slotd"\n');
+    await host.run(
+      "install -d /var/lib/haproxy/dev /etc/haproxy/slotd && install -d -o haproxy -g haproxy /run/haproxy",
+    );
+    await host.run("slotd-edge --config /etc/slotd-edge/web.toml --render-base >/etc/haproxy/slotd/web.cfg");
     await host.startUnit("haproxy");
     await host.restartUnit(UNIT);
     await until("HAProxy routes", async () => (await served(8081)) === "1");
@@ -137,6 +139,43 @@ describe("the packaged slotd-edge under systemd", () => {
     assert.equal(await served(8081), "2");
     await host.restartUnit("haproxy");
     assert.equal(await served(8081), "2");
+  });
+
+  it("a second service shares that HAProxy, under units of the same templates", async () => {
+    const at = (site: string) => host.run(["curl", "-si", "-H", `Host: ${site}.example`, "http://127.0.0.1:8083/"]);
+    const version = async (site: string) => /^x-app-version: (.*?)\r?$/im.exec((await at(site)).stdout)?.[1];
+    const slots = "slots = { a = { port = 8100 }, b = { port = 8101 } }\n";
+    const ofBlog = (text: string) => text.replace('service = "web"', 'service = "blog"');
+    host.write("/etc/slotd/blog.toml", ofBlog(agent(nats)) + slots);
+    const use = ["web", "blog"].map((name) => `  use_backend slotd.${name} if { req.hdr(host) ${name}.example }\n`);
+    const defaults = "defaults\n  mode http\n  timeout connect 1s\n  timeout client 9s\n  timeout server 9s\n";
+    const frontend = `frontend www\n  bind 127.0.0.1:8083\n${use.join("")}`;
+    host.write("/etc/haproxy/haproxy.cfg", host.read("/etc/haproxy/haproxy.cfg") + defaults + frontend);
+    for (const name of ["web", "blog"]) {
+      const files = `socket = "/run/haproxy/slotd-${name}.sock", directory = "/var/lib/slotd-edge/${name}/haproxy"`;
+      const proxy = `kind = "haproxy", shared = true, socket_group = "slotd-edge", ${files}`;
+      const text = edge(nats, proxy);
+      host.write(`/etc/slotd-edge/${name}.toml`, name === "web" ? text : ofBlog(text));
+      await host.run(`slotd-edge --config /etc/slotd-edge/${name}.toml --render-base >/etc/haproxy/slotd/${name}.cfg`);
+    }
+    await host.restartUnit("haproxy");
+    assert.equal(await version("web"), "2", "before its edge has started");
+    for (const unit of ["slotd@blog", UNIT, "slotd-edge@blog"]) await host.restartUnit(unit);
+    await host.run("slotd-controller publish blog 7 /srv/share/app.tar.gz");
+    await until("blog's edge is on the bus", async () =>
+      (await host.run("slotd-controller edges blog")).stdout.includes("e1"),
+    );
+    await host.run("slotd-controller deploy blog 7 --barrier-timeout 20000");
+    assert.deepEqual([await version("web"), await version("blog")], ["2", "7"]);
+    assert.match((await host.run("slotctl --service blog status")).stdout, /serving +7 +8100/);
+    await deploy("1");
+    await host.stopUnit("slotd-edge@blog");
+    assert.deepEqual([await version("web"), await version("blog")], ["1", "7"]);
+    await deploy("2");
+    await host.stopUnit("slotd@blog");
+    assert.equal(await version("web"), "2");
+    await host.stopUnit(UNIT);
+    await host.run("rm /etc/slotd/blog.toml /etc/slotd-edge/blog.toml /etc/haproxy/slotd/blog.cfg");
   });
 
   it("it steers a Varnish under the unit of its own package, with a copy of its secret", async () => {

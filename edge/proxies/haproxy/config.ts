@@ -9,7 +9,7 @@ const path = z
   .regex(/^[\w./@+-]{1,900}$/, "must be of letters, digits and _ . / @ + - only");
 
 /** `[proxy]` for HAProxy. docs/edge-haproxy.md explains each key. Keys marked B are part of the base configuration. */
-export const haproxyConfigSchema = z.strictObject({
+const keys = z.strictObject({
   kind: z.literal("haproxy"),
   /** B. The unix socket of the runtime API, with level admin. */
   socket: path,
@@ -20,6 +20,8 @@ export const haproxyConfigSchema = z.strictObject({
     .optional(),
   /** B. The files that HAProxy starts from: the map of versions and the state of its servers. */
   directory: path,
+  /** B. Several services share the operator's own frontend, which sends requests to the backend `slotd.SERVICE`. */
+  shared: z.boolean().default(false),
   /** B. The arguments of each `bind` line: an address and port, and options such as `ssl crt FILE`. */
   bind: z
     .array(
@@ -30,7 +32,7 @@ export const haproxyConfigSchema = z.strictObject({
         .regex(/^[\x20-\x7e]+$/, "must be one line of ASCII"),
     )
     .min(1)
-    .default(["127.0.0.1:8080"]),
+    .optional(),
   /** B. The number of versions that fit: those served before and after a change, together. */
   places: z.int().min(2).max(64).default(8),
   /** B. The most endpoints of one version. */
@@ -45,5 +47,9 @@ export const haproxyConfigSchema = z.strictObject({
   tunnel_timeout_ms: ms(1).default(3_600_000),
   /** For the runtime API. */
   timeout_ms: ms(100, 600_000).default(5_000),
+});
+export const haproxyConfigSchema = keys.refine(({ shared, bind }) => !shared || bind === undefined, {
+  path: ["bind"],
+  message: "must be left out if shared is true: requests come from your own frontend",
 });
 export type HaproxyConfig = z.infer<typeof haproxyConfigSchema>;

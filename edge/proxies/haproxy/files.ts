@@ -1,6 +1,18 @@
-import { existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { syncDirectory, writeSynced } from "../../../daemon/durable-file.ts";
+import { withServiceNames } from "./servers-state.ts";
 
 /** The contents of the files that HAProxy starts from: the map of versions and the state of its servers. */
 export interface TableFiles {
@@ -34,13 +46,29 @@ export async function writeTableFiles(directory: string, { routes, state }: Tabl
 
 /**
  * Creates missing files, for an empty table: every request is answered with 503. HAProxy does not start without them.
+ * Existing ones get the names of this service, if an older slotd-edge wrote them.
  */
-export function ensureTableFiles(directory: string): void {
-  if (existsSync(join(directory, "current")) && lstatSync(join(directory, "current")).isSymbolicLink()) return;
+export function ensureTableFiles(directory: string, service: string): void {
+  const current = join(directory, "current");
+  if (existsSync(current) && lstatSync(current).isSymbolicLink()) {
+    renameInState(current, service);
+    return;
+  }
   const { name } = makeGeneration(directory);
   writeFileSync(join(directory, name, ROUTES), "", { flush: true });
   writeFileSync(join(directory, name, STATE), "1\n", { flush: true });
   linkCurrent(directory, name);
+}
+
+function renameInState(current: string, service: string): void {
+  // The edge may replace the directory meanwhile: what it writes has the names.
+  const directory = realpathSync(current);
+  const file = join(directory, STATE);
+  const before = readFileSync(file, "utf8");
+  const after = withServiceNames(service, before);
+  if (after === before) return;
+  writeFileSync(`${file}.tmp`, after, { mode: 0o644, flush: true });
+  renameSync(`${file}.tmp`, file);
 }
 
 /** @returns its name, and the names of all other generations */

@@ -25,19 +25,20 @@ export class Haproxy implements ManagedProxy {
   private readonly observing: readonly string[];
 
   constructor(
+    private readonly service: string,
     private readonly config: HaproxyConfig,
     private readonly log: Logger,
   ) {
     this.map = mapFile(config.directory);
     this.observing = observeCommands(config.directory);
-    ensureTableFiles(config.directory);
+    ensureTableFiles(config.directory, service);
   }
 
   async apply(table: Table, signal: AbortSignal): Promise<void> {
     assertRenderable(table);
     // Preparing a map that turns out not to be needed costs nothing, and saves a round trip if it is.
     const [prepared = "", ...answers] = await this.run([`prepare map ${this.map}`, ...this.observing], signal);
-    const before = parseRunningHaproxy(answers);
+    const before = this.parse(answers);
     this.warnOfOldBase(before);
     const plan = planTable(before, table);
     const { running, said } = isEmptyPlan(plan)
@@ -57,21 +58,19 @@ export class Haproxy implements ManagedProxy {
   }
 
   async isCurrent(signal: AbortSignal): Promise<boolean> {
-    const running = parseRunningHaproxy(await this.run(this.observing, signal));
+    const running = this.parse(await this.run(this.observing, signal));
     if (this.applied === null || running.pid !== this.applied.pid) return false;
     return isEmptyPlan(planTable(running, this.applied.table));
   }
 
   async close(): Promise<void> {}
 
-  /** HAProxy takes requests before it could be told again, so only its configuration can help. */
-  private warnOfOldBase({ pid, restoresAddresses }: RunningHaproxy): void {
-    if (restoresAddresses || pid === this.warnedPid) return;
+  private warnOfOldBase({ pid, outdated }: RunningHaproxy): void {
+    if (outdated === null || pid === this.warnedPid) return;
     this.warnedPid = pid;
     this.log.warn(
       { pid },
-      "HAProxy runs with an older base configuration: if it starts before slotd-edge, it sends requests to 127.0.0.1. " +
-        "Render the base configuration again and reload HAProxy",
+      `HAProxy runs with an older base configuration: ${outdated}. Render the base configuration again and reload HAProxy`,
     );
   }
 
@@ -94,7 +93,11 @@ export class Haproxy implements ManagedProxy {
     }
     const answers = await this.run([...last, ...this.observing], signal);
     said.push(...answers.slice(0, last.length));
-    return { running: parseRunningHaproxy(answers.slice(last.length)), said: said.filter((answer) => answer !== "") };
+    return { running: this.parse(answers.slice(last.length)), said: said.filter((answer) => answer !== "") };
+  }
+
+  private parse(answers: readonly string[]): RunningHaproxy {
+    return parseRunningHaproxy(this.service, answers);
   }
 
   private run(commands: readonly string[], signal: AbortSignal): Promise<string[]> {

@@ -10,13 +10,18 @@ import { Haproxy } from "./haproxy.ts";
 export { type HaproxyConfig, haproxyConfigSchema } from "./config.ts";
 export { renderHaproxyBase as renderBase };
 
-export function createHaproxy(config: HaproxyConfig, naming: VersionNaming, log: Logger): ManagedProxy {
+export function createHaproxy(
+  service: string,
+  config: HaproxyConfig,
+  naming: VersionNaming,
+  log: Logger,
+): ManagedProxy {
   assertNaming(naming);
-  return new Haproxy(config, log.child({ proxy: "haproxy" }));
+  return new Haproxy(service, config, log.child({ proxy: "haproxy" }));
 }
 
 /** Returns the base configuration as text, and creates missing files that it refers to, for an empty table. */
-export function prepareHaproxy(config: HaproxyConfig, naming: VersionNaming): string {
-  ensureTableFiles(config.directory);
-  return renderHaproxyBase(config, naming);
+export function prepareHaproxy(service: string, config: HaproxyConfig, naming: VersionNaming): string {
+  ensureTableFiles(config.directory, service);
+  return renderHaproxyBase(service, config, naming);
 }

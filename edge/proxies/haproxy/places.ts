@@ -1,7 +1,8 @@
 import type { VersionEndpoints } from "../../table/table.ts";
 import { ProxyRejectedError } from "../contract.ts";
 import { parseRoutesMap } from "./routes-map.ts";
-import type { HaproxyServer, RunningHaproxy } from "./running.ts";
+import type { RunningHaproxy } from "./running.ts";
+import type { HaproxyServer } from "./servers-state.ts";
 
 /**
  * Chooses a place for each version: the one that it has, else the empty place that has been unused for longest, so that

@@ -2,7 +2,8 @@ import type { Endpoint, Table, VersionEndpoints } from "../../table/table.ts";
 import { ProxyRejectedError } from "../contract.ts";
 import { choosePlaces } from "./places.ts";
 import { makeRoutesMap, sameRoutesMap } from "./routes-map.ts";
-import type { HaproxyServer, RunningHaproxy } from "./running.ts";
+import type { RunningHaproxy } from "./running.ts";
+import type { HaproxyServer } from "./servers-state.ts";
 
 /** Commands to run, in this order; empty steps are skipped. */
 export interface HaproxyPlan {
@@ -31,11 +32,13 @@ export function planTable(running: RunningHaproxy, table: Table): HaproxyPlan {
   const plan: HaproxyPlan = { fill: [], routes: null, withdraw: [], refill: [] };
   for (const entry of wanted) {
     const place = chosen.places.get(entry.version) as string;
-    planPlace(plan, place, running.places.get(place) ?? [], entry, !chosen.used.has(place));
+    const empty = !chosen.used.has(place);
+    planPlace(plan, running.prefix + place, running.places.get(place) ?? [], entry, empty);
   }
   const kept = new Set(chosen.places.values());
   for (const [place, servers] of running.places)
-    if (!kept.has(place)) plan.withdraw.push(...servers.filter(({ ready }) => ready).map((s) => maintain(place, s)));
+    if (!kept.has(place))
+      plan.withdraw.push(...servers.filter(({ ready }) => ready).map((s) => maintain(running.prefix + place, s)));
   const routes = makeRoutesMap(table, chosen.places);
   if (!sameRoutesMap(routes, running.routes)) plan.routes = routes;
   return plan;
@@ -45,10 +48,13 @@ export function isEmptyPlan({ fill, routes, withdraw, refill }: HaproxyPlan): bo
   return fill.length + withdraw.length + refill.length === 0 && routes === null;
 }
 
-/** @param empty whether no requests go to the place yet, so that its servers can change in any order */
+/**
+ * @param backend the name of the place's backend
+ * @param empty whether no requests go to the place yet, so that its servers can change in any order
+ */
 function planPlace(
   plan: HaproxyPlan,
-  place: string,
+  backend: string,
   servers: readonly HaproxyServer[],
   entry: VersionEndpoints,
   empty: boolean,
@@ -64,11 +70,11 @@ function planPlace(
   const weight = weigher(entry.endpoints);
   for (const [address, server] of ready) {
     const w = weight(goals.get(address) as Endpoint);
-    if (w !== server.weight) plan.fill.push(`set server ${place}/${server.name} weight ${w}`);
+    if (w !== server.weight) plan.fill.push(`set server ${backend}/${server.name} weight ${w}`);
   }
   // The server that has been withdrawn for longest has the fewest requests left.
   const free = servers.filter((s) => !s.ready).sort((a, b) => b.unchangedS - a.unchangedS);
-  const withdrawn = surplus.map((server) => maintain(place, server));
+  const withdrawn = surplus.map((server) => maintain(backend, server));
   if (empty) plan.fill.push(...withdrawn);
   else plan.withdraw.push(...withdrawn);
   const spare = [...free, ...surplus];
@@ -76,17 +82,17 @@ function planPlace(
     if (ready.has(address)) continue;
     const server = spare.shift() as HaproxyServer;
     const commands = [
-      `set server ${place}/${server.name} addr ${endpoint.address} port ${endpoint.port}`,
-      `set server ${place}/${server.name} weight ${weight(endpoint)}`,
-      `set server ${place}/${server.name} state ready`,
+      `set server ${backend}/${server.name} addr ${endpoint.address} port ${endpoint.port}`,
+      `set server ${backend}/${server.name} weight ${weight(endpoint)}`,
+      `set server ${backend}/${server.name} state ready`,
     ];
     if (server.ready && !empty) plan.refill.push(...commands);
     else plan.fill.push(...commands);
   }
 }
 
-function maintain(place: string, { name }: HaproxyServer): string {
-  return `set server ${place}/${name} state maint`;
+function maintain(backend: string, { name }: HaproxyServer): string {
+  return `set server ${backend}/${name} state maint`;
 }
 
 /** Scales weights so that the highest is at most HAProxy's, and the proportions stay. */

@@ -1,30 +1,19 @@
 import { ProxyRejectedError } from "../contract.ts";
-import { mapFile } from "./base.ts";
-
-export interface HaproxyServer {
-  name: string;
-  address: string;
-  port: number;
-  weight: number;
-  /** Whether it gets requests. Otherwise it is in maintenance. */
-  ready: boolean;
-  /** Seconds since `ready` last changed. */
-  unchangedS: number;
-}
+import { mapFile, placePrefix } from "./base.ts";
+import { type HaproxyServer, OLDER_PREFIX, parseServersState } from "./servers-state.ts";
 
 /** What HAProxy reports about itself. */
 export interface RunningHaproxy {
   /** Tells one process from another. */
   pid: number;
   places: Map<string, HaproxyServer[]>;
+  /** What the name of a place's backend begins with. */
+  prefix: string;
   routes: Map<string, string>;
-  /** The servers' state as HAProxy writes it, and reads it when it starts. */
+  /** The state of these servers as HAProxy writes it, and reads it when it starts. */
   state: string;
-  /**
-   * Whether HAProxy, started without an edge, takes the servers' addresses from `state`. False with an older base
-   * configuration.
-   */
-  restoresAddresses: boolean;
+  /** What is wrong with its base configuration if an older slotd-edge rendered it; else null. */
+  outdated: string | null;
 }
 
 export const observeCommands = (directory: string) => [
@@ -33,20 +22,41 @@ export const observeCommands = (directory: string) => [
   "show servers state",
 ];
 
-/** Administrative state: "disabled in the configuration". The only flag that a server which gets requests may have. */
-const DISABLED_AT_START = 4;
+const NO_ADDRESSES = "if HAProxy starts before slotd-edge, it sends requests to 127.0.0.1";
+const NO_SERVICE = "its names leave no room for a second service";
 
 /**
  * @param answers to `observeCommands`
- * @throws ProxyRejectedError if this HAProxy does not run with the base configuration
+ * @throws ProxyRejectedError if this HAProxy does not run with the base configuration of this service
  */
-export function parseRunningHaproxy([info = "", map = "", state = ""]: readonly string[]): RunningHaproxy {
+export function parseRunningHaproxy(
+  service: string,
+  [info = "", map = "", state = ""]: readonly string[],
+): RunningHaproxy {
   const [, pid] = /^Pid: (\d+)$/m.exec(info) ?? [];
   if (pid === undefined) throw new ProxyRejectedError(`HAProxy does not say its pid: ${info.slice(0, 200)}`);
-  if (/^Unknown map/m.test(map))
-    throw new ProxyRejectedError(`HAProxy does not run with the base configuration of this edge: ${map.slice(0, 200)}`);
-  const { places, restoresAddresses } = parseServersState(state);
-  return { pid: Number(pid), places, routes: parseMap(map), state: `${state}\n`, restoresAddresses };
+  if (/^Unknown map/m.test(map)) throw otherBase(map.slice(0, 200));
+  const placed = parseServersState(service, state);
+  if (placed === null) throw otherBase(`it has no backend ${placePrefix(service)}v0`);
+  const places = new Map<string, HaproxyServer[]>();
+  for (const server of placed.servers) {
+    const servers = places.get(server.place) ?? [];
+    places.set(server.place, servers);
+    servers.push(server);
+  }
+  const { prefix } = placed;
+  const outdated = placed.servers.some(({ hostName }) => hostName === "-") ? NO_ADDRESSES : NO_SERVICE;
+  return {
+    pid: Number(pid),
+    ...{ places, prefix, routes: parseMap(map), state: placed.state },
+    outdated: prefix === OLDER_PREFIX ? outdated : null,
+  };
+}
+
+function otherBase(why: string): ProxyRejectedError {
+  return new ProxyRejectedError(
+    `HAProxy does not run with the base configuration of this edge (${why}): render it again and reload HAProxy`,
+  );
 }
 
 /** Lines of `0xADDRESS KEY VALUE`. */
@@ -55,42 +65,4 @@ function parseMap(text: string): Map<string, string> {
   return new Map(
     entries.filter((parts) => parts.length === 3).map(([, key, value]) => [key as string, value as string]),
   );
-}
-
-/** A line with the format's version, a line with the columns' names, then a line per server. */
-function parseServersState(text: string): Pick<RunningHaproxy, "places" | "restoresAddresses"> {
-  const [version, header = "", ...lines] = text.split("\n");
-  const columns = header.replace(/^# /, "").split(" ");
-  if (version !== "1" || !columns.includes("srv_port"))
-    throw new ProxyRejectedError(`HAProxy's server state has an unknown format: ${text.slice(0, 200)}`);
-  const places = new Map<string, HaproxyServer[]>();
-  const at = (name: string) => columns.indexOf(name);
-  let restoresAddresses = true;
-  const [place, name, address, admin, weight, since, port, hostName] = [
-    at("be_name"),
-    at("srv_name"),
-    at("srv_addr"),
-    at("srv_admin_state"),
-    at("srv_uweight"),
-    at("srv_time_since_last_change"),
-    at("srv_port"),
-    at("srv_fqdn"),
-  ];
-  for (const line of lines) {
-    const cells = line.split(" ");
-    const key = cells[place as number] ?? "";
-    if (!/^v\d+$/.test(key)) continue;
-    const servers = places.get(key) ?? [];
-    if (servers.length === 0) places.set(key, servers);
-    if (cells[hostName as number] === "-") restoresAddresses = false;
-    servers.push({
-      name: cells[name as number] ?? "",
-      address: cells[address as number] ?? "",
-      port: Number(cells[port as number]),
-      weight: Number(cells[weight as number]),
-      ready: (Number(cells[admin as number]) & ~DISABLED_AT_START) === 0,
-      unchangedS: Number(cells[since as number]),
-    });
-  }
-  return { places, restoresAddresses };
 }

@@ -18,6 +18,11 @@ export const varnishConfigSchema = z.strictObject({
   secret_file: z.string().refine(isAbsolute, "must be an absolute path").optional(),
   /** Where the VCL is written. varnishd must be able to read it, and starts with its `current.vcl`. */
   directory: path,
+  /**
+   * Several services share this varnishd: the VCL does not become the active one but gets the label `slotd_SERVICE`,
+   * which the operator's active VCL returns to.
+   */
+  shared: z.boolean().default(false),
   /** The operator's own VCL. Its subroutines run before the edge's. */
   include: path.optional(),
   /** The shortest time from the start of one load to the start of the next. */

@@ -10,13 +10,17 @@ import { renderVcl } from "./vcl.ts";
 export { type VarnishConfig, varnishConfigSchema } from "./config.ts";
 
 /** @throws ProxyRejectedError if a name in the configuration can't be written into VCL */
-export function createVarnish(config: VarnishConfig, naming: VersionNaming, log: Logger): ManagedProxy {
+export function createVarnish(
+  service: string,
+  config: VarnishConfig,
+  naming: VersionNaming,
+  log: Logger,
+): ManagedProxy {
   assertNaming(naming);
-  return new Varnish(config, naming, log.child({ proxy: "varnish" }));
+  return new Varnish(service, config, naming, log.child({ proxy: "varnish" }));
 }
 
-const emptyTable: Table = {
-  service: "none",
+const emptyTable: Omit<Table, "service"> = {
   epoch: 0,
   routesRevision: 0,
   serversetsRevision: 0,
@@ -26,8 +30,8 @@ const emptyTable: Table = {
 };
 
 /** Returns the VCL of an empty table as text, and writes it as the VCL to start with if there is none. */
-export function prepareVarnish(config: VarnishConfig, naming: VersionNaming): string {
-  const text = renderVcl(emptyTable, naming, config);
+export function prepareVarnish(service: string, config: VarnishConfig, naming: VersionNaming): string {
+  const text = renderVcl({ ...emptyTable, service }, naming, config);
   new VclFiles(config.directory).ensureCurrent(text);
   return text;
 }

@@ -5,11 +5,12 @@ export type SubroutineSettings = Pick<VarnishConfig, "cache" | "connect_timeout_
 /**
  * The subroutines that Varnish calls itself. They are the same for every table. `header` names the version that
  * answered.
+ * @param service one of several that share the cache; null if there is only one
  */
-export function builtinSubroutines(header: string, settings: SubroutineSettings): string {
+export function builtinSubroutines(header: string, settings: SubroutineSettings, service: string | null): string {
   return [
     receive(settings),
-    hash,
+    hash(service),
     pipe,
     backendFetch,
     backendResponse,
@@ -30,9 +31,9 @@ function receive({ cache }: SubroutineSettings): string {
 ${cache ? "" : "  return (pass);\n"}}`;
 }
 
-/** Each version has its own part of the cache. */
-const hash = `sub vcl_hash {
-  hash_data(req.http.slotd-version);
+/** Each version of each service has its own part of the cache. */
+const hash = (service: string | null) => `sub vcl_hash {
+${service === null ? "" : `  hash_data("${service}");\n`}  hash_data(req.http.slotd-version);
 }`;
 
 const pipe = `sub vcl_pipe {

@@ -7,11 +7,11 @@ import { VarnishCli } from "./cli.ts";
 import type { VarnishConfig } from "./config.ts";
 import { VclFiles } from "./files.ts";
 import { type BackendHealth, isSettled, nearestTable, planHealth } from "./plan.ts";
-import { observeVarnish } from "./running.ts";
+import { observeVarnish, type RunningVarnish } from "./running.ts";
 import { renderVcl } from "./vcl.ts";
 
-/** Begins the name of every VCL that any process of an edge has loaded. */
-const PREFIX = "slotd_";
+/** `slotd_SERVICE_TIME_RANDOM_NUMBER`. Older edges, each alone on its varnishd, left out the service. */
+const VCL_NAME = /^slotd_(?:(.+)_)?[0-9a-z]+_[0-9a-f]{8}_\d+$/;
 
 /**
  * A varnishd that runs as its own service. A table that the loaded VCL can reach by its backends' health is applied in
@@ -28,7 +28,9 @@ export class Varnish implements ManagedProxy {
   /** The VCL of the applied table, until it is in the file that varnishd starts with. */
   private unpersisted: string | null = null;
   private lastLoadAt = Number.NEGATIVE_INFINITY;
-  private readonly run = `${PREFIX}${Date.now().toString(36)}_${randomBytes(4).toString("hex")}`;
+  /** The label of this service's VCL; null if the edge has the varnishd for itself. */
+  private readonly label: string | null;
+  private readonly run: string;
   private loads = 0;
   private settling: NodeJS.Timeout | null = null;
   /** Ends with the last queued change: changes run one at a time. */
@@ -36,6 +38,7 @@ export class Varnish implements ManagedProxy {
   private readonly closed = new AbortController();
 
   constructor(
+    private readonly service: string,
     private readonly config: VarnishConfig,
     private readonly naming: VersionNaming,
     private readonly log: Logger,
@@ -43,11 +46,16 @@ export class Varnish implements ManagedProxy {
     const { host, port, secret_file, timeout_ms } = config;
     this.cli = new VarnishCli({ host, port, secretFile: secret_file, timeoutMs: timeout_ms });
     this.files = new VclFiles(config.directory);
+    this.label = config.shared ? `slotd_${service}` : null;
+    this.run = `slotd_${service}_${Date.now().toString(36)}_${randomBytes(4).toString("hex")}`;
   }
 
   apply(table: Table, signal: AbortSignal): Promise<void> {
     this.stopSettling();
-    return this.inTurn(() => this.route(table, signal));
+    return this.inTurn(async () => {
+      await this.route(table, signal);
+      await this.assertReached(signal);
+    });
   }
 
   async persist(): Promise<void> {
@@ -59,8 +67,8 @@ export class Varnish implements ManagedProxy {
   isCurrent(signal: AbortSignal): Promise<boolean> {
     return this.inTurn(async () => {
       const { compiled, applied } = this;
-      const running = await observeVarnish(this.cli, compiled?.name ?? null, signal);
-      if (!compiled || !applied || running.active !== compiled.name) return false;
+      const running = await this.observe(compiled?.name ?? null, signal);
+      if (!compiled || !applied || running.active !== compiled.name || !running.isReached) return false;
       const target = nearestTable(compiled.table, applied, applied);
       return target.exact && planHealth(compiled.table, running.sick, target.table).length === 0;
     });
@@ -75,7 +83,7 @@ export class Varnish implements ManagedProxy {
 
   private async route(table: Table, signal: AbortSignal): Promise<void> {
     const text = renderVcl(table, this.naming, this.config);
-    const running = await observeVarnish(this.cli, this.compiled?.name ?? null, signal);
+    const running = await this.observe(this.compiled?.name ?? null, signal);
     if (this.compiled?.name !== running.active) this.compiled = null;
     if (this.compiled) {
       const target = nearestTable(this.compiled.table, this.applied ?? this.compiled.table, table);
@@ -106,7 +114,7 @@ export class Varnish implements ManagedProxy {
     const name = `${this.run}_${++this.loads}`;
     try {
       await this.command(["vcl.load", name, this.files.candidate], signal, this.config.load_timeout_ms);
-      await this.command(["vcl.use", name], signal);
+      await this.command(this.label === null ? ["vcl.use", name] : ["vcl.label", this.label, name], signal);
     } finally {
       this.files.discardCandidate();
     }
@@ -116,7 +124,7 @@ export class Varnish implements ManagedProxy {
     this.log.info({ vcl: name, ms: Math.round(performance.now() - this.lastLoadAt) }, "loaded a VCL");
     // A request that began with the previous VCL may still be retried by it.
     if (before) {
-      const { sick } = await observeVarnish(this.cli, before.name, signal);
+      const { sick } = await this.observe(before.name, signal);
       const gone = planHealth(before.table, sick, table).filter(
         ({ healthy, backend }) => !healthy && backend[0] === "b",
       );
@@ -129,7 +137,7 @@ export class Varnish implements ManagedProxy {
   private async goBack(signal: AbortSignal): Promise<void> {
     const { compiled, applied } = this;
     if (!compiled || !applied) return;
-    const { sick } = await observeVarnish(this.cli, compiled.name, signal);
+    const { sick } = await this.observe(compiled.name, signal);
     await this.setHealth(
       compiled.name,
       planHealth(compiled.table, sick, nearestTable(compiled.table, applied, applied).table),
@@ -143,16 +151,33 @@ export class Varnish implements ManagedProxy {
       if (status !== 200) throw new ProxyRejectedError(`varnishd did not set a backend's health: ${shown(text)}`);
   }
 
+  /** @throws ProxyRejectedError if no request can get to the VCL of this service */
+  private async assertReached(signal: AbortSignal): Promise<void> {
+    if (this.label === null || (await this.observe(null, signal)).isReached) return;
+    throw new ProxyRejectedError(
+      `no VCL of varnishd sends requests to the label ${this.label}: load one with return (vcl(${this.label})) and use it`,
+    );
+  }
+
   /** varnishd keeps a discarded VCL until its last request has ended. */
   private async discardOthers(name: string, signal: AbortSignal): Promise<void> {
-    const { idle } = await observeVarnish(this.cli, null, signal);
-    const old = idle.filter((other) => other.startsWith(PREFIX) && other !== name);
+    const { idle } = await this.observe(null, signal);
+    const old = idle.filter((other) => this.isOwn(other) && other !== name);
     const answers = await this.cli.runAll(
       old.map((other) => ["vcl.discard", other]),
       signal,
     );
     for (const { status, text } of answers)
       if (status !== 200) this.log.warn({ answer: shown(text) }, "an old VCL was not discarded");
+  }
+
+  private isOwn(vcl: string): boolean {
+    const [, service = this.service] = VCL_NAME.exec(vcl) ?? [null, null];
+    return service === this.service;
+  }
+
+  private observe(name: string | null, signal: AbortSignal): Promise<RunningVarnish> {
+    return observeVarnish(this.cli, this.label, name, signal);
   }
 
   private async command(words: readonly string[], signal: AbortSignal, timeoutMs?: number): Promise<void> {

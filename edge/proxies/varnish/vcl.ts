@@ -1,11 +1,14 @@
 import type { Endpoint, Table, VersionEndpoints, VersionNaming } from "../../table/table.ts";
 import { soleVersion } from "../../table/unnamed.ts";
-import { assertNaming, assertRenderable } from "../renderable.ts";
+import { assertNaming, assertRenderable, assertService } from "../renderable.ts";
 import type { VarnishConfig } from "./config.ts";
 import { builtinSubroutines, type SubroutineSettings } from "./subroutines.ts";
 
 /** The part of the configuration that is written into VCL. */
-export type VclSettings = Pick<VarnishConfig, "include" | "first_byte_timeout_ms" | "between_bytes_timeout_ms"> &
+export type VclSettings = Pick<
+  VarnishConfig,
+  "shared" | "include" | "first_byte_timeout_ms" | "between_bytes_timeout_ms"
+> &
   SubroutineSettings;
 
 /**
@@ -35,6 +38,7 @@ export const servedVersions = (table: Table) => table.versions.filter(({ endpoin
  */
 export function renderVcl(table: Table, naming: VersionNaming, settings: VclSettings): string {
   assertRenderable(table);
+  assertService(table.service);
   assertNaming(naming);
   const versions = servedVersions(table);
   const index = (version: string | null) => versions.findIndex((v) => v.version === version);
@@ -62,7 +66,7 @@ export function renderVcl(table: Table, naming: VersionNaming, settings: VclSett
       table.unnamed.length === 0,
     ),
     retryElsewhere(versions),
-    builtinSubroutines(naming.header, settings),
+    builtinSubroutines(naming.header, settings, settings.shared ? table.service : null),
     "",
   ].join("\n");
 }

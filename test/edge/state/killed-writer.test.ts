@@ -56,7 +56,7 @@ describe("files that an edge and its proxy start from, whose writer is killed", 
   });
 
   it("are replaced together if there are two of them", async () => {
-    ensureTableFiles(directory);
+    ensureTableFiles(directory, "web");
     const read = (name: string) => readFileSync(join(directory, "current", name), "utf8");
     assert.deepEqual([read("routes.map"), read("servers.state")], ["", "1\n"]);
     for (let round = 0; round < ROUNDS; round++) {
@@ -71,7 +71,7 @@ describe("files that an edge and its proxy start from, whose writer is killed", 
     await writeTableFiles(directory, { routes: "the end", state: "of it" });
     assert.deepEqual([read("routes.map"), read("servers.state")], ["the end", "of it"]);
     assert.equal(readdirSync(directory).length, 2, "the link, and the directory that it leads to");
-    ensureTableFiles(directory);
+    ensureTableFiles(directory, "web");
     assert.equal(read("routes.map"), "the end", "what is there stays");
   });
 

@@ -48,11 +48,12 @@ export class ServiceProcess {
     return this.child.exitCode !== null || this.child.signalCode !== null;
   }
 
-  async end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+  /** @param patienceMs after which it is killed */
+  async end(signal: "SIGTERM" | "SIGKILL", patienceMs = 5_000): Promise<void> {
     if (this.child.pid === undefined || this.hasEnded) return;
     const exited = once(this.child, "exit");
     this.child.kill(signal);
-    const insist = setTimeout(() => this.child.kill("SIGKILL"), 5_000);
+    const insist = setTimeout(() => this.child.kill("SIGKILL"), patienceMs);
     await exited;
     clearTimeout(insist);
   }

@@ -10,6 +10,7 @@ export interface LoadOptions {
   keepAlive?: boolean;
   method?: "GET" | "POST";
   path?: string;
+  headers?: Record<string, string>;
 }
 
 /** Clients that send one request after another until they are stopped. A request that fails is never sent again. */
@@ -44,9 +45,9 @@ export class Load {
   }
 
   private async one(agent: Agent, target: { host: string; port: number }): Promise<void> {
-    const { method = "GET", path = "/" } = this.options;
+    const { method = "GET", path = "/", headers = {} } = this.options;
     try {
-      const { status, version } = await send(agent, { ...target, method, path });
+      const { status, version } = await send(agent, { ...target, method, path, headers });
       this.versions.set(version, (this.versions.get(version) ?? 0) + 1);
       if (status !== 200) this.failures.push(`${method} answered ${status}`);
     } catch (error) {
@@ -58,7 +59,10 @@ export class Load {
   }
 }
 
-function send(agent: Agent, to: { host: string; port: number; method: string; path: string }) {
+function send(
+  agent: Agent,
+  to: { host: string; port: number; method: string; path: string; headers: Record<string, string> },
+) {
   return new Promise<{ status: number; version: string }>((resolve, reject) => {
     const call = request({ ...to, agent, timeout: PATIENCE_MS }, (response) => {
       response.resume().once("error", reject);

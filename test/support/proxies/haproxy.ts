@@ -26,7 +26,7 @@ async function start(options: ProxyOptions<VersionNaming, HaproxyConfig> = {}): 
       bind: [`${address}:${port}`],
       ...options.config,
     });
-    writeFileSync(join(directory, "haproxy.cfg"), prepareHaproxy(config, naming));
+    writeFileSync(join(directory, "haproxy.cfg"), prepareHaproxy("web", config, naming));
     return { config, address, port, directory, launch: () => launch(directory, address, port, config.socket) };
   });
 }

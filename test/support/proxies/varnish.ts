@@ -31,7 +31,7 @@ async function start(options: ProxyOptions<VersionNaming, VarnishConfig> = {}): 
       directory: join(directory, "vcl"),
       ...options.config,
     });
-    prepareVarnish(config, naming);
+    prepareVarnish("web", config, naming);
     return { config, address, port, directory, launch: () => launch(config, directory, address, port) };
   });
 }

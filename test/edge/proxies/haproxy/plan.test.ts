@@ -4,7 +4,8 @@ import fc from "fast-check";
 import { ProxyRejectedError } from "../../../../edge/proxies/contract.ts";
 import { type HaproxyPlan, planTable } from "../../../../edge/proxies/haproxy/plan.ts";
 import { defaultKey } from "../../../../edge/proxies/haproxy/routes-map.ts";
-import type { HaproxyServer, RunningHaproxy } from "../../../../edge/proxies/haproxy/running.ts";
+import type { RunningHaproxy } from "../../../../edge/proxies/haproxy/running.ts";
+import type { HaproxyServer } from "../../../../edge/proxies/haproxy/servers-state.ts";
 import { allTo } from "../../../../edge/table/unnamed.ts";
 import { addressesOf, answerOf, at, everyName, randomTable } from "../../real-proxy/random-table.ts";
 
@@ -24,7 +25,8 @@ function empty(places: number, servers: number): RunningHaproxy {
     ),
     routes: new Map(),
     state: "",
-    restoresAddresses: true,
+    prefix: "slotd.web.",
+    outdated: null,
   };
 }
 
@@ -32,7 +34,7 @@ function empty(places: number, servers: number): RunningHaproxy {
 function perform(running: RunningHaproxy, { fill, routes, withdraw, refill }: HaproxyPlan, look: () => void): void {
   const run = (command: string) => {
     const [, place = "", name, what, value = "", , port] =
-      /^set server (v\d+)\/(s\d+) (\w+) (\S+)( port (\d+))?$/.exec(command) ?? [];
+      /^set server slotd\.web\.(v\d+)\/(s\d+) (\w+) (\S+)( port (\d+))?$/.exec(command) ?? [];
     const server = running.places.get(place)?.find((s) => s.name === name);
     assert.ok(server, command);
     if (what === "weight") server.weight = Number(value);

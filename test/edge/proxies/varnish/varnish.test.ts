@@ -20,7 +20,7 @@ const config = { min_load_interval_ms: 100, settle_ms: 60_000 };
 proxyRules(
   "Varnish",
   () => Varnish.start({ naming, config }),
-  (server) => createVarnish(server.config, naming, log),
+  (server) => createVarnish("web", server.config, naming, log),
 );
 
 describe("Varnish without compilations", () => {
@@ -41,7 +41,7 @@ describe("Varnish without compilations", () => {
     endpoints.push(await Endpoint.start("A", "a1"), await Endpoint.start("A", "a2"), await Endpoint.start("B", "b1"));
   });
   beforeEach(() => {
-    proxy = createVarnish(server.config, naming, log);
+    proxy = createVarnish("web", server.config, naming, log);
   });
   afterEach(() => proxy.close());
   after(async () => {
@@ -86,7 +86,7 @@ describe("Varnish without compilations", () => {
 
   it("after a time without changes, a VCL with the whole table is loaded, and is the only one", async () => {
     await proxy.close();
-    proxy = createVarnish({ ...server.config, settle_ms: 50 }, naming, log);
+    proxy = createVarnish("web", { ...server.config, settle_ms: 50 }, naming, log);
     await proxy.apply(all("A"), signal);
     const { active } = await vcls();
     await proxy.apply(tableOf({ A: [a1()], B: [b1()] }, "B"), signal);
@@ -137,7 +137,7 @@ describe("Varnish that refuses a command", () => {
     const include = join(directory, "own.vcl");
     writeFileSync(include, 'sub vcl_deliver { set resp.http.X-Own = "yes"; }\n');
     const server = await Varnish.start({ naming, config: { ...config, include } });
-    const proxy = createVarnish(server.config, naming, log);
+    const proxy = createVarnish("web", server.config, naming, log);
     const endpoints = [
       await Endpoint.start("A", "a1"),
       await Endpoint.start("A", "a2"),
@@ -173,7 +173,7 @@ describe("Varnish that refuses a command", () => {
     const server = await Varnish.start({ naming });
     const wrong = `${server.config.secret_file}-wrong`;
     writeFileSync(wrong, "wrong");
-    const proxy = createVarnish({ ...server.config, secret_file: wrong }, naming, log);
+    const proxy = createVarnish("web", { ...server.config, secret_file: wrong }, naming, log);
     try {
       await assert.rejects(
         proxy.isCurrent(signal),

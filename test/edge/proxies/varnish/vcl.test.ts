@@ -19,6 +19,7 @@ import { randomTable } from "../../real-proxy/random-table.ts";
 
 const settings = {
   cache: true,
+  shared: false,
   connect_timeout_ms: 1_000,
   first_byte_timeout_ms: 60_000,
   between_bytes_timeout_ms: 60_000,
