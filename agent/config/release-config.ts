@@ -16,6 +16,7 @@ const releaseConfigSchema = z.strictObject({
   app: z
     .strictObject({
       command: appSchema.shape.command,
+      listen: appSchema.shape.listen.unwrap().optional(),
       environment: environmentSchema.optional(),
       stop_signal: appSchema.shape.stop_signal.unwrap().optional(),
     })

@@ -51,6 +51,11 @@ export const appSchema = z.strictObject({
    * the release says.
    */
   command: z.array(word.min(1)).min(1).optional(),
+  /**
+   * How the app comes by its connections: it listens on the slot's socket, which it inherits; or it is a Node program
+   * that listens on PORT, and gets the socket without knowing.
+   */
+  listen: z.enum(["socket", "node"]).default("socket"),
   environment: environmentSchema.default({}),
   /** Variables whose values are read from elsewhere at each start of a worker, and are never shown. */
   secrets: z
@@ -169,6 +174,7 @@ const drain = z.strictObject({
 /** What a release may say of itself, in a slotd.toml at its top. */
 const releaseKeys = [
   "app.command",
+  "app.listen",
   "app.environment",
   "app.stop_signal",
   "health.path",

@@ -6,7 +6,7 @@ import { OwnConnections } from "./own-connections.ts";
 /** How often an unhealthy slot is probed, so that a start is not slower than the app. */
 const EAGER_INTERVAL_MS = 100;
 
-export type ProbeResult = { ok: true; status: number } | { ok: false; why: string };
+export type ProbeResult = { ok: true; status: number } | { ok: false; status?: number; why: string };
 
 /** Where a probe goes: a port, or a unix socket. */
 export type ProbeTarget = { host: string; port: number } | { socketPath: string };
@@ -32,7 +32,7 @@ export function probe(
       response.resume();
       response.once("error", (error) => finish({ ok: false, why: error.message }));
       response.once("end", () =>
-        finish(status < 400 ? { ok: true, status } : { ok: false, why: `GET ${path} answered ${status}` }),
+        finish(status < 400 ? { ok: true, status } : { ok: false, status, why: `GET ${path} answered ${status}` }),
       );
     });
     const late = () => finish({ ok: false, why: `GET ${path} was not answered in ${timeoutMs} ms` });
@@ -54,6 +54,8 @@ export class HealthProbe {
   healthy = false;
   /** Enough answers came in a row to say whether it is healthy. */
   known = false;
+  /** A probe got a response, good or bad: somebody accepts. */
+  answered = false;
   last: ProbeResult = { ok: false, why: "none was made yet" };
   /** The probes' connections, which are nobody's requests. */
   readonly connections = new OwnConnections();
@@ -94,6 +96,7 @@ export class HealthProbe {
   private count(result: ProbeResult): void {
     this.streak = result.ok === this.last.ok ? this.streak + 1 : 1;
     this.last = result;
+    this.answered ||= result.status !== undefined;
     if (result.ok && this.streak >= this.config.rise) this.healthy = this.known = true;
     if (result.ok || this.streak < this.config.fall) return;
     this.healthy = false;
