@@ -21,7 +21,15 @@ const releaseConfigSchema = z.strictObject({
       stop_signal: appSchema.shape.stop_signal.unwrap().optional(),
     })
     .default({}),
-  health: z.strictObject({ path: healthSchema.shape.path.unwrap().optional() }).default({}),
+  health: z
+    .strictObject({
+      path: healthSchema.shape.path.unwrap().optional(),
+      host: healthSchema.shape.host,
+      headers: healthSchema.shape.headers.unwrap().optional(),
+      expect: healthSchema.shape.expect,
+      https: healthSchema.shape.https.unwrap().optional(),
+    })
+    .default({}),
   readiness: z
     .strictObject({
       by: readinessSchema.shape.by.unwrap().optional(),
