@@ -90,7 +90,7 @@ export const errorCodes = {
   ],
   NOT_ACCEPTING: [
     "The workers ran but none accepted a connection.",
-    "Make the app listen on file descriptor 3 (LISTEN_FDS).",
+    'Make the app listen on file descriptor 3 (LISTEN_FDS), or set [app] listen = "node" for a Node app.',
   ],
   STOP_FAILED: [
     "A process of the slot could not be ended, or its port is not free.",

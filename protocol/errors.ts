@@ -290,11 +290,8 @@ export class NotReadyError extends SlotdError {
 
 export class NotAcceptingError extends SlotdError {
   readonly code = "NOT_ACCEPTING";
-  constructor(port: number, timeoutMs: number) {
-    super(
-      `the workers ran for ${timeoutMs} ms but none accepted a connection on port ${port}: does the app support socket activation? ` +
-        `It must listen on file descriptor 3 when LISTEN_FDS is set, not open the port itself`,
-    );
+  constructor(port: number, ranMs: number, why: string) {
+    super(`the workers ran for ${ranMs} ms but none accepted a connection on port ${port}: ${why}`);
   }
 }
 

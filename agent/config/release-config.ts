@@ -16,11 +16,20 @@ const releaseConfigSchema = z.strictObject({
   app: z
     .strictObject({
       command: appSchema.shape.command,
+      listen: appSchema.shape.listen.unwrap().optional(),
       environment: environmentSchema.optional(),
       stop_signal: appSchema.shape.stop_signal.unwrap().optional(),
     })
     .default({}),
-  health: z.strictObject({ path: healthSchema.shape.path.unwrap().optional() }).default({}),
+  health: z
+    .strictObject({
+      path: healthSchema.shape.path.unwrap().optional(),
+      host: healthSchema.shape.host,
+      headers: healthSchema.shape.headers.unwrap().optional(),
+      expect: healthSchema.shape.expect,
+      https: healthSchema.shape.https.unwrap().optional(),
+    })
+    .default({}),
   readiness: z
     .strictObject({
       by: readinessSchema.shape.by.unwrap().optional(),

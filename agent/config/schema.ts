@@ -51,6 +51,11 @@ export const appSchema = z.strictObject({
    * the release says.
    */
   command: z.array(word.min(1)).min(1).optional(),
+  /**
+   * How the app comes by its connections: it listens on the slot's socket, which it inherits; or it is a Node program
+   * that listens on PORT, and gets the socket without knowing.
+   */
+  listen: z.enum(["socket", "node"]).default("socket"),
   environment: environmentSchema.default({}),
   /** Variables whose values are read from elsewhere at each start of a worker, and are never shown. */
   secrets: z
@@ -86,8 +91,28 @@ const urlPath = z
   .string()
   .regex(/^\/[\x21-\x7e]*$/, "must begin with / and hold no space or other character that a URL can't");
 
+/** What a probe asks for, and which answer is good. */
+const asking = {
+  /** The Host header; where a probe of https looks for the certificate's name, too. */
+  host: z
+    .string()
+    .regex(/^[A-Za-z0-9.-]+(:\d{1,5})?$|^\[[0-9A-Fa-f:.]+\](:\d{1,5})?$/, "must be a host name, with or without a port")
+    .optional(),
+  headers: z
+    .record(
+      z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, "must be a header's name"),
+      z.string().regex(/^[\t\x20-\x7e]*$/, "must be printable ASCII"),
+    )
+    .default({}),
+  /** Statuses that are good; by default those below 400, but for redirects to another scheme or host. */
+  expect: z.array(z.int().min(200).max(599)).min(1).optional(),
+  /** `verified`: with a certificate that the host trusts; `unverified`: with any. */
+  https: z.enum(["off", "verified", "unverified"]).default("off"),
+};
+
 export const healthSchema = z.strictObject({
   path: urlPath.default("/healthz"),
+  ...asking,
   interval_ms: z.int().min(50).max(MAX_TIMER_MS).default(1_000),
   timeout_ms: positiveMs.default(2_000),
   /** Good probes in a row that make a slot healthy, and bad ones that make it unhealthy. */
@@ -127,6 +152,7 @@ const limits = z.strictObject({
 /** GET on a socket of each worker's own, which it gets as descriptor 4. Off without a path. */
 const liveness = z.strictObject({
   path: urlPath.optional(),
+  ...asking,
   interval_ms: z.int().min(100).max(MAX_TIMER_MS).default(5_000),
   timeout_ms: positiveMs.default(2_000),
   rise: z.int().min(1).max(100).default(1),
@@ -169,9 +195,14 @@ const drain = z.strictObject({
 /** What a release may say of itself, in a slotd.toml at its top. */
 const releaseKeys = [
   "app.command",
+  "app.listen",
   "app.environment",
   "app.stop_signal",
   "health.path",
+  "health.host",
+  "health.headers",
+  "health.expect",
+  "health.https",
   "readiness.by",
   "readiness.hold_ms",
   "readiness.timeout_ms",
@@ -277,6 +308,8 @@ export const configSchema = z
         refuse(["readiness", "workers"], `must not be more than the ${workers} workers of slot ${name}`);
   });
 
+/** The parts of `[health]` that one probe needs. */
+export type ProbeConfig = Pick<z.infer<typeof healthSchema>, "path" | "timeout_ms" | keyof typeof asking>;
 type Parsed = z.infer<typeof configSchema>;
 type SlotConfig = z.infer<typeof slot> & { workers: number };
 

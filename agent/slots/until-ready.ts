@@ -1,8 +1,9 @@
 import { once } from "node:events";
-import { CommandNotFoundError, NotAcceptingError, NotReadyError, WorkersExitedError } from "../../protocol/errors.ts";
+import { CommandNotFoundError, NotReadyError, WorkersExitedError } from "../../protocol/errors.ts";
 import type { Config } from "../config/schema.ts";
 import type { Pool } from "../workers/pool.ts";
 import { describeEnd } from "../workers/process/worker.ts";
+import { notAccepting, openedPort } from "./why-not-accepting.ts";
 
 /** A worker that ended this often in a row while starting will not come up. */
 const HOPELESS_ENDS = 3;
@@ -47,11 +48,13 @@ async function requireHope(pool: Pool, needed: number): Promise<void> {
   if (cantRun && /not found|permission denied|failed to execute/i.test(words))
     throw new CommandNotFoundError(pool.spec.config.app.command[0] ?? "", words);
   if (!hopeless) return;
-  if (/EADDRINUSE|address already in use/i.test(words)) throw new NotAcceptingError(pool.spec.port, last.ranMs);
+  if (/EADDRINUSE|address already in use/i.test(words)) throw openedPort(pool, last.ranMs);
   throw new WorkersExitedError(pool.ends.length, describeEnd(last), words);
 }
 
 function timedOut(pool: Pool, needed: number, timeoutMs: number) {
-  if (!pool.workers.some((worker) => worker.accepting)) return new NotAcceptingError(pool.spec.port, timeoutMs);
+  // Who answered a probe, with whatever status, did accept: not every way of waiting for connections can be seen.
+  const accepted = pool.health.answered || pool.workers.some((worker) => worker.accepting);
+  if (!accepted) return notAccepting(pool, timeoutMs);
   return new NotReadyError(pool.ready, needed, timeoutMs, pool.describeReadiness());
 }

@@ -4,7 +4,8 @@ import type { Front } from "./front.ts";
 import type { WorkerSpec } from "./process/spec.ts";
 import type { Worker } from "./process/worker.ts";
 import { AcceptWatcher } from "./watch/accept-watcher.ts";
-import { describeProbe, HealthProbe, probeAddress } from "./watch/health.ts";
+import { HealthProbe } from "./watch/health.ts";
+import { describeProbe, probeAddress } from "./watch/probe.ts";
 import { WorkerMonitor } from "./watch/worker-monitor.ts";
 
 interface PoolWatchCallbacks {

@@ -70,6 +70,8 @@ const require = __createRequire(import.meta.url), __filename = __fileOf(import.m
   bundle agent/cli/main.ts slotctl.js
   bundle controller-stub/main.ts slotd-controller.js
   bundle edge/main.ts slotd-edge.js
+  # Runs inside apps, on whatever Node they have.
+  "$esbuild" agent/workers/process/node-listen.cts --format=cjs --target=node18 --log-level=warning --outfile="$stage/$lib/node-listen.cjs" >&2
   put 755 "$runtime/bin/node" $lib/bin/node
   printf '{"name":"slotd","version":"%s","private":true,"type":"module"}\n' "$version" >"$stage/$lib/package.json"
   local program options

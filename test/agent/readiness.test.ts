@@ -6,6 +6,16 @@ import { type Host, leftProcesses } from "../support/agent/host.ts";
 import { useHosts } from "../support/agent/hosts.ts";
 import { makeRelease } from "../support/release.ts";
 
+/** Waits for connections in a blocking accept, which the kernel does not show. */
+const BLOCKS = `
+import socket
+server = socket.socket(fileno=3)
+while True:
+    connection, _ = server.accept()
+    connection.recv(4096)
+    connection.sendall(b"HTTP/1.1 404 Not Found\\r\\nContent-Length: 0\\r\\nConnection: close\\r\\n\\r\\n")
+    connection.close()
+`;
 const AWKWARD = (mode: string) => [process.execPath, "awkward.mjs", mode];
 
 describe("becoming ready", () => {
@@ -43,11 +53,15 @@ describe("becoming ready", () => {
       app: { command: AWKWARD("none"), working_directory: "nowhere" },
     }));
 
-  it("fails with a hint at socket activation where the app opens its port itself", () =>
-    failsWith("NOT_ACCEPTING", /socket activation.*LISTEN_FDS/s, { app: { command: AWKWARD("opens-its-own-port") } }));
+  it("fails and says what to change where the app opens its port itself", () =>
+    failsWith("NOT_ACCEPTING", /opened the port itself.*listen = "node".*LISTEN_FDS/s, {
+      app: { command: AWKWARD("opens-its-own-port") },
+    }));
 
-  it("fails with a hint at socket activation where the app listens on another port", () =>
-    failsWith("NOT_ACCEPTING", /socket activation/, { app: { command: AWKWARD("opens-another-port") } }));
+  it("fails and says where the app listens instead", () =>
+    failsWith("NOT_ACCEPTING", /they listen on 127\.0\.0\.1:\d+.* instead.*listen = "node"/, {
+      app: { command: AWKWARD("opens-another-port") },
+    }));
 
   it("fails where the app never accepts, though it ignores SIGTERM on top", () =>
     failsWith("NOT_ACCEPTING", /none accepted a connection on port \d+/, {
@@ -56,6 +70,16 @@ describe("becoming ready", () => {
 
   it("fails and names the probe where the app answers 500", () =>
     failsWith("NOT_READY", /0 of 2 workers.*GET \/healthz answered 500/, { app: { command: AWKWARD("answers-500") } }));
+
+  it("fails and names the wrapper that LISTEN_PID is of", () =>
+    failsWith("NOT_ACCEPTING", /process \d+ \(sh -c .*\) starts the app.*listen = "node"/, {
+      app: { command: ["sh", "-c", `${process.execPath} awkward.mjs never-accepts; true`], stop_grace_ms: 200 },
+    }));
+
+  it("fails and names the probe where an app that waits in a blocking accept answers 404", () =>
+    failsWith("NOT_READY", /0 of 2 workers.*GET \/healthz answered 404/, {
+      app: { command: ["python3", "-c", BLOCKS] },
+    }));
 
   it("fails and names the probe where the app does not answer it", async () => {
     const host = await hosts.create();

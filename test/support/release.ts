@@ -25,17 +25,18 @@ function isTop(directory: string): boolean {
 export const fixtureApps = join(repository, "test/fixtures/apps");
 
 /**
- * Packs an app of test/fixtures/apps, or the given files, into an archive, and describes it as a release.
+ * Packs an app of test/fixtures/apps, the given files, or a directory's content, into an archive, and describes it as a release.
  * @param into the directory that the archive is written to
  */
 export async function makeRelease(
   into: string,
   version: string,
-  content: { app: string } | { files: Record<string, string> },
+  content: { app: string } | { files: Record<string, string> } | { directory: string },
 ): Promise<Release> {
   const tree = mkdtempSync(join(tmpdir(), "slotd-release-"));
   try {
     if ("app" in content) cpSync(join(fixtureApps, content.app), join(tree, content.app));
+    else if ("directory" in content) cpSync(content.directory, tree, { recursive: true, verbatimSymlinks: true });
     else {
       for (const [path, text] of Object.entries(content.files)) {
         mkdirSync(dirname(join(tree, path)), { recursive: true });

@@ -1,8 +1,8 @@
 import type { Logger } from "pino";
-import type { ProcessIdentity } from "../../os/process.ts";
+import { type ProcessIdentity, processStat } from "../../os/process.ts";
 import type { WorkerSpec } from "../process/spec.ts";
 import type { Worker } from "../process/worker.ts";
-import { endTree } from "./end-tree.ts";
+import { endTree, signalExactly } from "./end-tree.ts";
 import { orphansOf } from "./find-orphans.ts";
 
 /** Ends what workers that ended by themselves, or one by one, left of their trees. */
@@ -44,8 +44,11 @@ export class OrphanReaper {
     if (only.length > 0)
       this.log.warn({ pids: only.map(({ pid }) => pid) }, "processes that a worker left are being ended");
     try {
-      const signal = config.app.stop_signal as NodeJS.Signals;
-      await endTree({ slot, token, leaders: [], cgroup: null, only, signal }, config.app.stop_grace_ms);
+      // A second signal would cut short what the first one began: a wrapper such as npm ends before its app does.
+      const told = new Set(gone.filter((worker) => worker.stopping).map((worker) => worker.pid));
+      const untold = only.filter(({ pid }) => !told.has(processStat(pid)?.group ?? 0));
+      for (const identity of untold) signalExactly(identity, config.app.stop_signal as NodeJS.Signals);
+      await endTree({ slot, token, leaders: [], cgroup: null, only }, config.app.stop_grace_ms);
       // What was started meanwhile is in its group, where it has one.
       await Promise.all(gone.map((worker) => worker.cgroup?.end()));
       for (const worker of gone) this.departed.delete(worker);

@@ -3,6 +3,7 @@ import { closeSync, fstatSync } from "node:fs";
 import { CommandNotFoundError, toSlotdError } from "../../../protocol/errors.ts";
 import type { Account } from "../../os/account.ts";
 import type { Cgroup } from "../../os/cgroup.ts";
+import { listeningVariables } from "./listening.ts";
 import { type WorkerSpec, workerEnvironment, workingDirectory, writer } from "./spec.ts";
 
 /** Absolute paths: a program that the app's PATH leads to must not run with the agent's rights. */
@@ -62,7 +63,7 @@ export async function launch(
       env: workerEnvironment(spec, number, process.env, {
         account,
         secrets,
-        descriptorNames: descriptors.map(({ name }) => name),
+        listening: listeningVariables(spec, { ...process.env, ...app.environment, ...secrets }, descriptors),
         variables: { ...variables, ...journaldStream(output) },
       }),
       detached: true,

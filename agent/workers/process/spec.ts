@@ -67,8 +67,8 @@ export function writer({ slot, version }: Pick<WorkerSpec, "slot" | "version">, 
 export interface OwnEnvironment {
   account: Account | null;
   secrets: Record<string, string>;
-  /** The names of the descriptors it inherits, from 3 on: sd_listen_fds_with_names(3). */
-  descriptorNames: readonly string[];
+  /** What tells it where to listen. */
+  listening: Record<string, string>;
   /** For example PORT and NOTIFY_SOCKET. */
   variables: Record<string, string>;
 }
@@ -76,13 +76,13 @@ export interface OwnEnvironment {
 /**
  * The environment of a worker. Later sources win: the agent's own environment, without what belongs to the agent's
  * service manager; the worker's account; the configured variables; secrets; and then what slotd promises: SLOTD_*,
- * systemd's activation protocol (sd_listen_fds(3); the launcher sets LISTEN_PID) and the worker's own variables.
+ * where to listen (see `listeningVariables`) and the worker's own variables.
  */
 export function workerEnvironment(
   { slot, version, token, config }: Pick<WorkerSpec, "slot" | "version" | "token" | "config">,
   worker: number,
   inherited: NodeJS.ProcessEnv,
-  { account, secrets, descriptorNames, variables }: OwnEnvironment,
+  { account, secrets, listening, variables }: OwnEnvironment,
 ): NodeJS.ProcessEnv {
   const kept = Object.fromEntries(Object.entries(inherited).filter(([name]) => !SERVICE_MANAGER.has(name)));
   return {
@@ -95,10 +95,7 @@ export function workerEnvironment(
     SLOTD_VERSION: version,
     SLOTD_WORKER: String(worker),
     [TOKEN_VARIABLE]: token,
-    ...(descriptorNames.length > 0 && {
-      LISTEN_FDS: String(descriptorNames.length),
-      LISTEN_FDNAMES: descriptorNames.join(":"),
-    }),
+    ...listening,
     ...variables,
   };
 }

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { type NotifyConfig, type NotifyPaths, needsNotify, notifyPaths, stemOf } from "../../config/notify-paths.ts";
 import type { Account } from "../../os/account.ts";
 import { UnixSocket } from "../../os/unix-socket.ts";
-import { describeProbe, HealthProbe } from "./health.ts";
+import { HealthProbe } from "./health.ts";
+import { describeProbe } from "./probe.ts";
 
 const LIVENESS_VARIABLE = "SLOTD_LIVENESS_SOCKET";
 const MAX_WORDS = 200;

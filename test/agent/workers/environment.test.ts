@@ -21,7 +21,12 @@ describe("what a worker is started with", () => {
     token: "word.b",
     config,
   };
-  const own = { account: null, secrets: {}, descriptorNames: ["http"], variables: { PORT: "8001" } };
+  const own = {
+    account: null,
+    secrets: {},
+    listening: { LISTEN_FDS: "1", LISTEN_FDNAMES: "http" },
+    variables: { PORT: "8001" },
+  };
 
   it("is the agent's environment, then the configured one, then what slotd promises", () => {
     const env = workerEnvironment(
@@ -46,12 +51,7 @@ describe("what a worker is started with", () => {
   });
 
   it("names no descriptors where the worker inherits none, whatever the agent inherited", () => {
-    const env = workerEnvironment(
-      spec,
-      0,
-      { LISTEN_FDS: "3", LISTEN_FDNAMES: "slot-a" },
-      { ...own, descriptorNames: [] },
-    );
+    const env = workerEnvironment(spec, 0, { LISTEN_FDS: "3", LISTEN_FDNAMES: "slot-a" }, { ...own, listening: {} });
     assert.deepEqual([env.LISTEN_FDS, env.LISTEN_FDNAMES], [undefined, undefined]);
   });
 
