@@ -10,7 +10,8 @@ import { Load } from "../support/load/load.ts";
 import { makeRelease, repository } from "../support/release.ts";
 import { PATIENCE_MS, until } from "../support/until.ts";
 
-const timeout = 5 * PATIENCE_MS;
+/** Next.js takes a minute of CPU time to build. */
+const timeout = 20 * PATIENCE_MS;
 const APPS = join(repository, "examples/apps");
 /**
  * These close idle connections at the stop signal, also one on which a request is on its way. Their restart fails
