@@ -25,7 +25,8 @@ function isTop(directory: string): boolean {
 export const fixtureApps = join(repository, "test/fixtures/apps");
 
 /**
- * Packs an app of test/fixtures/apps, the given files, or a directory's content, into an archive, and describes it as a release.
+ * Packs an app of test/fixtures/apps, the given files, or a directory's content, into an archive, and describes it as a
+ * release.
  * @param into the directory that the archive is written to
  */
 export async function makeRelease(
