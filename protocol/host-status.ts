@@ -63,6 +63,9 @@ export const progressSchema = z.object({
 });
 export type Progress = z.infer<typeof progressSchema>;
 
+/** Readers count this many slots of a host. More are a claim that would only make everybody wait. */
+export const maxSlotsPerHost = 8;
+
 export const slotStatusSchema = z.object({
   slot: nameSchema,
   state: z.enum(slotStates),

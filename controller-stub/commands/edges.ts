@@ -1,14 +1,13 @@
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import { openBucket } from "../../bus/buckets.ts";
 import type { BusSession } from "../../bus/session.ts";
 import { buckets, keys } from "../../protocol/subjects.ts";
-import { type Context, withBus } from "../context.ts";
+import { type Context, LeftOut, withBus } from "../context.ts";
 import { serviceArgument } from "../deploy/deploy-options.ts";
 import { fetchRoutes } from "../deploy/run/records/routes.ts";
 import { fetchEdges } from "../deploy/run/watch/followed-edges.ts";
 import { edgeTable } from "../deploy/show/tables.ts";
 import { ArgumentError } from "../errors.ts";
-import { parseName } from "../options.ts";
 
 export function addEdges(program: Command, context: Context): void {
   program
@@ -18,7 +17,7 @@ export function addEdges(program: Command, context: Context): void {
       "Shows what each edge has acknowledged. Deploys wait for an edge that is gone until " + "you forget it.",
     )
     .addArgument(serviceArgument())
-    .option("--forget <edge>", "stop waiting for an edge that no longer routes anything", parseName)
+    .option("--forget <edge>", "stop waiting for an edge that no longer routes anything", parseKeyPart)
     .addHelpText("after", "\nExamples:\n  slotd-controller edges web\n  slotd-controller edges web --forget edge-3")
     .action((service: string, { forget }: { forget?: string }, command: Command) =>
       withBus(context, command, (bus) =>
@@ -27,9 +26,19 @@ export function addEdges(program: Command, context: Context): void {
     );
 }
 
+/** Any key may stand in the bucket, also one that no edge would have. */
+function parseKeyPart(text: string): string {
+  if (/^[-/=.\w]{1,255}$/.test(text) && !/^\.|\.$|\.\./.test(text)) return text;
+  throw new InvalidArgumentError("It must be the name of an edge, or the rest of a key behind the service.");
+}
+
 async function show({ output }: Context, bus: BusSession, service: string): Promise<void> {
-  const [edges, routes] = await Promise.all([fetchEdges(bus, service), fetchRoutes(bus, service)]);
-  output.object({ service, routes: routes.routes, revision: routes.revision, edges });
+  const leftOut = new LeftOut(output);
+  const [edges, routes] = await Promise.all([
+    fetchEdges(bus, service, leftOut.note),
+    fetchRoutes(bus, service, leftOut.note),
+  ]);
+  output.object({ service, routes: routes.routes, revision: routes.revision, edges, leftOut: leftOut.all });
   if (edges.length === 0) output.line(`no edge of ${service} is known`);
   else output.line(edgeTable(edges, routes, Date.now(), output.colours));
 }

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { type Context, warnMalformed, withBus } from "../context.ts";
+import { type Context, LeftOut, withBus } from "../context.ts";
 import { serviceArgument } from "../deploy/deploy-options.ts";
 import { fetchRoutes } from "../deploy/run/records/routes.ts";
 import { hostTable } from "../deploy/show/tables.ts";
@@ -17,8 +17,9 @@ export function addHosts(program: Command, context: Context): void {
     .addHelpText("after", "\nExample:\n  slotd-controller hosts web --json | jq -r '.hosts[].host'")
     .action(async (service: string, _options, command: Command) => {
       const { output } = context;
+      const leftOut = new LeftOut(output);
       const [statuses, { routes }] = await withBus(context, command, (bus) =>
-        Promise.all([fetchStatuses(bus, service, warnMalformed(context)), fetchRoutes(bus, service)]),
+        Promise.all([fetchStatuses(bus, service, leftOut.note), fetchRoutes(bus, service, leftOut.note)]),
       );
       const now = Date.now();
       const brief = statuses.map((status) => ({
@@ -27,7 +28,7 @@ export function addHosts(program: Command, context: Context): void {
         versions: Object.fromEntries(Object.values(status.slots).map(({ slot, version }) => [slot, version])),
         warnings: status.warnings,
       }));
-      output.object({ service, hosts: brief });
+      output.object({ service, hosts: brief, leftOut: leftOut.all });
       if (statuses.length === 0) output.line(`no host of ${service} has reported in the last day`);
       else output.line(hostTable(statuses, routes, now, output.colours));
     });

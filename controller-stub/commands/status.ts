@@ -4,10 +4,10 @@ import type { BusSession } from "../../bus/session.ts";
 import type { Deploy } from "../../protocol/deploy.ts";
 import type { HostStatus } from "../../protocol/host-status.ts";
 import { buckets, keys } from "../../protocol/subjects.ts";
-import { type Context, globalOptions, warnMalformed, withBus } from "../context.ts";
+import { type Context, globalOptions, LeftOut, withBus } from "../context.ts";
 import type { KnownEdge } from "../deploy/decisions/missing-edges.ts";
 import type { StoredRoutes } from "../deploy/decisions/next-routes.ts";
-import { fetchRecord } from "../deploy/run/records/deploy-record.ts";
+import { showRecord } from "../deploy/run/records/deploy-record.ts";
 import { fetchRoutes } from "../deploy/run/records/routes.ts";
 import { FollowedEdges, fetchEdges } from "../deploy/run/watch/followed-edges.ts";
 import { deployLines, edgeTable, routesLine } from "../deploy/show/tables.ts";
@@ -25,6 +25,7 @@ interface Picture {
   edges: KnownEdge[];
   routes: StoredRoutes;
   record: Deploy;
+  leftOut: LeftOut;
 }
 
 export function addStatus(program: Command, context: Context): void {
@@ -47,32 +48,38 @@ export function addStatus(program: Command, context: Context): void {
 }
 
 async function status(context: Context, command: Command, service: string): Promise<void> {
+  const leftOut = new LeftOut(context.output);
   const picture = await withBus(context, command, async (bus) => {
     const [hosts, edges, deploy] = await Promise.all([
-      fetchStatuses(bus, service, warnMalformed(context)),
-      fetchEdges(bus, service),
-      readDeployment(bus, service),
+      fetchStatuses(bus, service, leftOut.note),
+      fetchEdges(bus, service, leftOut.note),
+      readDeployment(bus, service, leftOut),
     ]);
-    return { service, hosts, edges, ...deploy };
+    return { service, hosts, edges, ...deploy, leftOut };
   });
   show(context, picture, (text) => context.output.line(text));
 }
 
-async function readDeployment(bus: BusSession, service: string): Promise<Pick<Picture, "routes" | "record">> {
-  const [routes, record] = await Promise.all([fetchRoutes(bus, service), fetchRecord(bus, service)]);
-  return { routes, record: record.deploy };
+async function readDeployment(
+  bus: BusSession,
+  service: string,
+  { note }: LeftOut,
+): Promise<Pick<Picture, "routes" | "record">> {
+  const [routes, record] = await Promise.all([fetchRoutes(bus, service, note), showRecord(bus, service, note)]);
+  return { routes, record };
 }
 
 async function watchStatus(context: Context, command: Command, service: string): Promise<void> {
   await withBus(context, command, async (bus) => {
+    const leftOut = new LeftOut(context.output);
     const byHost = new Map<string, HostStatus>();
     const hear = (status: HostStatus) => byHost.set(status.host, status);
-    const stop = await followStatuses(bus, service, hear, warnMalformed(context));
-    const edges = await FollowedEdges.follow(bus, service);
-    let deploy = await readDeployment(bus, service);
+    const stop = await followStatuses(bus, service, hear, leftOut.note);
+    const edges = await FollowedEdges.follow(bus, service, leftOut.note);
+    let deploy = await readDeployment(bus, service, leftOut);
     // Routes and the record are written by compare-and-set, so a put that is heard may have been refused.
     const read = () => {
-      readDeployment(bus, service).then(
+      readDeployment(bus, service, leftOut).then(
         (now) => {
           deploy = now;
         },
@@ -85,7 +92,8 @@ async function watchStatus(context: Context, command: Command, service: string):
     ];
     const draw = () => {
       const hosts = [...byHost.values()].sort((a, b) => (a.host < b.host ? -1 : 1));
-      show(context, { service, hosts, edges: edges.all, ...deploy }, (text) => context.output.redraw(text));
+      const picture = { service, hosts, edges: edges.all, ...deploy, leftOut };
+      show(context, picture, (text) => context.output.redraw(text));
     };
     draw();
     const timer = setInterval(draw, REDRAW_MS);
@@ -102,7 +110,7 @@ async function watchStatus(context: Context, command: Command, service: string):
 
 function show(
   { output }: Context,
-  { service, hosts, edges, routes, record }: Picture,
+  { service, hosts, edges, routes, record, leftOut }: Picture,
   draw: (text: string) => void,
 ): void {
   const now = Date.now();
@@ -120,6 +128,7 @@ function show(
       edges,
       deploy,
       lock,
+      leftOut: leftOut.all,
     });
     return;
   }

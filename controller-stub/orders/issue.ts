@@ -4,7 +4,7 @@ import type { BusSession } from "../../bus/session.ts";
 import type { HostStatus } from "../../protocol/host-status.ts";
 import type { Order } from "../../protocol/order.ts";
 import { buckets } from "../../protocol/subjects.ts";
-import { type Context, globalOptions, warnMalformed, withBus } from "../context.ts";
+import { type Context, globalOptions, LeftOut, withBus } from "../context.ts";
 import { ArgumentError, NoHostsError } from "../errors.ts";
 import { fetchStatuses } from "../host-reports.ts";
 import { isStale } from "../hosts.ts";
@@ -12,7 +12,7 @@ import type { OrderOptions } from "../options.ts";
 import { changeTracker } from "../terminal/host-changes.ts";
 import { formatAge } from "../terminal/render.ts";
 import { checkOrder } from "./check-order.ts";
-import { highestEpoch, nextEpoch, noteEpoch } from "./epochs.ts";
+import { nextEpoch, noteEpoch, warnOfEpochs } from "./epochs.ts";
 import { OutcomeWatch } from "./outcome-watch.ts";
 import { fetchOrders, newOrderId, putOrders } from "./put-orders.ts";
 
@@ -47,14 +47,22 @@ export async function issueOrder(
   checkOrder({ ...draft, id, epoch: options.epoch ?? 0, issuedBy: by, issuedAt });
 
   await withBus(context, command, async (bus) => {
-    const statuses = await fetchStatuses(bus, service, warnMalformed(context));
+    const leftOut = new LeftOut(context.output);
+    const statuses = await fetchStatuses(bus, service, leftOut.note);
     const hosts = options.allHosts ? allHosts(context, service, statuses) : [...new Set(options.host)];
     const body = await complete(bus);
-    const header = await chooseHeader(bus, service, statuses, { id, issuedBy: by, issuedAt }, options);
+    const orders = await fetchOrders(bus, service, leftOut.note);
+    const header = await chooseHeader(
+      context,
+      bus,
+      { service, statuses, orders },
+      { id, issuedBy: by, issuedAt },
+      options,
+    );
     const order = checkOrder({ ...body, ...header });
     // `--wait` follows this bucket, so it must exist before the order does.
     await openBucket(bus, buckets.hosts);
-    const watch = options.wait ? await OutcomeWatch.start(bus, { service, slot }, warnMalformed(context)) : undefined;
+    const watch = options.wait ? await OutcomeWatch.start(bus, { service, slot }, leftOut.note) : undefined;
     try {
       await put(context, bus, { service, slot, hosts, order });
       const timeoutMs = globalOptions(command).timeout ?? WAIT_MS;
@@ -77,22 +85,32 @@ function allHosts({ output }: Context, service: string, statuses: readonly HostS
   return statuses.map((status) => status.host);
 }
 
+interface OnBus {
+  service: string;
+  statuses: readonly HostStatus[];
+  orders: readonly Order[];
+}
+
 /** An order id that was issued before is issued again unchanged, so that agents see a repeat and not a conflict. */
 async function chooseHeader(
+  { output }: Context,
   bus: BusSession,
-  service: string,
-  statuses: readonly HostStatus[],
+  { service, statuses, orders }: OnBus,
   fresh: Omit<Header, "epoch">,
   { id, epoch }: OrderOptions,
 ): Promise<Header> {
-  const orders = await fetchOrders(bus, service);
   const issued = id === undefined ? undefined : orders.find((order) => order.id === id);
   if (issued && (epoch === undefined || epoch === issued.epoch)) {
     return { id: issued.id, epoch: issued.epoch, issuedBy: issued.issuedBy, issuedAt: issued.issuedAt };
   }
-  if (epoch === undefined) return { ...fresh, epoch: await nextEpoch(bus, service, highestEpoch(orders, statuses)) };
-  await noteEpoch(bus, service, epoch);
-  return { ...fresh, epoch };
+  const facts = { issued: orders.map((order) => order.epoch), statuses };
+  if (epoch !== undefined) {
+    await noteEpoch(bus, service, epoch, facts);
+    return { ...fresh, epoch };
+  }
+  const next = await nextEpoch(bus, service, facts);
+  warnOfEpochs(output, facts, next);
+  return { ...fresh, epoch: next };
 }
 
 interface Issued {

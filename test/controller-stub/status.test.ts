@@ -84,8 +84,8 @@ describe("slotd-controller status and watch", () => {
       json().hosts.map((host: { host: string }) => host.host),
       ["h1"],
     );
-    assert.match(stderr, /warning: the status under odd\.h2 .*service/);
-    assert.match(stderr, /warning: the status under odd\.h3 .*must be JSON/);
+    assert.match(stderr, /warning: left out the status under odd\.h2: service/);
+    assert.match(stderr, /warning: left out the status under odd\.h3: must be JSON/);
   });
 
   it("a service that nobody has reported for has no hosts", async () => {

@@ -57,6 +57,8 @@ const LAYERS: Record<string, string[]> = {
     "controller-stub/program.ts",
     "controller-stub/context.ts",
     "controller-stub/terminal",
+    "controller-stub/host-reports.ts",
+    "controller-stub/values",
     "controller-stub",
   ],
   edge: [
