@@ -13,6 +13,8 @@ export interface Context {
   environment: NodeJS.ProcessEnv;
   /** Who runs the command, for orders without `--by`. */
   user: string;
+  /** Asks a question that is answered with yes or no; null where there is no terminal to ask on. */
+  ask: ((question: string) => Promise<boolean>) | null;
 }
 
 export function globalOptions(command: Command): ControllerOptions {

@@ -74,6 +74,8 @@ export const slotStatusSchema = z.object({
   port: z.int(),
   version: versionSchema.nullable(),
   sha256: sha256Schema.nullable(),
+  /** The version's role on this host, as ordered; absent where no order said. */
+  role: z.enum(["current", "previous"]).optional(),
   workers: z.object({ wanted: count, alive: count, ready: count, restarts: count }),
   /** Open connections on the slot's port, and those of them with a request in flight. Null where no socket is open. */
   connections: z.object({ open: count, inFlight: count }).nullable(),

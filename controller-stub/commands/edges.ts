@@ -1,5 +1,8 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { openBucket } from "../../bus/buckets.ts";
+import { readValues } from "../../bus/list-bucket.ts";
+import { removeKey } from "../../bus/remove-key.ts";
+import { isConflict } from "../../bus/retry.ts";
 import type { BusSession } from "../../bus/session.ts";
 import { buckets, keys } from "../../protocol/subjects.ts";
 import { type Context, LeftOut, withBus } from "../context.ts";
@@ -28,7 +31,7 @@ export function addEdges(program: Command, context: Context): void {
 
 /** Any key may stand in the bucket, also one that no edge would have. */
 function parseKeyPart(text: string): string {
-  if (/^[-/=.\w]{1,255}$/.test(text) && !/^\.|\.$|\.\./.test(text)) return text;
+  if (/^[^\s*>\p{Cc}]{1,255}$/u.test(text) && !/^\.|\.$|\.\./.test(text)) return text;
   throw new InvalidArgumentError("It must be the name of an edge, or the rest of a key behind the service.");
 }
 
@@ -46,10 +49,12 @@ async function show({ output }: Context, bus: BusSession, service: string): Prom
 async function forgetEdge({ output }: Context, bus: BusSession, service: string, edge: string): Promise<void> {
   const kv = await openBucket(bus, buckets.edges);
   const key = keys.edge(service, edge);
-  const entry = await bus.persist(() => kv.get(key));
-  if (entry === null || entry.operation !== "PUT")
-    throw new ArgumentError("--forget", `${edge} is no edge of ${service}`);
-  await bus.persist(() => kv.delete(key));
+  const entry = (await readValues(bus, kv, keys.edge(service, ">"))).find((each) => each.key === key);
+  if (entry === undefined) throw new ArgumentError("--forget", `${edge} is no edge of ${service}`);
+  // Its next report is of a later revision: then it is not gone.
+  await removeKey(bus, buckets.edges, key, entry.revision).catch((error) => {
+    if (!isConflict(error)) throw error;
+  });
   output.object({ service, forgotten: edge });
   output.line(`${edge} is forgotten; if it still runs, it reports again within 5 s`);
 }

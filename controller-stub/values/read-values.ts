@@ -48,7 +48,7 @@ export function readEdge(key: string, text: string): Read<EdgeStatus> {
 }
 
 /** A key is `SERVICE.STAGE.HOST.SLOT`. */
-export function readMember(key: string, text: string): Read<Member> {
+export function readRegistration(key: string, text: string): Read<Member> {
   const [service = "", stage = "", host = "", slot = ""] = key.split(".");
   return named(decode(memberSchema, text), ({ metadata }) => ({
     "metadata.service": [metadata.service, service],

@@ -42,6 +42,7 @@ const LAYERS: Record<string, string[]> = {
   "controller-stub": [
     "controller-stub/main.ts",
     "controller-stub/commands",
+    "controller-stub/repair",
     "controller-stub/deploy/run/verbs",
     "controller-stub/deploy/run/steps",
     "controller-stub/deploy/run/rollout",

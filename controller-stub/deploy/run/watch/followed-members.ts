@@ -3,7 +3,7 @@ import { readValues } from "../../../../bus/list-bucket.ts";
 import type { BusSession } from "../../../../bus/session.ts";
 import { buckets } from "../../../../protocol/subjects.ts";
 import { followValues } from "../../../follow.ts";
-import { readMember } from "../../../values/read-values.ts";
+import { readRegistration } from "../../../values/read-values.ts";
 import type { KnownMember } from "../../decisions/missing-members.ts";
 import { ChangeSignal } from "./change-signal.ts";
 
@@ -64,6 +64,6 @@ function slotIdOf(key: string): string {
 /** A member as it was written, as far as it can be read, with the stage that its key names. */
 export function parseMember(key: string, text: string): KnownMember {
   const [, stage = ""] = key.split(".");
-  const read = readMember(key, text);
+  const read = readRegistration(key, text);
   return "broken" in read ? { member: null, stage, problem: read.broken } : { member: read.value, stage };
 }
