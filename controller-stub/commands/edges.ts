@@ -6,11 +6,15 @@ import { isConflict } from "../../bus/retry.ts";
 import type { BusSession } from "../../bus/session.ts";
 import { buckets, keys } from "../../protocol/subjects.ts";
 import { type Context, LeftOut, withBus } from "../context.ts";
+import { lostRoutes } from "../deploy/decisions/lost-routes.ts";
 import { serviceArgument } from "../deploy/deploy-options.ts";
+import { showRecord } from "../deploy/run/records/deploy-record.ts";
 import { fetchRoutes } from "../deploy/run/records/routes.ts";
 import { fetchEdges } from "../deploy/run/watch/followed-edges.ts";
+import { lostRoutesText } from "../deploy/show/lost-routes.ts";
 import { edgeTable } from "../deploy/show/tables.ts";
 import { ArgumentError } from "../errors.ts";
+import { fetchStatuses } from "../host-reports.ts";
 
 export function addEdges(program: Command, context: Context): void {
   program
@@ -37,11 +41,18 @@ function parseKeyPart(text: string): string {
 
 async function show({ output }: Context, bus: BusSession, service: string): Promise<void> {
   const leftOut = new LeftOut(output);
-  const [edges, routes] = await Promise.all([
-    fetchEdges(bus, service, leftOut.note),
-    fetchRoutes(bus, service, leftOut.note),
+  const { note } = leftOut;
+  const [edges, routes, statuses, record] = await Promise.all([
+    fetchEdges(bus, service, note),
+    fetchRoutes(bus, service, note),
+    fetchStatuses(bus, service, note),
+    showRecord(bus, service, note),
   ]);
-  output.object({ service, routes: routes.routes, revision: routes.revision, edges, leftOut: leftOut.all });
+  const lost = routes.isMalformed ? null : lostRoutes({ routes: routes.routes, statuses, edges, record });
+  output.object({
+    ...{ service, routes: routes.routes, revision: routes.revision, lostRoutes: lost, edges, leftOut: leftOut.all },
+  });
+  if (lost !== null) output.warn(lostRoutesText(service, lost));
   if (edges.length === 0) output.line(`no edge of ${service} is known`);
   else output.line(edgeTable(edges, routes, Date.now(), output.colours));
 }

@@ -5,11 +5,13 @@ import type { Deploy } from "../../protocol/deploy.ts";
 import type { HostStatus } from "../../protocol/host-status.ts";
 import { buckets, keys } from "../../protocol/subjects.ts";
 import { type Context, globalOptions, LeftOut, withBus } from "../context.ts";
+import { lostRoutes } from "../deploy/decisions/lost-routes.ts";
 import type { KnownEdge } from "../deploy/decisions/missing-edges.ts";
 import type { StoredRoutes } from "../deploy/decisions/next-routes.ts";
 import { showRecord } from "../deploy/run/records/deploy-record.ts";
 import { fetchRoutes } from "../deploy/run/records/routes.ts";
 import { FollowedEdges, fetchEdges } from "../deploy/run/watch/followed-edges.ts";
+import { lostRoutesText } from "../deploy/show/lost-routes.ts";
 import { deployLines, edgeTable, routesLine } from "../deploy/show/tables.ts";
 import { fetchStatuses, followStatuses } from "../host-reports.ts";
 import { isStale } from "../hosts.ts";
@@ -116,6 +118,7 @@ function show(
   const now = Date.now();
   const stale = hosts.filter((each) => isStale(each, now)).map((each) => each.host);
   const { deploy, lock } = record;
+  const lost = routes.isMalformed ? null : lostRoutes({ routes: routes.routes, statuses: hosts, edges, record });
   if (output.json) {
     const at = new Date(now).toISOString();
     output.object({
@@ -125,6 +128,7 @@ function show(
       stale,
       routes: routes.routes,
       routesRevision: routes.revision,
+      lostRoutes: lost,
       edges,
       deploy,
       lock,
@@ -136,6 +140,7 @@ function show(
     hosts.length === 0 ? `no host of ${service} has reported in the last day` : statusTable(hosts, now, output.colours);
   const about = [
     ...(routes.routes ? [routesLine(routes)] : []),
+    ...(lost ? [output.colours.red(lostRoutesText(service, lost))] : []),
     ...(deploy ? deployLines(deploy, lock?.holder ?? null, output.colours) : []),
   ];
   const parts = [table, edges.length > 0 ? edgeTable(edges, routes, now, output.colours) : "", about.join("\n")];

@@ -16,34 +16,42 @@ const MAX_LEAD = 1_000_000;
 export interface EpochFacts {
   /** The epochs of the orders and the routes: controllers wrote them. */
   issued: readonly number[];
-  statuses: readonly HostStatus[];
+  /** What hosts and edges say that they have seen. */
+  claims: readonly EpochClaim[];
+}
+
+export interface EpochClaim {
+  by: string;
+  epoch: number;
+}
+
+/** The highest epoch that each host has seen. */
+export function claimsOf(statuses: readonly HostStatus[]): EpochClaim[] {
+  return statuses.map(({ host, slots }) => ({
+    by: host,
+    epoch: Object.values(slots).reduce((highest, slot) => Math.max(highest, slot.epoch), 0),
+  }));
 }
 
 /**
- * The highest epoch of a service, and the hosts that claim one far beyond: they don't count, since a host must not be
- * able to use up the epochs that are left.
+ * The highest epoch of a service, and the claims of one far beyond: they don't count, since a host must not be able to
+ * use up the epochs that are left.
  * @param recorded the epoch in the record of the service
  */
 export function highestEpoch(
-  { issued, statuses }: EpochFacts,
+  { issued, claims }: EpochFacts,
   recorded: number,
-): { epoch: number; beyond: { host: string; epoch: number }[] } {
+): { epoch: number; beyond: EpochClaim[] } {
   const known = issued.reduce((a, b) => Math.max(a, b), recorded);
-  const claims = statuses.map(({ host, slots }) => ({
-    host,
-    epoch: Object.values(slots).reduce((highest, slot) => Math.max(highest, slot.epoch), 0),
-  }));
-  const beyond = claims.filter(({ epoch }) => epoch > known + MAX_LEAD);
-  const epoch = claims.reduce((a, b) => (beyond.includes(b) ? a : Math.max(a, b.epoch)), known);
-  return { epoch, beyond };
+  const isBeyond = ({ epoch }: EpochClaim) => epoch > known + MAX_LEAD;
+  const epoch = claims.reduce((a, claim) => (isBeyond(claim) ? a : Math.max(a, claim.epoch)), known);
+  return { epoch, beyond: claims.filter(isBeyond) };
 }
 
-/** Names the hosts whose epochs did not count. */
+/** Names those whose epochs did not count. */
 export function warnOfEpochs(output: { warn(text: string): void }, facts: EpochFacts, recorded: number): void {
-  for (const { host, epoch } of highestEpoch(facts, recorded).beyond)
-    output.warn(
-      `${host} claims epoch ${epoch}, far beyond ${recorded}: that is not believed, and it may refuse orders`,
-    );
+  for (const { by, epoch } of highestEpoch(facts, recorded).beyond)
+    output.warn(`${by} claims epoch ${epoch}, far beyond ${recorded}: that is not believed, and it may refuse orders`);
 }
 
 /** Takes the next epoch of a service, higher than any before. Two controllers never get the same. */

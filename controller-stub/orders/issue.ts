@@ -12,7 +12,7 @@ import type { OrderOptions } from "../options.ts";
 import { changeTracker } from "../terminal/host-changes.ts";
 import { formatAge } from "../terminal/render.ts";
 import { checkOrder } from "./check-order.ts";
-import { nextEpoch, noteEpoch, warnOfEpochs } from "./epochs.ts";
+import { claimsOf, nextEpoch, noteEpoch, warnOfEpochs } from "./epochs.ts";
 import { OutcomeWatch } from "./outcome-watch.ts";
 import { fetchOrders, newOrderId, putOrders } from "./put-orders.ts";
 
@@ -103,7 +103,7 @@ async function chooseHeader(
   if (issued && (epoch === undefined || epoch === issued.epoch)) {
     return { id: issued.id, epoch: issued.epoch, issuedBy: issued.issuedBy, issuedAt: issued.issuedAt };
   }
-  const facts = { issued: orders.map((order) => order.epoch), statuses };
+  const facts = { issued: orders.map((order) => order.epoch), claims: claimsOf(statuses) };
   if (epoch !== undefined) {
     await noteEpoch(bus, service, epoch, facts);
     return { ...fresh, epoch };

@@ -2,14 +2,14 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { openBucket } from "../../bus/buckets.ts";
 import type { BusSession } from "../../bus/session.ts";
-import { highestEpoch, nextEpoch, noteEpoch } from "../../controller-stub/orders/epochs.ts";
+import { claimsOf, highestEpoch, nextEpoch, noteEpoch } from "../../controller-stub/orders/epochs.ts";
 import { deploySchema } from "../../protocol/deploy.ts";
 import { maxEpoch } from "../../protocol/epoch.ts";
 import { buckets, keys } from "../../protocol/subjects.ts";
 import { type NatsServer, startNats } from "../support/nats/server.ts";
 import { connectTo, hostStatus, slotStatus } from "./fake-host.ts";
 
-const NOTHING = { issued: [], statuses: [] };
+const NOTHING = { issued: [], claims: [] };
 
 let nats: NatsServer;
 let one: BusSession;
@@ -50,19 +50,19 @@ describe("epochs", () => {
       hostStatus("api", "h1", { slots: { a: slotStatus("a", { epoch: 41 }) } }),
       hostStatus("api", "h2"),
     ];
-    assert.equal(highestEpoch({ issued: [3, 9], statuses }, 0).epoch, 41);
-    assert.equal(highestEpoch({ issued: [3, 9], statuses: [] }, 0).epoch, 9);
-    assert.equal(highestEpoch({ issued: [3, 9], statuses }, 50).epoch, 50);
+    assert.equal(highestEpoch({ issued: [3, 9], claims: claimsOf(statuses) }, 0).epoch, 41);
+    assert.equal(highestEpoch({ issued: [3, 9], claims: [] }, 0).epoch, 9);
+    assert.equal(highestEpoch({ issued: [3, 9], claims: claimsOf(statuses) }, 50).epoch, 50);
     assert.equal(highestEpoch(NOTHING, 0).epoch, 0);
-    assert.equal(await nextEpoch(one, "api", { issued: [], statuses }), 42);
-    assert.equal(await nextEpoch(one, "api", { issued: [3], statuses: [] }), 43);
+    assert.equal(await nextEpoch(one, "api", { issued: [], claims: claimsOf(statuses) }), 42);
+    assert.equal(await nextEpoch(one, "api", { issued: [3], claims: [] }), 43);
   });
 
   it("a host that claims an epoch far beyond the others uses up none, and is named", () => {
     const rogue = hostStatus("api", "h9", { slots: { a: slotStatus("a", { epoch: maxEpoch }) } });
     const honest = hostStatus("api", "h1", { slots: { a: slotStatus("a", { epoch: 41 }) } });
-    const { epoch, beyond } = highestEpoch({ issued: [3], statuses: [honest, rogue] }, 7);
-    assert.deepEqual([epoch, beyond], [41, [{ host: "h9", epoch: maxEpoch }]]);
+    const { epoch, beyond } = highestEpoch({ issued: [3], claims: claimsOf([honest, rogue]) }, 7);
+    assert.deepEqual([epoch, beyond], [41, [{ by: "h9", epoch: maxEpoch }]]);
   });
 
   it("an epoch that was chosen by hand moves the next one up, and never down", async () => {
@@ -83,7 +83,7 @@ describe("epochs", () => {
     assert.equal(await nextEpoch(one, "locked", NOTHING), 6);
     assert.deepEqual(deploySchema.parse((await kv.get("locked"))?.json()), { ...deploy, epoch: 6 });
     await kv.delete("locked");
-    assert.equal(await nextEpoch(one, "locked", { issued: [8], statuses: [] }), 9);
+    assert.equal(await nextEpoch(one, "locked", { issued: [8], claims: [] }), 9);
   });
 
   it("a record that can't be read is named, and left as it is", async () => {

@@ -74,8 +74,7 @@ const verbs = (service: string, archive: string): string[][] => [
 /** The verbs that can't do without a bucket's value. The others have nothing to do here before they come to it. */
 const NEEDING: Partial<Record<BucketName, RegExp>> = {
   [buckets.routes]: /^(deploy|prepare|converge|shutdown|force-shutdown) /,
-  [buckets.deploys]:
-    /^(?!.*--dry-run)(deploy|prepare|converge|shutdown|force-shutdown|promote|resume|rollback|abort|(un)?install) /,
+  [buckets.deploys]: /^(deploy|prepare|converge|shutdown|force-shutdown|promote|resume|rollback|abort|(un)?install) /,
 };
 
 let nats: NatsServer;

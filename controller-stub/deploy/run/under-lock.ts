@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import { type BusSession, defaultTimeoutMs } from "../../../bus/session.ts";
 import type { Deploy } from "../../../protocol/deploy.ts";
 import { type Context, globalOptions, withBus } from "../../context.ts";
-import { warnOfEpochs } from "../../orders/epochs.ts";
+import { claimsOf, warnOfEpochs } from "../../orders/epochs.ts";
 import { type DeployVerb, judgeVerb } from "../decisions/judge-verb.ts";
 import { HeldByError } from "../deploy-errors.ts";
 import type { RunOptions } from "../deploy-options.ts";
@@ -90,12 +90,13 @@ async function refuseEarly(
  */
 async function acquire(
   context: Context,
-  { bus, orders, fleet, routes }: FleetView,
+  { bus, orders, fleet, edges, routes }: FleetView,
   { verb, service, options }: LockRequest,
   abandoned: Deploy["lock"],
 ): Promise<DeployLock> {
   const issued = [...orders.known.map(({ epoch }) => epoch), routes?.epoch ?? 0];
-  const epochs = { issued, statuses: fleet.statuses };
+  const applied = edges.all.flatMap(({ edge, status }) => (status ? [{ by: edge, epoch: status.epoch }] : []));
+  const epochs = { issued, claims: [...claimsOf(fleet.statuses), ...applied] };
   const holder = `${context.user}@${hostname()} (pid ${process.pid})`;
   const { lease: leaseMs, patience: patienceMs } = options;
   const lock = await DeployLock.acquire(bus, service, { holder, leaseMs, patienceMs, epochs }, abandoned);

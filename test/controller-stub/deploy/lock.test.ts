@@ -15,7 +15,7 @@ describe("the lock of a deploy", () => {
   afterEach(() => theatre.clear());
   after(() => theatre.close());
 
-  const OPTIONS = { holder: "someone", leaseMs: 300, patienceMs: 60_000, epochs: { issued: [], statuses: [] } };
+  const OPTIONS = { holder: "someone", leaseMs: 300, patienceMs: 60_000, epochs: { issued: [], claims: [] } };
 
   it("a second controller is refused at once, and learns who is working and since when", async () => {
     const stage = await theatre.stage();
