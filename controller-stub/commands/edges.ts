@@ -54,7 +54,7 @@ async function show({ output }: Context, bus: BusSession, service: string): Prom
   });
   if (lost !== null) output.warn(lostRoutesText(service, lost));
   if (edges.length === 0) output.line(`no edge of ${service} is known`);
-  else output.line(edgeTable(edges, routes, Date.now(), output.colours));
+  else output.lines(edgeTable(edges, routes, Date.now(), output.colours));
 }
 
 async function forgetEdge({ output }: Context, bus: BusSession, service: string, edge: string): Promise<void> {

@@ -30,6 +30,6 @@ export function addHosts(program: Command, context: Context): void {
       }));
       output.object({ service, hosts: brief, leftOut: leftOut.all });
       if (statuses.length === 0) output.line(`no host of ${service} has reported in the last day`);
-      else output.line(hostTable(statuses, routes, now, output.colours));
+      else output.lines(hostTable(statuses, routes, now, output.colours));
     });
 }

@@ -34,7 +34,10 @@ async function repair(context: Context, bus: BusSession, service: string, { yes 
     output.line(`every value of ${service} on the bus can be read`);
     return;
   }
-  for (const each of repairs) output.line(repairText(each));
+  for (const each of repairs) {
+    output.line(repairText(each));
+    output.line(`  → ${each.fix}`);
+  }
   if (!yes) {
     if (context.ask === null) throw notAsked(shown);
     if (!(await context.ask(`do this for ${repairs.length} of ${service}'s values? [y/N] `)))
@@ -53,6 +56,6 @@ function notAsked(repairs: unknown): ArgumentError {
   return error;
 }
 
-function repairText({ bucket, key, why, fix }: Repair): string {
-  return `the ${valueNames[bucket]} under ${key} in ${bucket} can't be read: ${why}\n  → ${fix}`;
+function repairText({ bucket, key, why }: Repair): string {
+  return `the ${valueNames[bucket]} under ${key} in ${bucket} can't be read: ${why}`;
 }

@@ -30,6 +30,6 @@ export function addRevisions(program: Command, context: Context): void {
       const views = revisionViews(record.revisions, statuses, routes);
       output.object({ service, revisions: views, leftOut: leftOut.all });
       if (views.length === 0) output.line(`no version of ${service} was deployed, and no host holds one`);
-      else output.line(revisionTable(views, Date.now(), output.colours));
+      else output.lines(revisionTable(views, Date.now(), output.colours));
     });
 }

@@ -4,6 +4,7 @@ import type { BusSession } from "../../bus/session.ts";
 import type { Deploy } from "../../protocol/deploy.ts";
 import type { HostStatus } from "../../protocol/host-status.ts";
 import { buckets, keys } from "../../protocol/subjects.ts";
+import { terminalLine } from "../../protocol/terminal-text.ts";
 import { type Context, globalOptions, LeftOut, withBus } from "../context.ts";
 import { lostRoutes } from "../deploy/decisions/lost-routes.ts";
 import type { KnownEdge } from "../deploy/decisions/missing-edges.ts";
@@ -59,7 +60,7 @@ async function status(context: Context, command: Command, service: string): Prom
     ]);
     return { service, hosts, edges, ...deploy, leftOut };
   });
-  show(context, picture, (text) => context.output.line(text));
+  show(context, picture, (text) => context.output.lines(text));
 }
 
 async function readDeployment(
@@ -138,11 +139,16 @@ function show(
   }
   const table =
     hosts.length === 0 ? `no host of ${service} has reported in the last day` : statusTable(hosts, now, output.colours);
+  const styles = { keepStyles: output.colours.isColorSupported };
   const about = [
     ...(routes.routes ? [routesLine(routes)] : []),
     ...(lost ? [output.colours.red(lostRoutesText(service, lost))] : []),
     ...(deploy ? deployLines(deploy, lock?.holder ?? null, output.colours) : []),
   ];
-  const parts = [table, edges.length > 0 ? edgeTable(edges, routes, now, output.colours) : "", about.join("\n")];
+  const parts = [
+    table,
+    edges.length > 0 ? edgeTable(edges, routes, now, output.colours) : "",
+    about.map((line) => terminalLine(line, styles)).join("\n"),
+  ];
   draw(parts.filter((part) => part !== "").join("\n\n"));
 }
