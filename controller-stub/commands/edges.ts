@@ -15,6 +15,7 @@ import { lostRoutesText } from "../deploy/show/lost-routes.ts";
 import { edgeTable } from "../deploy/show/tables.ts";
 import { ArgumentError } from "../errors.ts";
 import { fetchStatuses } from "../host-reports.ts";
+import { requireService } from "../known-services.ts";
 
 export function addEdges(program: Command, context: Context): void {
   program
@@ -48,6 +49,7 @@ async function show({ output }: Context, bus: BusSession, service: string): Prom
     fetchStatuses(bus, service, note),
     showRecord(bus, service, note),
   ]);
+  if (edges.length === 0) await requireService(bus, service);
   const lost = routes.isMalformed ? null : lostRoutes({ routes: routes.routes, statuses, edges, record });
   output.object({
     ...{ service, routes: routes.routes, revision: routes.revision, lostRoutes: lost, edges, leftOut: leftOut.all },

@@ -5,6 +5,7 @@ import { fetchRoutes } from "../deploy/run/records/routes.ts";
 import { hostTable } from "../deploy/show/tables.ts";
 import { fetchStatuses } from "../host-reports.ts";
 import { isStale } from "../hosts.ts";
+import { requireService } from "../known-services.ts";
 
 export function addHosts(program: Command, context: Context): void {
   program
@@ -18,9 +19,12 @@ export function addHosts(program: Command, context: Context): void {
     .action(async (service: string, _options, command: Command) => {
       const { output } = context;
       const leftOut = new LeftOut(output);
-      const [statuses, { routes }] = await withBus(context, command, (bus) =>
-        Promise.all([fetchStatuses(bus, service, leftOut.note), fetchRoutes(bus, service, leftOut.note)]),
-      );
+      const { note } = leftOut;
+      const [statuses, { routes }] = await withBus(context, command, async (bus) => {
+        const read = await Promise.all([fetchStatuses(bus, service, note), fetchRoutes(bus, service, note)]);
+        if (read[0].length === 0) await requireService(bus, service);
+        return read;
+      });
       const now = Date.now();
       const brief = statuses.map((status) => ({
         ...{ host: status.host, stage: status.stage, agentVersion: status.agentVersion, observedAt: status.observedAt },

@@ -6,6 +6,7 @@ import { showRecord } from "../deploy/run/records/deploy-record.ts";
 import { fetchRoutes } from "../deploy/run/records/routes.ts";
 import { revisionTable } from "../deploy/show/tables.ts";
 import { fetchStatuses } from "../host-reports.ts";
+import { requireService } from "../known-services.ts";
 
 export function addRevisions(program: Command, context: Context): void {
   program
@@ -20,14 +21,17 @@ export function addRevisions(program: Command, context: Context): void {
     .action(async (service: string, _options, command: Command) => {
       const { output } = context;
       const leftOut = new LeftOut(output);
-      const [record, statuses, { routes }] = await withBus(context, command, (bus) =>
-        Promise.all([
-          showRecord(bus, service, leftOut.note),
-          fetchStatuses(bus, service, leftOut.note),
-          fetchRoutes(bus, service, leftOut.note),
-        ]),
-      );
-      const views = revisionViews(record.revisions, statuses, routes);
+      const { note } = leftOut;
+      const views = await withBus(context, command, async (bus) => {
+        const [record, statuses, { routes }] = await Promise.all([
+          showRecord(bus, service, note),
+          fetchStatuses(bus, service, note),
+          fetchRoutes(bus, service, note),
+        ]);
+        const found = revisionViews(record.revisions, statuses, routes);
+        if (found.length === 0) await requireService(bus, service);
+        return found;
+      });
       output.object({ service, revisions: views, leftOut: leftOut.all });
       if (views.length === 0) output.line(`no version of ${service} was deployed, and no host holds one`);
       else output.lines(revisionTable(views, Date.now(), output.colours));

@@ -16,6 +16,7 @@ import { lostRoutesText } from "../deploy/show/lost-routes.ts";
 import { deployLines, edgeTable, routesLine } from "../deploy/show/tables.ts";
 import { fetchStatuses, followStatuses } from "../host-reports.ts";
 import { isStale } from "../hosts.ts";
+import { requireService } from "../known-services.ts";
 import { lastingFor } from "../lasting.ts";
 import { parseName } from "../options.ts";
 import { statusTable } from "../terminal/render.ts";
@@ -58,6 +59,7 @@ async function status(context: Context, command: Command, service: string): Prom
       fetchEdges(bus, service, leftOut.note),
       readDeployment(bus, service, leftOut),
     ]);
+    if (hosts.length + edges.length === 0) await requireService(bus, service);
     return { service, hosts, edges, ...deploy, leftOut };
   });
   show(context, picture, (text) => context.output.lines(text));

@@ -12,6 +12,11 @@ const LOCAL = {
     "Check `slotctl releases` on that host.",
   ],
   NO_HOSTS: ["The command acts on hosts, but none were named.", "Name hosts with `--host`, or use `--all-hosts`."],
+  HOST_UNKNOWN: [
+    "A host that was named has not reported in the last day.",
+    "Check its name; start slotd there; or use `--unseen`.",
+  ],
+  SERVICE_UNKNOWN: ["Nothing on the bus is about the service.", "Check the service's name, and which bus this is."],
   WAIT_TIMEOUT: ["The orders were issued, but some had no outcome in time.", "Check `slotd-controller status`."],
   SUPERSEDED: [
     "A later order for the same slot replaced this one.",
