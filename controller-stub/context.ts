@@ -3,6 +3,7 @@ import { type BusSession, connectBus, defaultTimeoutMs } from "../bus/session.ts
 import { chooseLogin } from "./login.ts";
 import type { ControllerOptions } from "./options.ts";
 import type { CommandOutput } from "./terminal/output.ts";
+import { type Malformed, malformedText, type OnMalformed } from "./values/malformed.ts";
 
 /** What a verb works with. */
 export interface Context {
@@ -12,6 +13,8 @@ export interface Context {
   environment: NodeJS.ProcessEnv;
   /** Who runs the command, for orders without `--by`. */
   user: string;
+  /** Asks a question that is answered with yes or no; null where there is no terminal to ask on. */
+  ask: ((question: string) => Promise<boolean>) | null;
 }
 
 export function globalOptions(command: Command): ControllerOptions {
@@ -40,12 +43,18 @@ export async function withBus<T>(
   }
 }
 
-/** Warns of a value on the bus that can't be read and is left out. The same warning is printed once. */
-export function warnMalformed({ output }: Context): (key: string, why: string) => void {
-  const warned = new Set<string>();
-  return (key, why) => {
-    const text = `the status under ${key} can't be read and is left out: ${why}`;
-    if (!warned.has(text)) output.warn(text);
-    warned.add(text);
+/** The values on the bus that a verb came across and left out. Each is warned of once. */
+export class LeftOut {
+  readonly all: Malformed[] = [];
+  private readonly warned = new Set<string>();
+
+  constructor(private readonly output: Pick<CommandOutput, "warn">) {}
+
+  readonly note: OnMalformed = (malformed) => {
+    const text = malformedText(malformed);
+    if (this.warned.has(text)) return;
+    this.warned.add(text);
+    this.all.push(malformed);
+    this.output.warn(text);
   };
 }

@@ -1,5 +1,9 @@
 import { SlotdError } from "../protocol/errors.ts";
 import { exitCodes } from "../protocol/exit-codes.ts";
+import { suggestion } from "./closest.ts";
+
+/** How many of many names a message has. */
+const SHOWN = 8;
 
 /** A failure that is shown by the command and never crosses the wire. */
 export abstract class ControllerError extends Error {
@@ -41,6 +45,26 @@ export class NoHostsError extends ControllerError {
   readonly code = "NO_HOSTS";
   constructor(service: string, why?: string) {
     super(why ?? `no host of ${service} has reported in the last day; start slotd there, or name hosts with --host`);
+  }
+}
+
+/** Nothing on the bus is about the service. */
+export class ServiceUnknownError extends ControllerError {
+  readonly code = "SERVICE_UNKNOWN";
+  constructor(service: string, known: readonly string[]) {
+    const others = known.length === 0 ? "" : `; known services: ${known.slice(0, SHOWN).join(", ")}`;
+    super(`nothing on the bus is about ${service}${suggestion(service, known) || others}`);
+  }
+}
+
+/** A host has never reported, so that nobody knows whether there is one of that name. */
+export class HostUnknownError extends ControllerError {
+  readonly code = "HOST_UNKNOWN";
+  constructor(service: string, host: string, known: readonly string[]) {
+    super(
+      `no host ${host} of ${service} has reported in the last day${suggestion(host, known)}; ` +
+        "nothing was ordered (--unseen orders all the same: a host finds the order when it comes)",
+    );
   }
 }
 

@@ -1,13 +1,11 @@
 import { openBucket } from "../bus/buckets.ts";
 import { readValues } from "../bus/list-bucket.ts";
 import type { BusSession } from "../bus/session.ts";
-import { decode } from "../protocol/decode.ts";
-import { type HostStatus, hostStatusSchema } from "../protocol/host-status.ts";
+import type { HostStatus } from "../protocol/host-status.ts";
 import { buckets, keys } from "../protocol/subjects.ts";
 import { followValues } from "./follow.ts";
-
-/** Called with the key of a value that can't be read, and why. */
-export type OnMalformed = (key: string, why: string) => void;
+import type { OnMalformed } from "./values/malformed.ts";
+import { readStatus } from "./values/read-values.ts";
 
 /** The last status of each host of a service, by name. */
 export async function fetchStatuses(bus: BusSession, service: string, onMalformed: OnMalformed): Promise<HostStatus[]> {
@@ -38,8 +36,12 @@ export function followStatuses(
 }
 
 function parseStatus(key: string, text: string, onMalformed: OnMalformed): HostStatus | undefined {
-  const decoded = decode(hostStatusSchema, text);
-  if (!("broken" in decoded)) return decoded.value;
-  onMalformed(key, decoded.broken);
-  return undefined;
+  const read = readStatus(key, text);
+  const about = { bucket: buckets.hosts, key };
+  if ("broken" in read) {
+    onMalformed({ ...about, why: read.broken });
+    return undefined;
+  }
+  for (const why of read.leftOut) onMalformed({ ...about, why, inPart: true });
+  return read.value;
 }

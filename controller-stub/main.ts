@@ -4,9 +4,10 @@ import { loadVerbs } from "./commands/index.ts";
 import type { Context } from "./context.ts";
 import { EndedBySignalError } from "./errors.ts";
 import { createProgram, runProgram } from "./program.ts";
+import { askYesNo } from "./terminal/ask.ts";
 import { CommandOutput } from "./terminal/output.ts";
 
-const { argv, env, stdout, stderr } = process;
+const { argv, env, stdin, stdout, stderr } = process;
 const args = argv.slice(2);
 
 // The first signal ends the verb in order; a second one ends the process.
@@ -25,6 +26,7 @@ const context: Context = {
   signal: interruption.signal,
   environment: env,
   user: env.USER || userInfo().username,
+  ask: stdin.isTTY && stderr.isTTY ? (question) => askYesNo(question, { input: stdin, output: stderr }) : null,
 };
 const program = createProgram();
 for (const add of await loadVerbs(args)) add(program, context);

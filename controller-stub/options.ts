@@ -70,6 +70,7 @@ export interface OrderOptions {
   slot: string;
   host?: string[];
   allHosts?: boolean;
+  unseen?: boolean;
   wait?: boolean;
   by?: string;
   epoch?: number;
@@ -83,6 +84,7 @@ export function addOrderOptions(command: Command): Command {
       new Option("--host <host>", "host that the order is for; repeatable, or with commas").argParser(parseHosts),
     )
     .addOption(new Option("--all-hosts", "all hosts of the service that have reported").conflicts("host"))
+    .option("--unseen", "order also for a --host that has never reported")
     .option("--wait", "wait for the outcome on every host, at most --timeout (10 min)")
     .option("--by <name>", "who issues the order")
     .addOption(new Option("--epoch <n>", "use this epoch instead of the next").argParser(wholeNumberParser(0)))

@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from "commander";
 import { defaultServer } from "../bus/address.ts";
+import { programVersion } from "../bus/program-version.ts";
 import { defaultTimeoutMs } from "../bus/session.ts";
 import { type SlotdError, toSlotdError } from "../protocol/errors.ts";
 import { exitCodes } from "../protocol/exit-codes.ts";
@@ -18,6 +19,7 @@ Examples:
 /** The command without its verbs. */
 export function createProgram(): Command {
   return new Command("slotd-controller")
+    .version(programVersion, "--version", "print the version")
     .description("Publishes releases, deploys them to a fleet, and installs them into single slots.")
     .addOption(
       new Option(

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { epochSchema } from "./epoch.ts";
 import { hostSchema, nameSchema, sha256Schema, timestampSchema, versionSchema } from "./names.ts";
 import { releaseSchema } from "./release.ts";
 
@@ -108,7 +109,7 @@ export type Revision = z.infer<typeof revisionSchema>;
 export const deploySchema = z.strictObject({
   service: nameSchema,
   /** The last epoch that was handed out. */
-  epoch: count,
+  epoch: epochSchema,
   /**
    * Who may change the record. The holder keeps increasing `renewals`. Whoever sees it unchanged for `leaseMs`,
    * measured by its own clock, may take over with a new epoch.
@@ -118,7 +119,7 @@ export const deploySchema = z.strictObject({
       holder: z.string().min(1).max(256),
       /** Distinguishes two runs by the same holder. */
       token: z.string().min(1).max(64),
-      epoch: count,
+      epoch: epochSchema,
       since: timestampSchema,
       leaseMs: z.int().positive(),
       renewals: count,

@@ -63,6 +63,9 @@ export const progressSchema = z.object({
 });
 export type Progress = z.infer<typeof progressSchema>;
 
+/** Readers count this many slots of a host. More are a claim that would only make everybody wait. */
+export const maxSlotsPerHost = 8;
+
 export const slotStatusSchema = z.object({
   slot: nameSchema,
   state: z.enum(slotStates),
@@ -71,6 +74,8 @@ export const slotStatusSchema = z.object({
   port: z.int(),
   version: versionSchema.nullable(),
   sha256: sha256Schema.nullable(),
+  /** The version's role on this host, as ordered; absent where no order said. */
+  role: z.enum(["current", "previous"]).optional(),
   workers: z.object({ wanted: count, alive: count, ready: count, restarts: count }),
   /** Open connections on the slot's port, and those of them with a request in flight. Null where no socket is open. */
   connections: z.object({ open: count, inFlight: count }).nullable(),

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { parseJson } from "./decode.ts";
+import { epochSchema } from "./epoch.ts";
 import { OrderMalformedError } from "./errors.ts";
 import { timestampSchema, versionSchema } from "./names.ts";
 import { releaseSchema } from "./release.ts";
@@ -8,7 +9,7 @@ const common = {
   /** Identifies the order: the same id again is the same order. */
   id: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/, "must match [A-Za-z0-9][A-Za-z0-9._:-]{0,127}"),
   /** Grows with every deploy. A slot refuses an epoch lower than the highest that it has seen. */
-  epoch: z.int().nonnegative(),
+  epoch: epochSchema,
   issuedBy: z.string().min(1).max(256),
   issuedAt: timestampSchema,
 };

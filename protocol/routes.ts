@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { epochSchema } from "./epoch.ts";
 import { wireErrorSchema } from "./host-status.ts";
 import { nameSchema, sha256Schema, timestampSchema, versionSchema } from "./names.ts";
 
@@ -7,7 +8,7 @@ const count = z.int().nonnegative();
 /** Which versions of a service are served, and which one a request gets that names none. */
 export const routesSchema = z
   .strictObject({
-    epoch: count,
+    epoch: epochSchema,
     /**
      * Grows with every change of the routes, so that people can speak of one. The KV revision is what edges
      * acknowledge.
@@ -52,7 +53,7 @@ export const edgeStatusSchema = z.strictObject({
    * The epoch of the applied routes; 0 before there are any. A number that is acknowledged by another epoch's edge
    * means nothing.
    */
-  epoch: count,
+  epoch: epochSchema,
   /** The versions that the proxy routes to, and the one that it gives to whoever names none. */
   serving: z.array(versionSchema).max(16),
   default: versionSchema.nullable(),

@@ -14,6 +14,7 @@ export function slotStatus(slot: Slot): SlotStatus {
     port: runtime.port,
     version: resident?.release.version ?? null,
     sha256: resident?.release.sha256 ?? null,
+    ...(resident?.role && { role: resident.role }),
     workers: {
       wanted: pool?.wanted ?? (resident ? runtime.wantedWorkers : 0),
       alive: pool?.alive ?? 0,

@@ -45,7 +45,7 @@ function addVerb(program: Command, context: Context, verb: "deploy" | "prepare")
   return addDeployOptions(command).action((service: string, version: string, options: DeployOptions, self: Command) => {
     const { by = context.user, message = "" } = options;
     const goal = verb === "deploy" ? "promote" : "prepare";
-    const request: DeployRequest = { service, version, goal, plan: planOf(options), by, message };
+    const request: DeployRequest = { service, version, goal, plan: planOf(options), by, message, live: options.live };
     if (options.dryRun) return showDryRun(context, self, request);
     return underLock(context, self, { verb, service, options }, (deployContext, view) =>
       deployVersion(deployContext, view, request),

@@ -23,6 +23,7 @@ const verbs: Readonly<Record<string, () => Promise<AddVerb>>> = {
   "force-shutdown": async () => (await import("./shutdown.ts")).addForceShutdown,
   install: async () => (await import("./install.ts")).addInstall,
   uninstall: async () => (await import("./uninstall.ts")).addUninstall,
+  repair: async () => (await import("./repair.ts")).addRepair,
   setup: async () => (await import("./setup.ts")).addSetup,
 };
 

@@ -21,7 +21,8 @@ Examples:
   slotd-controller install web 1.4.2 --slot b --host h1 --host h2 --workers 16
   slotd-controller install web 1.4.2 --slot a --host h1 \\
     --url https://files.example.com/web-1.4.2.tar.gz --sha256 9f86d0… --size 4821034
-  slotd-controller publish web 1.4.2 dist/web-1.4.2.release.json --to /srv/releases --json > web.json
+  slotd-controller publish web 1.4.2 dist/web-1.4.2.release.json \\
+    --to /srv/releases --json > web.json
   slotd-controller install web 1.4.2 --slot a --all-hosts --release web.json`;
 
 /** Stands for the release until it was found on the bus. */

@@ -1,11 +1,12 @@
 import type { Command } from "commander";
-import { type Context, warnMalformed, withBus } from "../context.ts";
+import { type Context, LeftOut, withBus } from "../context.ts";
 import { revisionViews } from "../deploy/decisions/revision-views.ts";
 import { serviceArgument } from "../deploy/deploy-options.ts";
-import { fetchRecord } from "../deploy/run/records/deploy-record.ts";
+import { showRecord } from "../deploy/run/records/deploy-record.ts";
 import { fetchRoutes } from "../deploy/run/records/routes.ts";
 import { revisionTable } from "../deploy/show/tables.ts";
 import { fetchStatuses } from "../host-reports.ts";
+import { requireService } from "../known-services.ts";
 
 export function addRevisions(program: Command, context: Context): void {
   program
@@ -19,16 +20,20 @@ export function addRevisions(program: Command, context: Context): void {
     .addHelpText("after", "\nExample:\n  slotd-controller revisions web")
     .action(async (service: string, _options, command: Command) => {
       const { output } = context;
-      const [record, statuses, { routes }] = await withBus(context, command, (bus) =>
-        Promise.all([
-          fetchRecord(bus, service),
-          fetchStatuses(bus, service, warnMalformed(context)),
-          fetchRoutes(bus, service),
-        ]),
-      );
-      const views = revisionViews(record.deploy.revisions, statuses, routes);
-      output.object({ service, revisions: views });
+      const leftOut = new LeftOut(output);
+      const { note } = leftOut;
+      const views = await withBus(context, command, async (bus) => {
+        const [record, statuses, { routes }] = await Promise.all([
+          showRecord(bus, service, note),
+          fetchStatuses(bus, service, note),
+          fetchRoutes(bus, service, note),
+        ]);
+        const found = revisionViews(record.revisions, statuses, routes);
+        if (found.length === 0) await requireService(bus, service);
+        return found;
+      });
+      output.object({ service, revisions: views, leftOut: leftOut.all });
       if (views.length === 0) output.line(`no version of ${service} was deployed, and no host holds one`);
-      else output.line(revisionTable(views, Date.now(), output.colours));
+      else output.lines(revisionTable(views, Date.now(), output.colours));
     });
 }

@@ -4,15 +4,19 @@ import type { BusSession } from "../../bus/session.ts";
 import type { Deploy } from "../../protocol/deploy.ts";
 import type { HostStatus } from "../../protocol/host-status.ts";
 import { buckets, keys } from "../../protocol/subjects.ts";
-import { type Context, globalOptions, warnMalformed, withBus } from "../context.ts";
+import { terminalLine } from "../../protocol/terminal-text.ts";
+import { type Context, globalOptions, LeftOut, withBus } from "../context.ts";
+import { lostRoutes } from "../deploy/decisions/lost-routes.ts";
 import type { KnownEdge } from "../deploy/decisions/missing-edges.ts";
 import type { StoredRoutes } from "../deploy/decisions/next-routes.ts";
-import { fetchRecord } from "../deploy/run/records/deploy-record.ts";
+import { showRecord } from "../deploy/run/records/deploy-record.ts";
 import { fetchRoutes } from "../deploy/run/records/routes.ts";
 import { FollowedEdges, fetchEdges } from "../deploy/run/watch/followed-edges.ts";
+import { lostRoutesText } from "../deploy/show/lost-routes.ts";
 import { deployLines, edgeTable, routesLine } from "../deploy/show/tables.ts";
 import { fetchStatuses, followStatuses } from "../host-reports.ts";
 import { isStale } from "../hosts.ts";
+import { requireService } from "../known-services.ts";
 import { lastingFor } from "../lasting.ts";
 import { parseName } from "../options.ts";
 import { statusTable } from "../terminal/render.ts";
@@ -25,6 +29,7 @@ interface Picture {
   edges: KnownEdge[];
   routes: StoredRoutes;
   record: Deploy;
+  leftOut: LeftOut;
 }
 
 export function addStatus(program: Command, context: Context): void {
@@ -47,32 +52,39 @@ export function addStatus(program: Command, context: Context): void {
 }
 
 async function status(context: Context, command: Command, service: string): Promise<void> {
+  const leftOut = new LeftOut(context.output);
   const picture = await withBus(context, command, async (bus) => {
     const [hosts, edges, deploy] = await Promise.all([
-      fetchStatuses(bus, service, warnMalformed(context)),
-      fetchEdges(bus, service),
-      readDeployment(bus, service),
+      fetchStatuses(bus, service, leftOut.note),
+      fetchEdges(bus, service, leftOut.note),
+      readDeployment(bus, service, leftOut),
     ]);
-    return { service, hosts, edges, ...deploy };
+    if (hosts.length + edges.length === 0) await requireService(bus, service);
+    return { service, hosts, edges, ...deploy, leftOut };
   });
-  show(context, picture, (text) => context.output.line(text));
+  show(context, picture, (text) => context.output.lines(text));
 }
 
-async function readDeployment(bus: BusSession, service: string): Promise<Pick<Picture, "routes" | "record">> {
-  const [routes, record] = await Promise.all([fetchRoutes(bus, service), fetchRecord(bus, service)]);
-  return { routes, record: record.deploy };
+async function readDeployment(
+  bus: BusSession,
+  service: string,
+  { note }: LeftOut,
+): Promise<Pick<Picture, "routes" | "record">> {
+  const [routes, record] = await Promise.all([fetchRoutes(bus, service, note), showRecord(bus, service, note)]);
+  return { routes, record };
 }
 
 async function watchStatus(context: Context, command: Command, service: string): Promise<void> {
   await withBus(context, command, async (bus) => {
+    const leftOut = new LeftOut(context.output);
     const byHost = new Map<string, HostStatus>();
     const hear = (status: HostStatus) => byHost.set(status.host, status);
-    const stop = await followStatuses(bus, service, hear, warnMalformed(context));
-    const edges = await FollowedEdges.follow(bus, service);
-    let deploy = await readDeployment(bus, service);
+    const stop = await followStatuses(bus, service, hear, leftOut.note);
+    const edges = await FollowedEdges.follow(bus, service, leftOut.note);
+    let deploy = await readDeployment(bus, service, leftOut);
     // Routes and the record are written by compare-and-set, so a put that is heard may have been refused.
     const read = () => {
-      readDeployment(bus, service).then(
+      readDeployment(bus, service, leftOut).then(
         (now) => {
           deploy = now;
         },
@@ -85,7 +97,8 @@ async function watchStatus(context: Context, command: Command, service: string):
     ];
     const draw = () => {
       const hosts = [...byHost.values()].sort((a, b) => (a.host < b.host ? -1 : 1));
-      show(context, { service, hosts, edges: edges.all, ...deploy }, (text) => context.output.redraw(text));
+      const picture = { service, hosts, edges: edges.all, ...deploy, leftOut };
+      show(context, picture, (text) => context.output.redraw(text));
     };
     draw();
     const timer = setInterval(draw, REDRAW_MS);
@@ -102,12 +115,13 @@ async function watchStatus(context: Context, command: Command, service: string):
 
 function show(
   { output }: Context,
-  { service, hosts, edges, routes, record }: Picture,
+  { service, hosts, edges, routes, record, leftOut }: Picture,
   draw: (text: string) => void,
 ): void {
   const now = Date.now();
   const stale = hosts.filter((each) => isStale(each, now)).map((each) => each.host);
   const { deploy, lock } = record;
+  const lost = routes.isMalformed ? null : lostRoutes({ routes: routes.routes, statuses: hosts, edges, record });
   if (output.json) {
     const at = new Date(now).toISOString();
     output.object({
@@ -117,18 +131,26 @@ function show(
       stale,
       routes: routes.routes,
       routesRevision: routes.revision,
+      lostRoutes: lost,
       edges,
       deploy,
       lock,
+      leftOut: leftOut.all,
     });
     return;
   }
   const table =
     hosts.length === 0 ? `no host of ${service} has reported in the last day` : statusTable(hosts, now, output.colours);
+  const styles = { keepStyles: output.colours.isColorSupported };
   const about = [
     ...(routes.routes ? [routesLine(routes)] : []),
+    ...(lost ? [output.colours.red(lostRoutesText(service, lost))] : []),
     ...(deploy ? deployLines(deploy, lock?.holder ?? null, output.colours) : []),
   ];
-  const parts = [table, edges.length > 0 ? edgeTable(edges, routes, now, output.colours) : "", about.join("\n")];
+  const parts = [
+    table,
+    edges.length > 0 ? edgeTable(edges, routes, now, output.colours) : "",
+    about.map((line) => terminalLine(line, styles)).join("\n"),
+  ];
   draw(parts.filter((part) => part !== "").join("\n\n"));
 }

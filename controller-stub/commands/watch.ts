@@ -1,6 +1,6 @@
 import { type Command, createArgument } from "commander";
 import type { HostStatus } from "../../protocol/host-status.ts";
-import { type Context, globalOptions, warnMalformed, withBus } from "../context.ts";
+import { type Context, globalOptions, LeftOut, withBus } from "../context.ts";
 import { followStatuses } from "../host-reports.ts";
 import { lastingFor } from "../lasting.ts";
 import { parseName } from "../options.ts";
@@ -25,7 +25,7 @@ async function watch(context: Context, command: Command, service: string): Promi
     const print = (status: HostStatus) => {
       for (const change of track(status)) context.output.change(change);
     };
-    const stop = await followStatuses(bus, service, print, warnMalformed(context));
+    const stop = await followStatuses(bus, service, print, new LeftOut(context.output).note);
     try {
       await lastingFor(bus, globalOptions(command).timeout);
     } finally {

@@ -51,6 +51,27 @@ export class AlreadyCurrentError extends ControllerError {
   }
 }
 
+/** The routes are gone from the bus, so nobody knows for sure what must not be replaced. */
+export class RoutesLostError extends ControllerError {
+  readonly code = "ROUTES_LOST";
+  constructor(
+    service: string,
+    version: string,
+    private readonly lost: { live: readonly string[]; evidence: readonly string[] },
+  ) {
+    const live = lost.live.length === 1 ? (lost.live[0] as string) : "LIVE";
+    super(
+      `the routes of ${service} are gone from the bus, but this is no first deploy: ${lost.evidence.join("; ")}. ` +
+        `\`deploy ${service} ${live}\` restores them (\`publish\` it again first, if its release is gone, too); ` +
+        `\`deploy ${service} ${version} --live ${live}\` goes on, with ${live} as the default until the switch`,
+    );
+  }
+
+  override facts() {
+    return { ...this.lost };
+  }
+}
+
 /** A verb does not fit the step of the recorded deploy. */
 export class DeployStateError extends ControllerError {
   constructor(

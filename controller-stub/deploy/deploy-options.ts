@@ -24,6 +24,7 @@ export interface DeployOptions extends WaveOptions {
   excludeAbsent?: boolean;
   message?: string;
   dryRun?: boolean;
+  live?: string;
 }
 
 const LEASE_MS = 15_000;
@@ -91,6 +92,7 @@ export function addDeployOptions(command: Command): Command {
     .option("--canary <stage>", "deploy to the hosts of this stage first, in one wave", parseName)
     .option("--exclude-absent", "give hosts that do not report their orders, but do not wait for them")
     .option("--message <text>", "the reason, for the record", aMessage)
+    .option("--live <version>", "the default, if the bus has lost the routes", parseVersion)
     .option("--dry-run", "print the plan and change nothing");
 }
 

@@ -2,17 +2,18 @@ import type { Command } from "commander";
 import { openBucket } from "../../bus/buckets.ts";
 import type { BusSession } from "../../bus/session.ts";
 import type { HostStatus } from "../../protocol/host-status.ts";
+import { hostToken } from "../../protocol/names.ts";
 import type { Order } from "../../protocol/order.ts";
 import { buckets } from "../../protocol/subjects.ts";
-import { type Context, globalOptions, warnMalformed, withBus } from "../context.ts";
-import { ArgumentError, NoHostsError } from "../errors.ts";
+import { type Context, globalOptions, LeftOut, withBus } from "../context.ts";
+import { ArgumentError, HostUnknownError, NoHostsError } from "../errors.ts";
 import { fetchStatuses } from "../host-reports.ts";
 import { isStale } from "../hosts.ts";
 import type { OrderOptions } from "../options.ts";
 import { changeTracker } from "../terminal/host-changes.ts";
 import { formatAge } from "../terminal/render.ts";
-import { checkOrder } from "./check-order.ts";
-import { highestEpoch, nextEpoch, noteEpoch } from "./epochs.ts";
+import { checkOptions, checkOrder } from "./check-order.ts";
+import { claimsOf, nextEpoch, noteEpoch, warnOfEpochs } from "./epochs.ts";
 import { OutcomeWatch } from "./outcome-watch.ts";
 import { fetchOrders, newOrderId, putOrders } from "./put-orders.ts";
 
@@ -44,21 +45,29 @@ export async function issueOrder(
   const { slot, by = context.user } = options;
   const id = options.id ?? newOrderId(draft.action, service, slot);
   const issuedAt = new Date().toISOString();
-  checkOrder({ ...draft, id, epoch: options.epoch ?? 0, issuedBy: by, issuedAt });
+  checkOptions({ ...draft, id, epoch: options.epoch ?? 0, issuedBy: by, issuedAt });
 
   await withBus(context, command, async (bus) => {
-    const statuses = await fetchStatuses(bus, service, warnMalformed(context));
-    const hosts = options.allHosts ? allHosts(context, service, statuses) : [...new Set(options.host)];
+    const leftOut = new LeftOut(context.output);
+    const statuses = await fetchStatuses(bus, service, leftOut.note);
+    const hosts = options.allHosts ? allHosts(context, service, statuses) : namedHosts(service, options, statuses);
     const body = await complete(bus);
-    const header = await chooseHeader(bus, service, statuses, { id, issuedBy: by, issuedAt }, options);
+    const orders = await fetchOrders(bus, service, leftOut.note);
+    const header = await chooseHeader(
+      context,
+      bus,
+      { service, statuses, orders },
+      { id, issuedBy: by, issuedAt },
+      options,
+    );
     const order = checkOrder({ ...body, ...header });
     // `--wait` follows this bucket, so it must exist before the order does.
     await openBucket(bus, buckets.hosts);
-    const watch = options.wait ? await OutcomeWatch.start(bus, { service, slot }, warnMalformed(context)) : undefined;
+    const watch = options.wait ? await OutcomeWatch.start(bus, { service, slot }, leftOut.note) : undefined;
     try {
       await put(context, bus, { service, slot, hosts, order });
       const timeoutMs = globalOptions(command).timeout ?? WAIT_MS;
-      await watch?.finish({ ...header, slot }, hosts, timeoutMs, reporter(context, slot, hosts));
+      await watch?.finish({ ...header, slot }, hosts, timeoutMs, reporter(context, slot, hosts, statuses));
     } finally {
       watch?.stop();
     }
@@ -77,22 +86,45 @@ function allHosts({ output }: Context, service: string, statuses: readonly HostS
   return statuses.map((status) => status.host);
 }
 
+/** @throws HostUnknownError for one that has not reported, since its name is most likely a typing error */
+function namedHosts(
+  service: string,
+  { host: named = [], unseen = false }: OrderOptions,
+  statuses: readonly HostStatus[],
+): string[] {
+  const known = statuses.map(({ host }) => host);
+  const tokens = new Set(known.map(hostToken));
+  const unknown = named.find((host) => !tokens.has(hostToken(host)));
+  if (unknown !== undefined && !unseen) throw new HostUnknownError(service, unknown, known);
+  return [...new Set(named)];
+}
+
+interface OnBus {
+  service: string;
+  statuses: readonly HostStatus[];
+  orders: readonly Order[];
+}
+
 /** An order id that was issued before is issued again unchanged, so that agents see a repeat and not a conflict. */
 async function chooseHeader(
+  { output }: Context,
   bus: BusSession,
-  service: string,
-  statuses: readonly HostStatus[],
+  { service, statuses, orders }: OnBus,
   fresh: Omit<Header, "epoch">,
   { id, epoch }: OrderOptions,
 ): Promise<Header> {
-  const orders = await fetchOrders(bus, service);
   const issued = id === undefined ? undefined : orders.find((order) => order.id === id);
   if (issued && (epoch === undefined || epoch === issued.epoch)) {
     return { id: issued.id, epoch: issued.epoch, issuedBy: issued.issuedBy, issuedAt: issued.issuedAt };
   }
-  if (epoch === undefined) return { ...fresh, epoch: await nextEpoch(bus, service, highestEpoch(orders, statuses)) };
-  await noteEpoch(bus, service, epoch);
-  return { ...fresh, epoch };
+  const facts = { issued: orders.map((order) => order.epoch), claims: claimsOf(statuses) };
+  if (epoch !== undefined) {
+    await noteEpoch(bus, service, epoch, facts);
+    return { ...fresh, epoch };
+  }
+  const next = await nextEpoch(bus, service, facts);
+  warnOfEpochs(output, facts, next);
+  return { ...fresh, epoch: next };
 }
 
 interface Issued {
@@ -113,9 +145,15 @@ async function put({ output }: Context, bus: BusSession, issued: Issued): Promis
   }
 }
 
-/** Prints, while waiting, what changes in the slot of the order. */
-function reporter({ output }: Context, slot: string, hosts: readonly string[]): (status: HostStatus) => void {
+/** Prints, while waiting, what changes in the slot of the order, since before it was put. */
+function reporter(
+  { output }: Context,
+  slot: string,
+  hosts: readonly string[],
+  before: readonly HostStatus[],
+): (status: HostStatus) => void {
   const track = changeTracker();
+  for (const status of before) track(status);
   return (status) => {
     if (output.json || !hosts.includes(status.host)) return;
     for (const change of track(status)) if (change.slot === slot) output.change(change);

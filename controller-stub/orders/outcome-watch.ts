@@ -4,6 +4,7 @@ import { hostToken } from "../../protocol/names.ts";
 import { type HostFailure, OrderNotDoneError } from "../errors.ts";
 import { followStatuses } from "../host-reports.ts";
 import { lastingFor } from "../lasting.ts";
+import type { OnMalformed } from "../values/malformed.ts";
 import { type AwaitedOrder, type OrderVerdict, outcomeOf } from "./outcome.ts";
 
 /** Follows the hosts, from before an order is put until each has an outcome for it. */
@@ -19,7 +20,7 @@ export class OutcomeWatch {
   static async start(
     bus: BusSession,
     { service, slot }: { service: string; slot: string },
-    onMalformed: (key: string, why: string) => void,
+    onMalformed: OnMalformed,
   ): Promise<OutcomeWatch> {
     const watch = new OutcomeWatch(bus);
     const hear = (status: HostStatus) => {

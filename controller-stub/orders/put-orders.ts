@@ -1,10 +1,11 @@
 import { randomUUID } from "node:crypto";
-import { openBucket } from "../../bus/buckets.ts";
+import { type BucketEntry, openBucket } from "../../bus/buckets.ts";
 import { readEntries } from "../../bus/list-bucket.ts";
 import type { BusSession } from "../../bus/session.ts";
 import type { Order } from "../../protocol/order.ts";
 import { buckets, keys } from "../../protocol/subjects.ts";
-import { readableOrder } from "./check-order.ts";
+import type { OnMalformed } from "../values/malformed.ts";
+import { readOrder } from "../values/read-values.ts";
 
 const PUTS_AT_ONCE = 64;
 
@@ -15,13 +16,29 @@ export function newOrderId(action: Order["action"], service: string, slot: strin
 }
 
 /** A service's orders on the bus, including the earlier ones of each slot. Those that can't be read are left out. */
-export async function fetchOrders(bus: BusSession, service: string): Promise<Order[]> {
+export async function fetchOrders(bus: BusSession, service: string, onMalformed: OnMalformed): Promise<Order[]> {
   const kv = await openBucket(bus, buckets.orders);
   const entries = await readEntries(bus, kv, keys.order(service, "*", "*"));
-  return entries
-    .filter((entry) => entry.operation === "PUT")
-    .map((entry) => readableOrder(entry.string()))
-    .filter((order) => order !== null);
+  return ordersIn(entries, onMalformed).flatMap(({ order }) => order ?? []);
+}
+
+/**
+ * The orders in entries of the bucket; null for one that was deleted or can't be read. Only the last one of a key is
+ * reported: earlier ones have been replaced.
+ */
+export function ordersIn(
+  entries: readonly BucketEntry[],
+  onMalformed: OnMalformed,
+): { entry: BucketEntry; order: Order | null }[] {
+  const last = new Map(entries.map((entry) => [entry.key, entry.revision]));
+  return entries.map((entry) => {
+    if (entry.operation !== "PUT") return { entry, order: null };
+    const read = readOrder(entry.key, entry.string());
+    if ("value" in read) return { entry, order: read.value };
+    if (entry.revision === last.get(entry.key))
+      onMalformed({ bucket: buckets.orders, key: entry.key, why: read.broken });
+    return { entry, order: null };
+  });
 }
 
 /**

@@ -39,7 +39,7 @@ export async function publishPackage(
 ): Promise<Published> {
   const description = await readPackage(file);
   if (description.version !== version)
-    throw new ArgumentError("VERSION", `must be ${description.version}, as ${file} says`);
+    throw new ArgumentError("<version>", `must be ${description.version}, as ${file} says`);
   const nameOf = (each: string) => `${service}/${version}/${each}`;
   const addressOf = (each: string) => ({ url: target.addressOf(nameOf(each)), mirrors: mirrorsOf(nameOf(each)) });
   const release = toRelease(description, format, addressOf);
@@ -115,7 +115,7 @@ async function readPackage(file: string): Promise<ReleasePackage> {
   try {
     text = await readFile(file, "utf8");
   } catch (cause) {
-    throw new ArgumentError("ARCHIVE", `can't be read: ${(cause as Error).message}`, { cause });
+    throw new ArgumentError("<file>", `can't be read: ${(cause as Error).message}`, { cause });
   }
   return parsePackage(text, file);
 }

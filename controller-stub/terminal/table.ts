@@ -1,4 +1,5 @@
 import Table from "cli-table3";
+import { terminalLine } from "../../protocol/terminal-text.ts";
 import type { Colours } from "./colours.ts";
 
 const NO_LINES = {
@@ -13,7 +14,7 @@ export function formatColumns(head: readonly string[], rows: readonly string[][]
     chars: NO_LINES,
     style: { head: [], border: [], "padding-left": 0, "padding-right": 0 },
   });
-  for (const row of rows) table.push([...row]);
+  for (const row of rows) table.push(row.map((cell) => terminalLine(cell, { keepStyles: colours.isColorSupported })));
   return table
     .toString()
     .split("\n")

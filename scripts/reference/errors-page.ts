@@ -12,6 +12,11 @@ const LOCAL = {
     "Check `slotctl releases` on that host.",
   ],
   NO_HOSTS: ["The command acts on hosts, but none were named.", "Name hosts with `--host`, or use `--all-hosts`."],
+  HOST_UNKNOWN: [
+    "A host that was named has not reported in the last day.",
+    "Check its name; start slotd there; or use `--unseen`.",
+  ],
+  SERVICE_UNKNOWN: ["Nothing on the bus is about the service.", "Check the service's name, and which bus this is."],
   WAIT_TIMEOUT: ["The orders were issued, but some had no outcome in time.", "Check `slotd-controller status`."],
   SUPERSEDED: [
     "A later order for the same slot replaced this one.",
@@ -25,6 +30,10 @@ const LOCAL = {
   LOCK_LOST: ["Another run took over the lock.", "Nothing: that run continues. Check `slotd-controller status`."],
   FENCED: ["A later deploy has already issued orders.", "Find out who is deploying, then start again."],
   ALREADY_CURRENT: ["The version is already the default.", "Nothing, or deploy another version."],
+  ROUTES_LOST: [
+    "The bus has lost the service's routes, while hosts and edges still serve.",
+    "Deploy the version that is live: that restores them. Or name it with `--live`.",
+  ],
   DEPLOY_UNFINISHED: ["An earlier deploy has not ended.", "`resume` it, `rollback` it, or `abort` it."],
   NOT_PREPARED: ["No version is prepared for promotion.", "`prepare` one first, or `deploy`."],
   NO_DEPLOY: ["There is no deploy to resume.", "Start one with `deploy`."],
@@ -48,6 +57,10 @@ const LOCAL = {
   PLAN_IMPOSSIBLE: [
     "A host has no slot that can take the version.",
     "The message says which host and why; fix it, or `--exclude` it.",
+  ],
+  VALUE_MALFORMED: [
+    "A value on the bus that the command can't do without can't be read.",
+    "`slotd-controller repair SERVICE` shows what would replace it, asks, and does it.",
   ],
   INTERRUPTED: ["A signal ended the command.", "Orders already issued remain in force."],
 } as const;

@@ -4,15 +4,17 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
+import { openBucket } from "../../bus/buckets.ts";
 import type { BusSession } from "../../bus/session.ts";
 import { publishRelease } from "../../controller-stub/publish/releases.ts";
 import type { Order } from "../../protocol/order.ts";
+import { buckets, keys } from "../../protocol/subjects.ts";
 import { type NatsServer, startNats } from "../support/nats/server.ts";
 import { endAll, run, start } from "./cli.ts";
 import { connectTo, hostStatus, nextOrder, orderFor, report, slotStatus, withOrder } from "./fake-host.ts";
 
 const SHA256 = "a".repeat(64);
-const GIVEN = ["--url", "https://files.example.com/web.tar.gz", "--sha256", SHA256, "--size", "10"];
+const GIVEN = ["--url", "https://files.example.com/web.tar.gz", "--sha256", SHA256, "--size", "10", "--unseen"];
 
 let nats: NatsServer;
 let bus: BusSession;
@@ -44,6 +46,7 @@ describe("slotd-controller install", () => {
       "--slot",
       "a",
       ...hosts,
+      "--unseen",
       "--workers",
       "8",
       "--by",
@@ -68,6 +71,7 @@ describe("slotd-controller install", () => {
       "a",
       "--host",
       "h1",
+      "--unseen",
       "--drain-timeout",
       "70",
       "--json",
@@ -83,7 +87,7 @@ describe("slotd-controller install", () => {
   });
 
   it("a release that was not published is not ordered, and takes no epoch", async () => {
-    const refused = await run(nats.url, "install", "nope", "1.0", "--slot", "a", "--host", "h1", "--json");
+    const refused = await run(nats.url, "install", "nope", "1.0", "--slot", "a", "--host", "h1", "--unseen", "--json");
     assert.equal(refused.code, 1);
     assert.equal(refused.json().error.code, "RELEASE_NOT_FOUND");
     assert.equal((await installGiven("nope", "1.0", "--host", "h1")).json().order.epoch, 1);
@@ -172,6 +176,32 @@ describe("slotd-controller install", () => {
     assert.equal(late.code, 1);
     assert.deepEqual(late.json().error.missing, ["h1", "h2"]);
     assert.match(late.stderr, /error WAIT_TIMEOUT: no outcome within 400 ms from h1, h2/);
+  });
+
+  it("a host that was never seen is refused at once, with the name that was meant", async () => {
+    await report(bus, hostStatus("known", "laptop"));
+    const args = ["install", "known", "1.0", "--slot", "a", "--host", "lptop", "--wait", ...GIVEN].slice(0, -1);
+    const refused = await run(nats.url, ...args, "--json");
+    assert.equal(refused.code, 1);
+    assert.equal(refused.json().error.code, "HOST_UNKNOWN");
+    assert.match(refused.stderr, /no host lptop of known has reported in the last day; did you mean laptop\?/);
+    const kv = await openBucket(bus, buckets.orders);
+    assert.equal(await kv.get(keys.order("known", "lptop", "a")), null);
+    assert.equal((await run(nats.url, ...args, "--unseen", "--timeout", "200")).code, 1);
+    assert.notEqual(await kv.get(keys.order("known", "lptop", "a")), null);
+  });
+
+  it("--wait prints what changes, not what the slot went through before", async () => {
+    const common = { id: "old", epoch: 1, issuedBy: "t", issuedAt: "2026-01-01T00:00:00.000Z" };
+    const old: Order = { ...common, action: "uninstall", version: "0.9" };
+    const error = { code: "NOT_READY", message: "the old failure" };
+    await report(bus, hostStatus("changed", "h1", { slots: { a: withOrder("a", old, "failed", error) } }));
+    const { command, order } = await waiting("changed", ["h1"]);
+    await report(bus, hostStatus("changed", "h1", { slots: { a: withOrder("a", order, "done") } }));
+    const { code, stdout } = await command.ended;
+    assert.equal(code, 0);
+    assert.match(stdout, /h1 a 1\.0 order install-changed-a-.*: done/);
+    assert.doesNotMatch(stdout, /old|0\.9/);
   });
 
   it("--wait outlives a restart of the bus", async () => {

@@ -84,13 +84,25 @@ describe("slotd-controller status and watch", () => {
       json().hosts.map((host: { host: string }) => host.host),
       ["h1"],
     );
-    assert.match(stderr, /warning: the status under odd\.h2 .*service/);
-    assert.match(stderr, /warning: the status under odd\.h3 .*must be JSON/);
+    assert.match(stderr, /warning: left out the status under odd\.h2: service/);
+    assert.match(stderr, /warning: left out the status under odd\.h3: must be JSON/);
   });
 
-  it("a service that nobody has reported for has no hosts", async () => {
-    const { code, stdout } = await run(nats.url, "status", "nobody");
-    assert.deepEqual([code, stdout], [0, "no host of nobody has reported in the last day"]);
+  it("a service that nothing is known of is an error, with the name that was meant", async () => {
+    await report(bus, hostStatus("webshop", "h1"));
+    for (const verb of ["status", "hosts", "edges", "revisions"]) {
+      const { code, json, stderr } = await run(nats.url, verb, "wbshop", "--json");
+      assert.deepEqual([code, json().error.code], [1, "SERVICE_UNKNOWN"], verb);
+      assert.match(stderr, /nothing on the bus is about wbshop; did you mean webshop\?/);
+    }
+    const far = await run(nats.url, "status", "nosuch");
+    assert.match(far.stderr, /nothing on the bus is about nosuch; known services: .*webshop/);
+  });
+
+  it("a service without hosts, of which something else is known, is none", async () => {
+    await (await openBucket(bus, buckets.routes)).put("hostless", "{}");
+    const { code, stdout } = await run(nats.url, "hosts", "hostless");
+    assert.deepEqual([code, stdout], [0, "no host of hostless has reported in the last day"]);
   });
 
   it("status --watch shows what is reported after it began", async () => {

@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { afterEach, describe, it } from "node:test";
+import { programVersion } from "../../daemon/version.ts";
 import { endAll, run } from "./cli.ts";
+import { runHere } from "./in-process.ts";
 
 /** Nothing listens there: wrong usage is found before the bus is asked. */
 const NOWHERE = "nats://127.0.0.1:1";
@@ -27,8 +29,8 @@ describe("the usage of slotd-controller", () => {
       ["install", "web", "1.0", ...ORDER, "--workers", "x"],
       /--workers.*whole number/,
     ],
-    ["more workers than an order takes", ["install", "web", "1.0", ...ORDER, "--workers", "5000"], /workers .*1024/],
-    ["an id with a space", ["install", "web", "1.0", ...ORDER, "--id", "a b"], /id must match/],
+    ["more workers than an order takes", ["install", "web", "1.0", ...ORDER, "--workers", "5000"], /--workers .*1024/],
+    ["an id with a space", ["install", "web", "1.0", ...ORDER, "--id", "a b"], /--id must match/],
     [
       "a url without a digest",
       ["install", "web", "1.0", ...ORDER, "--url", "file:///x", "--size", "1"],
@@ -37,9 +39,11 @@ describe("the usage of slotd-controller", () => {
     [
       "a digest that is none",
       ["install", "web", "1.0", ...ORDER, "--url", "file:///x", "--size", "1", "--sha256", "abc"],
-      /release.sha256 must be 64/,
+      /--sha256 must be 64/,
     ],
-    ["force without a reason", ["uninstall", "web", "1.0", ...ORDER, "--force"], /reason is required with force/],
+    ["force without a reason", ["uninstall", "web", "1.0", ...ORDER, "--force"], /--reason is required with --force/],
+    ["a file that is not there", ["publish", "web", "1.0", "/nowhere/x.tar"], /<file> can't be read: ENOENT/],
+    ["a verb with a typing error", ["statu", "web"], /unknown command 'statu'\s\(Did you mean status\?\)/],
     ["an address of another kind", ["status", "web", "--nats", "http://x"], /--nats must be a nats:/],
     ["credentials that are not there", ["status", "web", "--creds", "/nowhere"], /--creds can't be read/],
   ];
@@ -58,6 +62,22 @@ describe("the usage of slotd-controller", () => {
     const ended = await run(NOWHERE, "install", "--help");
     assert.equal(ended.code, 0);
     assert.match(ended.stdout, /Examples:/);
+  });
+
+  it("no line of any help is wider than 80 columns", async () => {
+    const all = await run(NOWHERE, "--help");
+    const verbs = [...all.stdout.matchAll(/^ {2}([a-z-]+) <service>/gm)].map(([, verb]) => verb as string);
+    assert.ok(verbs.length > 15);
+    for (const verb of ["", ...verbs]) {
+      const { stdout } = verb === "" ? all : await runHere(NOWHERE, [verb, "--help"]);
+      for (const line of stdout.split("\n")) assert.ok(line.length <= 80, `${verb}: ${line}`);
+    }
+  });
+
+  it("says its version", async () => {
+    const { code, stdout } = await run(NOWHERE, "--version");
+    assert.equal(code, 0);
+    assert.equal(stdout, programVersion);
   });
 
   it("an unreachable bus ends with 3 and what to do next", async () => {

@@ -42,6 +42,7 @@ const LAYERS: Record<string, string[]> = {
   "controller-stub": [
     "controller-stub/main.ts",
     "controller-stub/commands",
+    "controller-stub/repair",
     "controller-stub/deploy/run/verbs",
     "controller-stub/deploy/run/steps",
     "controller-stub/deploy/run/rollout",
@@ -57,6 +58,8 @@ const LAYERS: Record<string, string[]> = {
     "controller-stub/program.ts",
     "controller-stub/context.ts",
     "controller-stub/terminal",
+    "controller-stub/host-reports.ts",
+    "controller-stub/values",
     "controller-stub",
   ],
   edge: [

@@ -2,6 +2,8 @@
 export interface SlotOnHost {
   slot: string;
   version: string | null;
+  /** Its version is current on the host, as far as the host knows; it counts where no routes say what is. */
+  isCurrent?: boolean;
 }
 
 export interface SlotChoice {
@@ -13,7 +15,8 @@ export interface SlotChoice {
 }
 
 /**
- * Chooses the slot for a version on a host: never one that holds the default version. A slot that already holds the
+ * Chooses the slot for a version on a host: never one that holds the default version, or, without one, the version that
+ * is current on the host. A slot that already holds the
  * version comes first, then an empty one, then one whose version is not served, then by name.
  * @param current the default version; null in a fleet that has none yet
  * @returns undefined where the host has too few slots, or all of them hold the default version: an agent refuses to
@@ -29,7 +32,9 @@ export function chooseSlots(
   const there = byRank.find((slot) => slot.version === version);
   const holder = current === null ? undefined : byRank.find((slot) => slot.version === current);
   if (current === null || holder !== undefined) {
-    const target = there ?? byRank.find((slot) => slot.version === null || slot.version !== current);
+    const isKept = ({ version: held, isCurrent }: SlotOnHost) =>
+      held !== null && (current === null ? isCurrent === true : held === current);
+    const target = there ?? byRank.find((slot) => !isKept(slot));
     return target && { slot: target.slot, was: target.version, base: null };
   }
   const base = byRank.find((slot) => slot !== there);

@@ -5,6 +5,8 @@ import type { WantedRoutes } from "./wanted-routes.ts";
 export interface StoredRoutes {
   routes: Routes | null;
   revision: number;
+  /** There are routes, and they can't be read. */
+  isMalformed?: true;
 }
 
 /** The routes after a change. */

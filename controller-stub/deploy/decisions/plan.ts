@@ -4,6 +4,7 @@ import type { Routes } from "../../../protocol/routes.ts";
 import { isStale } from "../../hosts.ts";
 import { PlanError } from "../deploy-errors.ts";
 import { chooseSlots, type SlotChoice, type SlotOnHost } from "./choose-slots.ts";
+import { currentSlot } from "./current-slot.ts";
 import { planWaves } from "./waves.ts";
 
 export interface PlannedHost extends SlotChoice {
@@ -29,6 +30,12 @@ export function slotViews(status: HostStatus): SlotOnHost[] {
   return slots.length > 0 ? slots : USUAL_SLOTS.map((slot) => ({ slot, version: null }));
 }
 
+/** The same, with the slot marked whose version is current on the host. */
+function markedSlots(status: HostStatus): SlotOnHost[] {
+  const current = currentSlot(status)?.slot;
+  return slotViews(status).map((view) => ({ ...view, isCurrent: view.slot === current }));
+}
+
 /**
  * Plans which slot of which host gets the version, in which wave, and which versions leave the routes first.
  * @param fleet all hosts of the service; `statuses` are those that take part
@@ -49,15 +56,20 @@ export function draftDeploy(input: {
   const waves = planWaves(facts, plan);
   const waveOf = new Map(waves.flatMap((wave, number) => wave.map((host) => [host, number] as const)));
   const hosts = statuses.map((status, at): PlannedHost => {
-    const choice = chooseSlots(slotViews(status), { version, current, serving });
+    const choice = chooseSlots(routes === null ? markedSlots(status) : slotViews(status), {
+      version,
+      current,
+      serving,
+    });
     if (choice === undefined) throw noSlot(status, current);
     return { host: status.host, wave: waveOf.get(status.host) ?? 0, absent: facts[at]?.absent ?? false, ...choice };
   });
   return { hosts, waves, withdrawn: withdrawnBy(hosts, { version, current, serving, fleet }) };
 }
 
-function noSlot(status: HostStatus, current: string | null): PlanError {
+function noSlot(status: HostStatus, byRoutes: string | null): PlanError {
   const { host, service } = status;
+  const current = byRoutes ?? currentSlot(status)?.version ?? "nothing";
   const slots = slotViews(status).map(({ slot }) => slot);
   if (slots.length < 2)
     return new PlanError(`${host} has only one slot, and that holds ${current}: a deploy needs two`);

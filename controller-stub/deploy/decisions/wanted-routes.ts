@@ -30,7 +30,8 @@ export function routesOffered(deploy: Facts): WantedRoutes | null {
 
 /** The new version is the default. */
 export function routesSwitched(deploy: Facts): WantedRoutes {
-  const serving = withVersion(routesDuring(deploy)?.serving ?? [], deploy.version);
+  // Without a default there may be versions that edges still serve: after the bus has lost its data.
+  const serving = withVersion(routesDuring(deploy)?.serving ?? deploy.from.serving, deploy.version);
   return { default: deploy.version, serving, ...digests(deploy) };
 }
 

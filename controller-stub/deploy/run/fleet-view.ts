@@ -2,9 +2,9 @@ import { openBucket } from "../../../bus/buckets.ts";
 import type { BusSession } from "../../../bus/session.ts";
 import type { Routes } from "../../../protocol/routes.ts";
 import { buckets } from "../../../protocol/subjects.ts";
-import { type Context, warnMalformed } from "../../context.ts";
+import { type Context, LeftOut } from "../../context.ts";
 import { OrderLedger } from "./records/order-ledger.ts";
-import { fetchRoutes } from "./records/routes.ts";
+import { requireRoutes } from "./records/routes.ts";
 import { Fleet } from "./watch/fleet.ts";
 import { FollowedEdges } from "./watch/followed-edges.ts";
 
@@ -32,11 +32,12 @@ export async function withFleetView<T>(
   };
   try {
     // A run waits for members in a bucket that agents create, too: whoever comes first creates it.
+    const leftOut = new LeftOut(context.output);
     const [fleet, edges, orders, { routes }] = await Promise.all([
-      stopAtEnd(Fleet.follow(bus, service, warnMalformed(context))),
-      stopAtEnd(FollowedEdges.follow(bus, service)),
-      OrderLedger.fetch(bus, service),
-      fetchRoutes(bus, service),
+      stopAtEnd(Fleet.follow(bus, service, leftOut.note)),
+      stopAtEnd(FollowedEdges.follow(bus, service, leftOut.note)),
+      OrderLedger.fetch(bus, service, leftOut.note),
+      requireRoutes(bus, service),
       openBucket(bus, buckets.serversets),
     ]);
     return await use({ bus, routes, fleet, edges, orders });

@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import { type BusSession, defaultTimeoutMs } from "../../../bus/session.ts";
 import type { Deploy } from "../../../protocol/deploy.ts";
 import { type Context, globalOptions, withBus } from "../../context.ts";
-import { highestEpoch } from "../../orders/epochs.ts";
+import { claimsOf, warnOfEpochs } from "../../orders/epochs.ts";
 import { type DeployVerb, judgeVerb } from "../decisions/judge-verb.ts";
 import { HeldByError } from "../deploy-errors.ts";
 import type { RunOptions } from "../deploy-options.ts";
@@ -15,7 +15,7 @@ import { recordHalt } from "./record-halt.ts";
 import { DeployEvents } from "./records/deploy-events.ts";
 import { DeployLock } from "./records/deploy-lock.ts";
 import { fetchRecord } from "./records/deploy-record.ts";
-import { fetchRoutes } from "./records/routes.ts";
+import { requireRoutes } from "./records/routes.ts";
 import { watchLock } from "./records/watch-lock.ts";
 import { type RunResult, runSummary } from "./run-result.ts";
 
@@ -90,16 +90,19 @@ async function refuseEarly(
  */
 async function acquire(
   context: Context,
-  { bus, orders, fleet, routes }: FleetView,
+  { bus, orders, fleet, edges, routes }: FleetView,
   { verb, service, options }: LockRequest,
   abandoned: Deploy["lock"],
 ): Promise<DeployLock> {
-  const floor = Math.max(highestEpoch(orders.known, fleet.statuses), routes?.epoch ?? 0);
+  const issued = [...orders.known.map(({ epoch }) => epoch), routes?.epoch ?? 0];
+  const applied = edges.all.flatMap(({ edge, status }) => (status ? [{ by: edge, epoch: status.epoch }] : []));
+  const epochs = { issued, claims: [...claimsOf(fleet.statuses), ...applied] };
   const holder = `${context.user}@${hostname()} (pid ${process.pid})`;
   const { lease: leaseMs, patience: patienceMs } = options;
-  const lock = await DeployLock.acquire(bus, service, { holder, leaseMs, patienceMs, floor }, abandoned);
+  const lock = await DeployLock.acquire(bus, service, { holder, leaseMs, patienceMs, epochs }, abandoned);
   const error = judgeVerb(verb, service, lock.deploy.deploy);
   // Where nothing is left to resume, `resume` still frees the lock that was left behind.
+  warnOfEpochs(context.output, epochs, lock.epoch);
   if (error === null || (verb === "resume" && abandoned)) return lock;
   await lock.release();
   throw error;
@@ -133,7 +136,7 @@ async function runLocked(
   const withDeploy = verb !== "converge" && verb !== "shutdown";
   try {
     // Whoever had the lock a moment ago may have changed them.
-    const { routes } = await fetchRoutes(bus, service);
+    const { routes } = await requireRoutes(bus, service);
     const { change, outcome, text, facts } = await work(deployContext, { ...view, routes });
     await lock.release(change);
     report.finish(text, { ...runSummary(deployContext, outcome, withDeploy), ...facts });

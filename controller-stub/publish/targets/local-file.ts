@@ -23,7 +23,7 @@ export class LocalFile {
         hash.update(chunk);
         sizeBytes += chunk.length;
       }
-      if (sizeBytes === 0) throw new ArgumentError("ARCHIVE", "must not be empty");
+      if (sizeBytes === 0) throw new ArgumentError("<file>", "must not be empty");
       return new LocalFile(path, hash.digest("hex"), sizeBytes, handle);
     } catch (error) {
       await handle.close();
@@ -44,7 +44,7 @@ export class LocalFile {
       yield chunk;
     }
     if (done !== this.sizeBytes || hash.digest("hex") !== this.sha256)
-      throw new ArgumentError("ARCHIVE", "was changed while it was being published");
+      throw new ArgumentError("<file>", "was changed while it was being published");
   }
 
   close(): Promise<void> {
@@ -58,9 +58,9 @@ async function openFile(path: string): Promise<FileHandle> {
     if ((await handle.stat()).isFile()) return handle;
     await handle.close();
   } catch (cause) {
-    throw new ArgumentError("ARCHIVE", `can't be read: ${(cause as Error).message}`, { cause });
+    throw new ArgumentError("<file>", `can't be read: ${(cause as Error).message}`, { cause });
   }
-  throw new ArgumentError("ARCHIVE", `must be a file: ${path}`);
+  throw new ArgumentError("<file>", `must be a file, not ${path}`);
 }
 
 async function* chunks(handle: FileHandle): AsyncGenerator<Buffer, void> {

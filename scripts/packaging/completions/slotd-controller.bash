@@ -2,7 +2,7 @@
 _slotd_controller() {
   local word=${COMP_WORDS[COMP_CWORD]} verb= i
   local verbs="publish deploy prepare promote rollback resume abort status hosts edges revisions watch converge"
-  verbs+=" shutdown force-shutdown install uninstall setup help"
+  verbs+=" shutdown force-shutdown install uninstall repair setup help"
   local options="--nats --context --creds --nkey --user --password-file --token-file --tlsca --tlscert --tlskey"
   options+=" --json --timeout --replicas --help"
   for ((i = 1; i < COMP_CWORD; i++)); do
@@ -18,7 +18,7 @@ _slotd_controller() {
   local waves="$run --wave --max-failures --pause --only --exclude"
   case "$verb" in
     publish) options+=" --to --headers-file --format --mirror" ;;
-    deploy | prepare) options+=" $waves --canary --exclude-absent --message --dry-run" ;;
+    deploy | prepare) options+=" $waves --canary --exclude-absent --message --live --dry-run" ;;
     promote | abort) options+=" $run" ;;
     rollback) options+=" $run --exclude-absent" ;;
     resume) options+=" $run --max-failures --exclude-absent" ;;
@@ -28,6 +28,7 @@ _slotd_controller() {
     edges) options+=" --forget" ;;
     install) options+=" $orders --workers --url --sha256 --size --release" ;;
     uninstall) options+=" $orders --drain-timeout --force --reason" ;;
+    repair) options+=" --yes" ;;
     status) options+=" --watch" ;;
   esac
   if [[ ${COMP_WORDS[COMP_CWORD - 1]} == --@(creds|nkey|password-file|token-file|tlsca|tlscert|tlskey|headers-file|release|to) ]] || [[ $verb == publish && $word != -* ]]; then

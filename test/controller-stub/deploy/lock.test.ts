@@ -15,7 +15,7 @@ describe("the lock of a deploy", () => {
   afterEach(() => theatre.clear());
   after(() => theatre.close());
 
-  const OPTIONS = { holder: "someone", leaseMs: 300, patienceMs: 60_000, floor: 0 };
+  const OPTIONS = { holder: "someone", leaseMs: 300, patienceMs: 60_000, epochs: { issued: [], claims: [] } };
 
   it("a second controller is refused at once, and learns who is working and since when", async () => {
     const stage = await theatre.stage();
@@ -86,7 +86,7 @@ describe("the lock of a deploy", () => {
 
   it("an epoch that is taken while the lock is held changes nothing of it", async () => {
     const lock = await DeployLock.acquire(theatre.bus, "apart", OPTIONS);
-    assert.equal(await nextEpoch(theatre.bus, "apart", 0), lock.epoch + 1);
+    assert.equal(await nextEpoch(theatre.bus, "apart", OPTIONS.epochs), lock.epoch + 1);
     await lock.write();
     assert.equal(lock.deploy.epoch, lock.epoch + 1);
     await lock.release();

@@ -5,7 +5,7 @@ import { isConflict } from "../../../../bus/retry.ts";
 import type { BusSession } from "../../../../bus/session.ts";
 import type { Deploy } from "../../../../protocol/deploy.ts";
 import { buckets, keys } from "../../../../protocol/subjects.ts";
-import { writeDeploy } from "../../../orders/epochs.ts";
+import { type EpochFacts, highestEpoch, writeDeploy } from "../../../orders/epochs.ts";
 import { boundedRecord } from "../../decisions/bounded-record.ts";
 import { HeldByError, LockLostError } from "../../deploy-errors.ts";
 import { fetchRecord } from "./deploy-record.ts";
@@ -18,8 +18,8 @@ export interface LockOptions {
   leaseMs: number;
   /** How long a run waits for an unreachable bus. The lock may be gone by then; a compare-and-set tells. */
   patienceMs: number;
-  /** The new epoch is higher than this one, and than any in the record. */
-  floor: number;
+  /** The new epoch is higher than these, and than any in the record. */
+  epochs: EpochFacts;
 }
 
 /**
@@ -54,7 +54,7 @@ export class DeployLock {
   static async acquire(
     bus: BusSession,
     service: string,
-    { holder, leaseMs, patienceMs, floor }: LockOptions,
+    { holder, leaseMs, patienceMs, epochs }: LockOptions,
     abandoned: Deploy["lock"] = null,
   ): Promise<DeployLock> {
     // An interruption must not keep the lock from being released, so its requests ignore the run's signal.
@@ -69,7 +69,7 @@ export class DeployLock {
         return new DeployLock(own, kv, leaseMs, token, lock.epoch, deploy, entry.revision);
       if (lock !== null && (lock.token !== abandoned?.token || lock.renewals !== abandoned.renewals))
         throw new HeldByError(service, lock, { renewed: lock.token === abandoned?.token });
-      const epoch = Math.max(deploy.epoch, floor) + 1;
+      const epoch = highestEpoch(epochs, deploy.epoch).epoch + 1;
       const since = new Date().toISOString();
       const next = { ...deploy, epoch, lock: { holder, token, epoch, since, leaseMs, renewals: 0 } };
       try {

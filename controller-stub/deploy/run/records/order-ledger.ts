@@ -6,7 +6,8 @@ import type { BusSession } from "../../../../bus/session.ts";
 import type { Order } from "../../../../protocol/order.ts";
 import type { Release } from "../../../../protocol/release.ts";
 import { buckets, keys } from "../../../../protocol/subjects.ts";
-import { readableOrder } from "../../../orders/check-order.ts";
+import { ordersIn } from "../../../orders/put-orders.ts";
+import type { OnMalformed } from "../../../values/malformed.ts";
 import { FencedError } from "../../deploy-errors.ts";
 
 const PUTS_AT_ONCE = 64;
@@ -33,11 +34,11 @@ export class OrderLedger {
     private readonly service: string,
   ) {}
 
-  static async fetch(bus: BusSession, service: string): Promise<OrderLedger> {
+  static async fetch(bus: BusSession, service: string, onMalformed: OnMalformed): Promise<OrderLedger> {
     const kv = await openBucket(bus, buckets.orders);
     const orders = new OrderLedger(bus, kv, service);
-    for (const entry of await readEntries(bus, kv, keys.order(service, "*", "*"))) {
-      const order = entry.operation === "PUT" ? readableOrder(entry.string()) : null;
+    const entries = await readEntries(bus, kv, keys.order(service, "*", "*"));
+    for (const { entry, order } of ordersIn(entries, onMalformed)) {
       orders.slots.set(entry.key, { revision: entry.revision, order });
       if (order) orders.orders.push(order);
     }
@@ -91,8 +92,8 @@ export class OrderLedger {
       const entry = await this.bus.persist(() => this.kv.get(key));
       if (entry === null) this.slots.delete(key);
       else {
-        const now = entry.operation === "PUT" ? readableOrder(entry.string()) : null;
-        this.slots.set(key, { revision: entry.revision, order: now });
+        const [now] = ordersIn([entry], () => {});
+        this.slots.set(key, { revision: entry.revision, order: now?.order ?? null });
       }
     }
   }

@@ -1,7 +1,7 @@
 import type { atomicMode } from "../../decisions/atomic-mode.ts";
 import { noteRevision } from "../../decisions/note-revision.ts";
 import { routesBefore, routesDuring, routesOffered, routesSwitched } from "../../decisions/wanted-routes.ts";
-import { fetchRoutes } from "../records/routes.ts";
+import { requireRoutes } from "../records/routes.ts";
 import { backwardRollout } from "../rollout/deploy-rollout.ts";
 import { installTasks } from "../rollout/install-tasks.ts";
 import { restoreTasks } from "../rollout/restore-tasks.ts";
@@ -69,7 +69,7 @@ async function switchBack(run: StepRun): Promise<void> {
   const before = routesBefore(deploy);
   if (before === null) return;
   // The new version stays served, as the previous one.
-  const { routes } = await fetchRoutes(context.bus, context.service);
+  const { routes } = await requireRoutes(context.bus, context.service);
   const serving = routes?.serving ?? before.serving;
   await run.agree({ ...before, serving }, { signal: context.bus.signal });
   await reorderRoles(context, { current: before.default, previous: deploy.version });

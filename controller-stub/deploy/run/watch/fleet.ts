@@ -1,7 +1,8 @@
 import type { BusSession } from "../../../../bus/session.ts";
 import type { HostStatus } from "../../../../protocol/host-status.ts";
 import { hostToken } from "../../../../protocol/names.ts";
-import { followStatuses, type OnMalformed } from "../../../host-reports.ts";
+import { followStatuses } from "../../../host-reports.ts";
+import type { OnMalformed } from "../../../values/malformed.ts";
 import { ChangeSignal } from "./change-signal.ts";
 
 /** What each host of a service last reported. */

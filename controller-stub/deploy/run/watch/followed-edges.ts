@@ -1,26 +1,35 @@
 import { openBucket } from "../../../../bus/buckets.ts";
 import { readValues } from "../../../../bus/list-bucket.ts";
 import type { BusSession } from "../../../../bus/session.ts";
-import { decode } from "../../../../protocol/decode.ts";
-import { edgeStatusSchema } from "../../../../protocol/routes.ts";
 import { buckets, keys } from "../../../../protocol/subjects.ts";
 import { followValues } from "../../../follow.ts";
+import type { OnMalformed } from "../../../values/malformed.ts";
+import { isEdgeName, readEdge } from "../../../values/read-values.ts";
 import type { KnownEdge } from "../../decisions/missing-edges.ts";
 import { ChangeSignal } from "./change-signal.ts";
 
-/** What each edge of a service last acknowledged. An edge whose status can't be read counts as an edge, too. */
+/**
+ * What each edge of a service last acknowledged. An edge whose status can't be read counts as an edge, too. A key that
+ * no edge can have is none, whatever it holds: it is reported.
+ */
 export class FollowedEdges {
   readonly changes = new ChangeSignal();
   private readonly byKey = new Map<string, KnownEdge>();
   private constructor() {}
 
-  static async follow(bus: BusSession, service: string): Promise<FollowedEdges & { stop: () => void }> {
+  static async follow(
+    bus: BusSession,
+    service: string,
+    onMalformed: OnMalformed,
+  ): Promise<FollowedEdges & { stop: () => void }> {
     const edges = new FollowedEdges();
     const stop = await followValues(bus, {
       bucket: buckets.edges,
       filter: keys.edge(service, "*"),
       onValue: (key, text) => {
-        edges.byKey.set(key, parseEdge(key, text));
+        const edge = parseEdge(key, text, onMalformed);
+        if (edge === undefined) return;
+        edges.byKey.set(key, edge);
         edges.changes.emit();
       },
       onGone: (key) => {
@@ -37,19 +46,20 @@ export class FollowedEdges {
 }
 
 /** What each edge of a service last wrote, by name. */
-export async function fetchEdges(bus: BusSession, service: string): Promise<KnownEdge[]> {
+export async function fetchEdges(bus: BusSession, service: string, onMalformed: OnMalformed): Promise<KnownEdge[]> {
   const kv = await openBucket(bus, buckets.edges);
   const entries = await readValues(bus, kv, keys.edge(service, "*"));
-  return entries.map((entry) => parseEdge(entry.key, entry.string())).sort((x, y) => (x.edge < y.edge ? -1 : 1));
+  const edges = entries.map((entry) => parseEdge(entry.key, entry.string(), onMalformed));
+  return edges.filter((edge) => edge !== undefined).sort((x, y) => (x.edge < y.edge ? -1 : 1));
 }
 
-/** An edge's status as it was written, as far as it can be read. */
-function parseEdge(key: string, text: string): KnownEdge {
+/** An edge's status as it was written, as far as it can be read; undefined under a key that no edge can have. */
+function parseEdge(key: string, text: string, onMalformed: OnMalformed): KnownEdge | undefined {
   const edge = key.slice(key.indexOf(".") + 1);
-  const decoded = decode(edgeStatusSchema, text);
-  if ("broken" in decoded) return { edge, status: null, problem: decoded.broken };
-  const status = decoded.value;
-  return status.edge === edge
-    ? { edge, status }
-    : { edge, status: null, problem: `edge: must be ${edge}, not ${status.edge}` };
+  if (!isEdgeName(edge)) {
+    onMalformed({ bucket: buckets.edges, key, why: `${edge} is no edge's name` });
+    return undefined;
+  }
+  const read = readEdge(key, text);
+  return "broken" in read ? { edge, status: null, problem: read.broken } : { edge, status: read.value };
 }

@@ -1,10 +1,9 @@
 import { openBucket } from "../../../../bus/buckets.ts";
 import { readValues } from "../../../../bus/list-bucket.ts";
 import type { BusSession } from "../../../../bus/session.ts";
-import { decode } from "../../../../protocol/decode.ts";
-import { memberSchema } from "../../../../protocol/member.ts";
 import { buckets } from "../../../../protocol/subjects.ts";
 import { followValues } from "../../../follow.ts";
+import { readRegistration } from "../../../values/read-values.ts";
 import type { KnownMember } from "../../decisions/missing-members.ts";
 import { ChangeSignal } from "./change-signal.ts";
 
@@ -65,6 +64,6 @@ function slotIdOf(key: string): string {
 /** A member as it was written, as far as it can be read, with the stage that its key names. */
 export function parseMember(key: string, text: string): KnownMember {
   const [, stage = ""] = key.split(".");
-  const decoded = decode(memberSchema, text);
-  return "broken" in decoded ? { member: null, stage, problem: decoded.broken } : { member: decoded.value, stage };
+  const read = readRegistration(key, text);
+  return "broken" in read ? { member: null, stage, problem: read.broken } : { member: read.value, stage };
 }

@@ -1,0 +1,2 @@
+/** For programs that import nothing of daemon/. */
+export { programVersion } from "../daemon/version.ts";
