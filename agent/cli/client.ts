@@ -33,8 +33,8 @@ export interface Steer {
 type Query = Record<string, string | number | boolean | undefined> & { follow: boolean };
 
 /**
- * Talks to an agent over its control socket: HTTP with JSON, one connection per request. An aborted signal ends a
- * stream quietly and rejects everything else.
+ * A client of an agent's control socket: HTTP with JSON, one connection per request. An aborted signal ends a stream
+ * without an error and rejects everything else.
  * @throws AgentUnreachableError, ControlDeniedError, or AgentError with the agent's own code.
  */
 export class ControlClient {
@@ -79,14 +79,14 @@ export class ControlClient {
 
   private async json<T>(method: string, path: string, schema: z.ZodType<T>, body?: object): Promise<T> {
     const response = await this.open(method, path, body);
-    return this.understand(path, schema, await this.text(response));
+    return this.parseAnswer(path, schema, await this.text(response));
   }
 
   private async *stream<T>(path: string, query: Query, schema: z.ZodType<T>): AsyncGenerator<T, void> {
     try {
       const response = await this.open("GET", withQuery(path, query));
       try {
-        for await (const line of lines(response)) yield this.understand(path, schema, line);
+        for await (const line of lines(response)) yield this.parseAnswer(path, schema, line);
       } finally {
         response.destroy();
       }
@@ -98,13 +98,13 @@ export class ControlClient {
       throw new AgentUnreachableError(this.socketPath, "the agent ended the stream");
   }
 
-  private understand<T>(path: string, schema: z.ZodType<T>, text: string): T {
+  private parseAnswer<T>(path: string, schema: z.ZodType<T>, text: string): T {
     const parsed = schema.safeParse(parseJson(text));
     if (parsed.success) return parsed.data;
     const issue = parsed.error.issues[0];
     throw new InternalError(
-      `the agent's answer to ${path} is not understood (${issue?.path.join(".") || "the whole answer"}: ${issue?.message}); ` +
-        `are slotctl and slotd of the same version?`,
+      `the agent's answer to ${path} is invalid (${issue?.path.join(".") || "the whole answer"}: ${issue?.message}); ` +
+        `are slotctl and slotd the same version?`,
     );
   }
 
@@ -141,7 +141,7 @@ export class ControlClient {
       sent.setTimeout(this.timeoutMs, () => sent.destroy(new Error(`no answer within ${this.timeoutMs} ms`)));
       sent.on("error", (cause) => reject(signal.aborted ? cause : this.unreachable(cause)));
       sent.once("response", (response) => {
-        sent.setTimeout(0); // a stream may be silent for as long as nothing happens
+        sent.setTimeout(0); // a stream is silent while nothing happens
         resolve(response);
       });
       sent.end(payload);
@@ -153,11 +153,11 @@ export class ControlClient {
     if (code === "EACCES" || code === "EPERM") return denied(this.socketPath);
     const why =
       code === "ENOENT"
-        ? "there is no such socket"
+        ? "the socket does not exist"
         : code === "ECONNREFUSED"
-          ? "nobody listens"
+          ? "nothing listens on it"
           : code === "ECONNRESET" || code === "EPIPE"
-            ? "the connection broke off"
+            ? "the connection was closed"
             : message;
     return new AgentUnreachableError(this.socketPath, why);
   }

@@ -1,15 +1,15 @@
 import type { Colors } from "picocolors/types.js";
 
-/** What the command needs of the world around it. Only `main.ts` knows where it comes from. */
+/** The command's environment. Only `main.ts` knows its sources. */
 export interface CliContext {
   write(text: string): void;
   writeError(text: string): void;
-  /** The terminal that stdout is, with its size now; null where stdout is a file or a pipe. */
+  /** The current size of the terminal on stdout; null if stdout is a file or a pipe. */
   terminal(): { columns: number; rows: number } | null;
   colors: Colors;
-  /** Whether stderr is a terminal: there, and only there, is shown how far something is. */
+  /** Whether stderr is a terminal. Progress is shown only there. */
   showsProgress: boolean;
-  /** Aborted when the user has seen enough (Ctrl-C). */
+  /** Aborted by Ctrl-C. */
   signal: AbortSignal;
   /** SLOTD_SOCKET. */
   socket: string | undefined;
@@ -17,10 +17,10 @@ export interface CliContext {
   sourceDateEpoch: string | undefined;
   /** PATH. */
   path: string;
-  /** Who is asking, for the agent's records. */
+  /** The user, for the agent's records. */
   user: string;
-  /** Where agents put their control sockets. */
+  /** The directory of the agents' control sockets. */
   runDirectory: string;
-  /** Where configuration files are. */
+  /** The directory of configuration files. */
   configDirectory: string;
 }

@@ -5,22 +5,22 @@ import { ControlDeniedError } from "./errors.ts";
 const GROUP_WRITE = 0o020;
 const GROUP_ENTER = 0o010;
 
-/** The error for a socket that may not be used, saying which group may. */
+/** The error for a socket that this user may not use. Names the group that may. */
 export function denied(socketPath: string): ControlDeniedError {
-  // If even the socket's attributes can't be read, its directory denies access.
-  const barrier = look(socketPath, GROUP_WRITE) ?? look(dirname(socketPath), GROUP_ENTER);
+  // If even stat on the socket fails, its directory denies access.
+  const barrier = groupAccess(socketPath, GROUP_WRITE) ?? groupAccess(dirname(socketPath), GROUP_ENTER);
   if (!barrier?.groupMay || barrier.gid === 0)
     return new ControlDeniedError(
       `permission denied on ${socketPath}: only its owner may use it; set [control] group in slotd's configuration, or use sudo`,
     );
   const group = groupName(barrier.gid);
   return new ControlDeniedError(
-    `permission denied on ${socketPath}: it is for members of group ${group}; ` +
+    `permission denied on ${socketPath}: only members of group ${group} may use it; ` +
       `join it (sudo usermod -aG ${group} "$USER", then log in again), or use sudo`,
   );
 }
 
-function look(path: string, groupBit: number): { gid: number; groupMay: boolean } | undefined {
+function groupAccess(path: string, groupBit: number): { gid: number; groupMay: boolean } | undefined {
   try {
     const { gid, mode } = statSync(path);
     return { gid, groupMay: (mode & groupBit) !== 0 };

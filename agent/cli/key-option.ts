@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { parsePublicKey } from "../../protocol/signature.ts";
 import { SlotctlUsageError } from "./errors.ts";
 
-/** The private keys in some files. */
+/** Reads private keys from files. */
 export async function readKeys(option: string, files: readonly string[]): Promise<KeyObject[]> {
   const { readKey } = await import("../pack/key-file.ts");
   const keys: KeyObject[] = [];
@@ -17,13 +17,13 @@ export async function readKeys(option: string, files: readonly string[]): Promis
   return keys;
 }
 
-/** The texts of public keys, each given as such or as a file that holds one. */
+/** Public keys, each given as text or as a file that holds one. */
 export async function readPublicKeys(option: string, given: readonly string[]): Promise<string[]> {
   const keys: string[] = [];
   for (const word of given) {
     const text = word.startsWith("ed25519:") ? word : await textOf(option, word);
     if (parsePublicKey(text) === null)
-      throw new SlotctlUsageError(`${option} must be ed25519:…, or a file with that: ${word}`);
+      throw new SlotctlUsageError(`${option} must be a public key (ed25519:…) or a file that holds one, not ${word}`);
     keys.push(text);
   }
   return keys;

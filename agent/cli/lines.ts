@@ -1,4 +1,4 @@
-/** Splits a byte stream into lines. An incomplete last line is a line too. */
+/** Splits a byte stream into lines, including an incomplete last line. Skips empty lines. */
 export async function* lines(source: AsyncIterable<Buffer>): AsyncGenerator<string, void> {
   const decoder = new TextDecoder();
   let rest = "";

@@ -2,20 +2,20 @@
 import { hostname, userInfo } from "node:os";
 import process from "node:process";
 import pc from "picocolors";
+import { exitCodes } from "../../protocol/exit-codes.ts";
 import type { CliContext } from "./context.ts";
-import { slotctlExitCodes } from "./exit-codes.ts";
 import { run } from "./run.ts";
 
 const { env, stdout } = process;
 
-// A reader that has seen enough (`slotctl events | head`) is no failure.
+// A reader that closes the pipe (`slotctl events | head`) is not a failure.
 for (const stream of [process.stdout, process.stderr])
   stream.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code !== "EPIPE") throw error;
-    process.exit(slotctlExitCodes.done);
+    process.exit(exitCodes.done);
   });
 
-// The first signal ends what runs in good order; a second one finds no handler and ends the process.
+// The first signal ends the command cleanly. A second one has no handler and kills the process.
 const stop = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort());
 

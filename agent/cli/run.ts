@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from "commander";
 import { programVersion } from "../../daemon/version.ts";
+import { type ExitCode, exitCodes } from "../../protocol/exit-codes.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { drainCommand } from "./commands/drain.ts";
 import { eventsCommand } from "./commands/events.ts";
@@ -15,8 +16,7 @@ import { undrainCommand } from "./commands/undrain.ts";
 import { verifyCommand } from "./commands/verify.ts";
 import { workersCommand } from "./commands/workers.ts";
 import type { CliContext } from "./context.ts";
-import { SlotctlInterruptedError, SlotctlUsageError, shown } from "./errors.ts";
-import { exitCodeOf, type SlotctlExitCode, slotctlExitCodes } from "./exit-codes.ts";
+import { exitCodeOf, SlotctlInterruptedError, SlotctlUsageError, shown } from "./errors.ts";
 import { SlotctlSession } from "./session.ts";
 
 const verbs = [
@@ -36,23 +36,23 @@ const verbs = [
   verifyCommand,
 ];
 
-/** Taken before a verb and after it. */
+/** Accepted before and after a verb. */
 const globalOptions = [
   ["--socket <path>", "the agent's control socket (also: SLOTD_SOCKET)"],
   ["--service <name>", "the agent of this service: its socket is /run/slotd/NAME.sock"],
-  ["--json", "answer with JSON, as the last line of stdout; streams with a JSON document a line"],
+  ["--json", "print JSON as the last line of stdout; streams print one JSON document per line"],
 ] as const;
 
-/** Runs one command line. Never throws: what went wrong is on stderr, and in the exit code. */
-export async function run(args: readonly string[], context: CliContext): Promise<SlotctlExitCode> {
+/** Runs one command line. Never throws: errors go to stderr and into the exit code. */
+export async function run(args: readonly string[], context: CliContext): Promise<ExitCode> {
   const session = new SlotctlSession(context);
   try {
     await program(session).parseAsync(args, { from: "user" });
     return session.exitCode;
   } catch (error) {
-    if (error instanceof CommanderError && error.exitCode === 0) return slotctlExitCodes.done;
+    if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.done;
     const last = toUsageError(error) ?? (context.signal.aborted ? toInterruptedError(error) : error);
-    // An error in the command line comes before its options are known.
+    // A usage error occurs before the options are parsed.
     session.printError(last, session.json || args.includes("--json"));
     return exitCodeOf(shown(last).code);
   }
@@ -60,9 +60,9 @@ export async function run(args: readonly string[], context: CliContext): Promise
 
 function program(session: SlotctlSession): Command {
   const root = new Command("slotctl")
-    .description("Looks at and steers the slotd agent of this host. Works while the bus is down.")
+    .description("Shows and controls the slotd agent of this host. Works while the bus is down.")
     .version(programVersion)
-    // `slotctl --version` is one thing, and `slotctl pack --version V` another.
+    // `slotctl --version` and `slotctl pack --version V` are different options.
     .enablePositionalOptions()
     .addHelpText("after", outro)
     .configureHelp({ showGlobalOptions: true })
@@ -72,7 +72,7 @@ function program(session: SlotctlSession): Command {
   for (const verb of verbs) root.addCommand(verb(session));
   for (const [flags, description] of globalOptions) {
     root.option(flags, description);
-    // The help of a verb shows them once, as the root's.
+    // A verb's help shows them only as global options.
     for (const verb of root.commands) verb.addOption(new Option(flags, description).hideHelp());
   }
   for (const command of [root, ...root.commands])
@@ -82,7 +82,7 @@ function program(session: SlotctlSession): Command {
       .configureOutput({
         writeOut: (text) => session.context.write(text),
         writeErr: (text) => session.context.writeError(text),
-        outputError: () => {}, // run() tells of every error, in one form
+        outputError: () => {}, // run() prints all errors in one form
         getOutHasColors: () => false,
         getErrHasColors: () => false,
         getOutHelpWidth: () => Math.min(session.columns, 120),
@@ -95,9 +95,9 @@ const outro = `
 Without --socket, --service or SLOTD_SOCKET, the only socket in /run/slotd is used.
 
 Exit codes:
-  0  done; also when a stream or --watch was left with Ctrl-C
-  1  failed, or left before its end
-  2  wrong usage, unknown slot or wrong configuration
+    0  done; also if Ctrl-C ended a stream or --watch
+    1  failed, or interrupted before its end
+    2  wrong usage, unknown slot or invalid configuration
   3  the agent can't be reached
 
 Examples:
@@ -108,7 +108,8 @@ Examples:
 
 function toUsageError(error: unknown): SlotctlUsageError | undefined {
   if (!(error instanceof CommanderError)) return undefined;
-  if (error.code === "commander.help") return new SlotctlUsageError("say what to do, for example: slotctl status");
+  if (error.code === "commander.help")
+    return new SlotctlUsageError("a command is missing, for example: slotctl status");
   const message = error.message
     .replace(/^error: /, "")
     .replace(/\s*\n\s*/g, " ")

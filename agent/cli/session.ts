@@ -1,20 +1,20 @@
+import { type ExitCode, exitCodes } from "../../protocol/exit-codes.ts";
 import { ControlClient } from "./client.ts";
 import type { CliContext } from "./context.ts";
 import { shown } from "./errors.ts";
-import { type SlotctlExitCode, slotctlExitCodes } from "./exit-codes.ts";
 import { chooseSocket } from "./socket.ts";
 
-/** Options that every verb takes. */
+/** Options of every verb. */
 export interface SlotctlOptions {
   socket?: string;
   service?: string;
   json?: boolean;
 }
 
-/** One run of the command: which agent, and in which form answers are shown. */
+/** One run of the command: the chosen agent, and the form of the output. */
 export class SlotctlSession {
   options: SlotctlOptions = {};
-  exitCode: SlotctlExitCode = slotctlExitCodes.done;
+  exitCode: ExitCode = exitCodes.done;
 
   constructor(readonly context: CliContext) {}
 
@@ -26,12 +26,12 @@ export class SlotctlSession {
     return this.context.colors;
   }
 
-  /** Columns to wrap sentences at. What goes into a file or a pipe is not wrapped: a sentence stays on its line. */
+  /** The column to wrap sentences at. Output to a file or a pipe is not wrapped. */
   get columns(): number {
     return this.context.terminal()?.columns ?? Number.POSITIVE_INFINITY;
   }
 
-  /** @param timeoutMs for an answer that takes long */
+  /** @param timeoutMs for a slow answer */
   client(timeoutMs?: number): ControlClient {
     const { runDirectory, socket: environment, signal } = this.context;
     const { socket, service } = this.options;
@@ -46,13 +46,13 @@ export class SlotctlSession {
     this.print(JSON.stringify(value));
   }
 
-  /** What happens on the way to an answer. Kept off stdout where that is for a program. */
+  /** Prints progress towards an answer: to stderr with --json, otherwise to stdout. */
   note(text: string): void {
     if (this.json) this.context.writeError(`${text}\n`);
     else this.print(text);
   }
 
-  /** How far something is, on one line that is written over; "" takes it away. Nothing where stderr is no terminal. */
+  /** Overwrites the progress line; "" removes it. Does nothing if stderr is not a terminal. */
   progress(text: string): void {
     if (this.context.showsProgress) this.context.writeError(`\r\x1b[K${text}`);
   }

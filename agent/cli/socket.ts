@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { nameSchema } from "../../protocol/names.ts";
 import { SlotctlUsageError } from "./errors.ts";
 
-/** Ways to say which agent is meant. */
+/** Ways to choose an agent. */
 export interface SocketChoice {
   /** `--socket` */
   socket?: string | undefined;
@@ -15,8 +15,9 @@ export interface SocketChoice {
 }
 
 /**
- * The control socket to use: `--socket`, else that of `--service`, else SLOTD_SOCKET, else the only one there is.
- * @throws UsageError when there is none, or more than one, to choose from.
+ * The control socket to use: `--socket`, else that of `--service`, else SLOTD_SOCKET, else the only one in the
+ * directory.
+ * @throws SlotctlUsageError if there is none or more than one.
  */
 export function chooseSocket({ socket, service, environment, runDirectory }: SocketChoice): string {
   if (socket) return socket;
@@ -31,17 +32,18 @@ export function chooseSocket({ socket, service, environment, runDirectory }: Soc
     );
   const services = found.map((name) => name.slice(0, -".sock".length));
   throw new SlotctlUsageError(
-    `several agents run here (${services.join(", ")}); say which with --service NAME, --socket PATH or SLOTD_SOCKET`,
+    `several agents run here (${services.join(", ")}); choose one with --service NAME, --socket PATH or SLOTD_SOCKET`,
   );
 }
 
-/** A service's name, once it is one: it becomes part of a path. */
+/** Validates a service's name, which becomes part of a path. */
 export function checkedService(service: string): string {
-  if (!nameSchema.safeParse(service).success) throw new SlotctlUsageError(`--service ${service}: not a service's name`);
+  if (!nameSchema.safeParse(service).success)
+    throw new SlotctlUsageError(`--service ${service}: not a valid service name`);
   return service;
 }
 
-/** Names in a directory with an ending, sorted; none where there is no directory. */
+/** The sorted names in a directory that have an ending; empty if the directory does not exist. */
 export function namesEnding(directory: string, ending: string): string[] {
   try {
     return readdirSync(directory)

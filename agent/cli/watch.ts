@@ -17,9 +17,9 @@ const DEFAULT_SECONDS = 2;
 /** The value of `--watch [SECONDS]`: true without the seconds. */
 export type Watch = number | true | undefined;
 
-/** `--watch [SECONDS]`, for verbs that show how things are now. */
+/** `--watch [SECONDS]`, for verbs that show the current state. */
 export function watchOption(): Option {
-  const text = `show it again every so often, until Ctrl-C (${DEFAULT_SECONDS} seconds unless told)`;
+  const text = `repeat at this interval until Ctrl-C (default: ${DEFAULT_SECONDS} seconds)`;
   return new Option("--watch [seconds]", text).argParser((value: string) => {
     const seconds = Number(value);
     if (seconds >= 0.1 && seconds <= 86_400) return seconds;
@@ -27,14 +27,16 @@ export function watchOption(): Option {
   });
 }
 
-/** A picture of how things are: as lines for people, and as a value for `--json`. */
-export interface Picture {
+/** A snapshot of the state: as lines for people, and as a value for `--json`. */
+export interface Snapshot {
   lines: string[];
   value: unknown;
 }
 
-/** Shows a picture once, or again and again. Once it was shown, an agent that is away for a while ends nothing. */
-export async function show(session: SlotctlSession, watch: Watch, take: () => Promise<Picture>): Promise<void> {
+/**
+ * Shows a snapshot once or repeatedly. After the first one, errors such as an unreachable agent do not end the watch.
+ */
+export async function show(session: SlotctlSession, watch: Watch, take: () => Promise<Snapshot>): Promise<void> {
   const first = await take();
   if (watch === undefined) return print(session, first);
   const everyMs = (watch === true ? DEFAULT_SECONDS : watch) * 1000;
@@ -42,8 +44,8 @@ export async function show(session: SlotctlSession, watch: Watch, take: () => Pr
   const screen = session.json ? null : session.context.terminal();
   if (screen) session.context.write(HIDE_CURSOR + CUT_LONG_LINES + CLEAR);
   try {
-    for (let picture: Picture | null = first; !signal.aborted; picture = await takeOrTell(session, take)) {
-      if (picture) (screen ? redraw : print)(session, picture);
+    for (let snapshot: Snapshot | null = first; !signal.aborted; snapshot = await takeOrReport(session, take)) {
+      if (snapshot) (screen ? redraw : print)(session, snapshot);
       if (!screen && !session.json) session.print("");
       await sleep(everyMs, undefined, { signal }).catch(() => {});
     }
@@ -52,18 +54,18 @@ export async function show(session: SlotctlSession, watch: Watch, take: () => Pr
   }
 }
 
-function print(session: SlotctlSession, { lines, value }: Picture): void {
+function print(session: SlotctlSession, { lines, value }: Snapshot): void {
   if (session.json) session.printJson(value);
   else session.print(lines.join("\n"));
 }
 
-function redraw({ context }: SlotctlSession, { lines }: Picture): void {
+function redraw({ context }: SlotctlSession, { lines }: Snapshot): void {
   const rows = context.terminal()?.rows ?? lines.length;
   const seen = lines.slice(0, Math.max(1, rows - 1));
   context.write(HOME + seen.map((line) => `${line}${CLEAR_LINE}\n`).join("") + CLEAR_BELOW);
 }
 
-async function takeOrTell(session: SlotctlSession, take: () => Promise<Picture>): Promise<Picture | null> {
+async function takeOrReport(session: SlotctlSession, take: () => Promise<Snapshot>): Promise<Snapshot | null> {
   try {
     return await take();
   } catch (error) {

@@ -2,10 +2,10 @@ import { readFileSync } from "node:fs";
 import { allPids, descriptors, processStat } from "./process.ts";
 
 /**
- * Whether a process waits for connections on a listening socket, as the kernel sees it: one of its epoll sets holds
- * that socket (/proc/PID/fdinfo, proc(5)). Node, Go, nginx, uvicorn and the like wait that way. A process that waits by
- * select or in a blocking accept can't be told from one that does not wait.
- * @param inode of the listening socket
+ * Whether a process waits for connections on a listening socket: the kernel lists the socket in one of its epoll sets
+ * (/proc/PID/fdinfo, proc(5)). Node, Go, nginx, uvicorn and the like wait that way. Waiting by select or a blocking
+ * accept can't be detected.
+ * @param inode the listening socket's
  */
 export function isAccepting(pid: number, inode: number): boolean {
   const open = descriptors(pid);
@@ -24,16 +24,15 @@ export function isAccepting(pid: number, inode: number): boolean {
   return false;
 }
 
-/** The inode of one of our own sockets. */
+/** The inode of one of this process's sockets. */
 export function socketInode(fd: number): number {
   return Number(/^socket:\[(\d+)\]$/.exec(descriptors(process.pid).get(fd) ?? "")?.[1] ?? 0);
 }
 
 /**
- * The workers that are seen to wait for connections on a listening socket, themselves or through a process of their
- * group.
- * @param inode of the socket
- * @returns their pids. A pid that is missing waits in a way that can't be seen, or does not wait.
+ * The workers known to wait for connections on a listening socket, themselves or through a process of their group.
+ * @param inode the listening socket's
+ * @returns their pids. A missing pid does not wait, or waits in a way that can't be detected.
  */
 export function whoAccepts(workers: readonly number[], inode: number): Set<number> {
   const seen = new Set(workers.filter((pid) => isAccepting(pid, inode)));

@@ -34,7 +34,7 @@ export function socketAddress(address: string, port: number): Buffer {
 /** A `sockaddr_un`: unix(7). @param path an absolute path, or an abstract address that begins with `@` */
 export function unixAddress(path: string): Buffer {
   const abstract = path.startsWith("@");
-  // A path's address ends with its NUL; an abstract one has none.
+  // A path ends with a NUL; an abstract address does not.
   const raw = Buffer.alloc(2 + Buffer.byteLength(path) + (abstract ? 0 : 1));
   raw.writeUInt16LE(AF_UNIX, 0);
   raw.write(path, 2, "utf8");

@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { getxattr } from "./libc.ts";
 
-const LOOK_MS = 10;
-/** How long the kernel may take to bury what was killed. */
-const BURIAL_MS = 5_000;
+const POLL_MS = 10;
+/** How long the kernel may take to clear killed processes. */
+const KILL_TIMEOUT_MS = 5_000;
 
 /**
  * A group of processes in the unified hierarchy of control groups: cgroups(7), Documentation/admin-guide/cgroup-v2.rst.
@@ -13,16 +13,16 @@ const BURIAL_MS = 5_000;
 export class Cgroup {
   constructor(readonly path: string) {}
 
-  /** The part of the hierarchy that systemd has handed to this service (`Delegate=yes`); null where there is none. */
+  /** The part of the hierarchy that systemd delegated to this service (`Delegate=yes`); null without delegation. */
   static delegated(): Cgroup | null {
     const own = Cgroup.of("self");
     if (!own) return null;
-    // A unit may have its main process started in a group below: `DelegateSubgroup=`.
+    // A unit may start its main process in a subgroup: `DelegateSubgroup=`.
     const above = new Cgroup(join(own.path, ".."));
     return [own, above].find(({ path }) => getxattr(path, "user.delegate") === "1") ?? null;
   }
 
-  /** The group that a process is in; null where that can't be seen from here. */
+  /** The group of a process; null if it can't be determined. */
   static of(pid: number | "self"): Cgroup | null {
     try {
       const line = readFileSync(`/proc/${pid}/cgroup`, "utf8")
@@ -35,12 +35,12 @@ export class Cgroup {
     }
   }
 
-  /** The controllers that can be given to the groups below. */
+  /** The controllers that can be enabled for subgroups. */
   get controllers(): string[] {
     return words(this.readText("cgroup.controllers"));
   }
 
-  /** The controllers that the groups below have. */
+  /** The controllers enabled for subgroups. */
   get enabled(): string[] {
     return words(this.readText("cgroup.subtree_control"));
   }
@@ -49,7 +49,7 @@ export class Cgroup {
     return existsSync(this.path);
   }
 
-  /** The one of that group's children that this one is, or is below of; null where it is elsewhere. */
+  /** The child of `above` that is this group or contains it; null if this group is not below `above`. */
   below(above: Cgroup): Cgroup | null {
     if (!this.path.startsWith(`${above.path}/`)) return null;
     return above.child(this.path.slice(above.path.length + 1).split("/")[0] as string);
@@ -73,12 +73,12 @@ export class Cgroup {
     return this;
   }
 
-  /** Gives controllers to the groups below. @throws EBUSY where processes are in this group itself. */
+  /** Enables controllers for subgroups. @throws EBUSY if this group itself has processes. */
   enable(controllers: readonly string[]): void {
     for (const controller of controllers) this.write("cgroup.subtree_control", `+${controller}`);
   }
 
-  /** Whether it has a file of that name, and with it that controller. */
+  /** Whether the group has this file, and so the file's controller. */
   has(file: string): boolean {
     return existsSync(join(this.path, file));
   }
@@ -87,7 +87,7 @@ export class Cgroup {
     writeFileSync(join(this.path, file), value);
   }
 
-  /** A file's text; empty where it can't be read. */
+  /** A file's text; empty if it can't be read. */
   readText(file: string): string {
     try {
       return readFileSync(join(this.path, file), "utf8");
@@ -96,12 +96,12 @@ export class Cgroup {
     }
   }
 
-  /** Moves a process here. What it starts from then on is born here. */
+  /** Moves a process here. Processes that it starts later are in this group, too. */
   addProcess(pid: number): void {
     this.write("cgroup.procs", String(pid));
   }
 
-  /** The same, unless it has ended since. */
+  /** Like `addProcess`, but ignores a process that has ended. */
   tryToAddProcess(pid: number): void {
     try {
       this.addProcess(pid);
@@ -110,20 +110,20 @@ export class Cgroup {
     }
   }
 
-  /** The processes here and below. */
+  /** The processes of this group and its subgroups. */
   pids(): number[] {
     const own = words(this.readText("cgroup.procs")).map(Number);
     return [...own, ...this.children().flatMap((child) => child.pids())];
   }
 
-  /** A count of events, for example `oom_kill` in `memory.events`; 0 where it is not counted. */
+  /** A counter in an events file, for example `oom_kill` in `memory.events`; 0 if it is missing. */
   count(file: string, event: string): number {
     return Number(new RegExp(`^${event} (\\d+)$`, "m").exec(this.readText(file))?.[1] ?? 0);
   }
 
   /**
-   * Kills all that is here and below, also what forks meanwhile. @returns false where the kernel can't (before 5.14),
-   * or it is gone.
+   * Kills all processes of this group and its subgroups, including those forked meanwhile.
+   * @returns false if the kernel can't (before 5.14), or the group is gone.
    */
   kill(): boolean {
     try {
@@ -134,18 +134,18 @@ export class Cgroup {
     }
   }
 
-  /** Removes it; kills what is still in it. @throws where that does not end. */
+  /** Kills the group's processes and removes it. @throws if processes remain. */
   async end(): Promise<void> {
-    const end = performance.now() + BURIAL_MS;
+    const end = performance.now() + KILL_TIMEOUT_MS;
     while (!this.remove()) {
       if (performance.now() > end)
-        throw new Error(`${this.path} can't be removed; in it are ${this.pids().join(", ")}`);
+        throw new Error(`${this.path} can't be removed: it still has processes ${this.pids().join(", ")}`);
       this.kill();
-      await sleep(LOOK_MS);
+      await sleep(POLL_MS);
     }
   }
 
-  /** Removes it, and all that is below it; what still has processes stays. @returns whether it is gone. */
+  /** Removes the group and its subgroups, except those that have processes. @returns whether the group is gone. */
   remove(): boolean {
     for (const child of this.children()) child.remove();
     try {
@@ -163,7 +163,7 @@ function words(text: string): string[] {
 
 let mountPointCache: string | null | undefined;
 
-/** Where the unified hierarchy is mounted, from its root on: proc(5), mountinfo. */
+/** Where the root of the unified hierarchy is mounted: proc(5), mountinfo. */
 function mountPoint(): string | null {
   if (mountPointCache !== undefined) return mountPointCache;
   const mounts = readFileSync("/proc/self/mountinfo", "utf8").split("\n");

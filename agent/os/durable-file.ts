@@ -2,9 +2,9 @@ import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "n
 import { dirname } from "node:path";
 
 /**
- * Replaces a file so that after a crash at any moment either the old content or the new one is there, whole:
- * write beside, fsync, rename over, fsync the directory. What a crash leaves beside is overwritten the next time; so
- * there must be one writer only.
+ * Replaces a file so that after a crash at any moment it has either its old or its new content: write a temporary
+ * file, fsync, rename, fsync the directory. The next write overwrites a temporary file left by a crash, so there must
+ * be only one writer.
  */
 export function writeDurablySync(path: string, content: string, mode = 0o600): void {
   const beside = `${path}.tmp`;

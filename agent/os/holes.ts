@@ -10,12 +10,12 @@ const FALLOC_FL_KEEP_SIZE = 1;
 const FALLOC_FL_PUNCH_HOLE = 2;
 const SEEK_DATA = 3;
 const { EOPNOTSUPP, ENOSYS, EFBIG, EINVAL, EPERM, ENXIO } = constants.errno;
-/** The answers of file systems without holes, or without files as large. EPERM: a seccomp filter. */
+/** Errors of file systems that don't support holes, or files that large. EPERM: a seccomp filter. */
 const UNSUPPORTED = [EOPNOTSUPP, ENOSYS, EFBIG, EINVAL, EPERM];
 
 /**
- * Gives a part of a file back to the file system; it reads as NULs then, and the file's size stays. Blocks that lie
- * only partly in it stay, their part zeroed. Runs in Node's thread pool.
+ * Frees the disk space of a range of a file. The range then reads as NULs, and the file keeps its size. Blocks only
+ * partly in the range are zeroed there, but not freed. Runs on a thread of koffi's pool.
  */
 export function punchHole(fd: number, begin: number, end: number): Promise<void> {
   const mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
@@ -30,7 +30,7 @@ export function punchHole(fd: number, begin: number, end: number): Promise<void>
 
 /**
  * Whether the file system can punch holes in files that end before `maxSize`.
- * @param fd of a file that ends before `maxSize`, open for writing; the file stays as it is
+ * @param fd a file that ends before `maxSize`, open for writing; it is not changed
  */
 export async function canPunchHoles(fd: number, maxSize: number): Promise<boolean> {
   try {
@@ -42,8 +42,7 @@ export async function canPunchHoles(fd: number, maxSize: number): Promise<boolea
 }
 
 /**
- * Where the first bytes of a file are that are not in a hole; null where there are none. A file system without holes
- * says 0.
+ * The offset of a file's first data after any hole; null if it has no data. Always 0 on a file system without holes.
  */
 export function firstData(fd: number): number | null {
   const found = Number(lseek(fd, 0, SEEK_DATA));

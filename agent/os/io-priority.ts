@@ -6,20 +6,20 @@ const BEST_EFFORT_CLASS = 2;
 const LOWEST_LEVEL = 7;
 const CLASS_SHIFT = 13;
 const WHO_PROCESS = 1;
-/** The number of the system call differs between the two platforms. */
-const NUMBER: Record<string, number> = { x64: 251, arm64: 30 };
+/** The system call's number by platform. */
+const SYSCALL_NUMBER: Record<string, number> = { x64: 251, arm64: 30 };
 
 /**
- * Gives the calling thread the lowest I/O priority that is still served. Not the idle class: what makes files holds the
- * file system's journal while it waits for the disk, and whoever is never served there lets every fsync of the host
- * wait with it. A kernel that does not know priorities is no reason to fail.
+ * Sets the calling thread's I/O priority to the lowest best-effort level. Not the idle class: a thread that creates
+ * files holds the file system's journal while it waits for the disk, and if it is starved, every fsync on the host
+ * waits for it. Does nothing on a kernel without I/O priorities.
  */
 export function setLowIoPriority(): void {
-  const number = NUMBER[arch];
+  const number = SYSCALL_NUMBER[arch];
   if (number === undefined) return;
   try {
     ioprioSet(number, WHO_PROCESS, 0, (BEST_EFFORT_CLASS << CLASS_SHIFT) | LOWEST_LEVEL);
   } catch {
-    // Not permitted, or not known here.
+    // Not permitted, or not supported.
   }
 }

@@ -2,8 +2,7 @@ import { constants } from "node:os";
 import koffi from "koffi";
 
 /**
- * The C library's calls that Node has no way to. All native code of the project is behind this file.
- * Each wrapper throws a `NativeError` with the errno where the call returns -1.
+ * C library calls that Node does not offer. Each wrapper throws a `NativeError` with the errno if the call returns -1.
  */
 const lib = koffi.load("libc.so.6");
 
@@ -46,15 +45,15 @@ const F_SETFD = 2;
 const F_SETFL = 4;
 const FD_CLOEXEC = 1;
 const POLLIN = 1;
-/** Bytes of a `struct pollfd`: fd, events, revents. */
+/** Size of a `struct pollfd` in bytes: fd, events, revents. */
 const POLLFD = 8;
 const MSG_NOSIGNAL = 0x4000;
-/** x86-64 and arm64 share the numbers of these newer calls. */
+/** These newer calls have the same numbers on x86-64 and arm64. */
 const SYS_pidfd_send_signal = 424;
 const SYS_pidfd_open = 434;
 const SYS_pidfd_getfd = 438;
 
-/** A call into the C library that failed. `code` is the errno's name, as Node's own errors have it. */
+/** A failed C library call. `code` is the errno's name, as in Node's own errors. */
 export class NativeError extends Error {
   readonly code: string;
   constructor(
@@ -102,7 +101,7 @@ export function getsockoptInt(fd: number, level: number, name: number): number {
   return value.readInt32LE();
 }
 
-/** The raw `sockaddr` that a socket is bound to. */
+/** The raw `sockaddr` a socket is bound to. */
 export function getsockname(fd: number): Buffer {
   const address = Buffer.alloc(128);
   const length = Buffer.alloc(4);
@@ -119,29 +118,29 @@ export function recv(fd: number, into: Buffer): number {
   return checked("recv", Number(native.recv(fd, into, into.length, 0)));
 }
 
-/** Takes a lock on an open file, or throws EWOULDBLOCK (EAGAIN). The kernel drops it with the last descriptor. */
+/** Locks an open file, or throws EAGAIN. The kernel releases the lock when the last descriptor is closed. */
 export function lockFile(fd: number): void {
   checked("flock", native.flock(fd, LOCK_EX_NB));
 }
 
-/** Keeps a descriptor from the programs that this process starts. */
+/** Keeps programs started by this process from inheriting a descriptor. */
 export function setCloseOnExec(fd: number): void {
   checked("fcntl", native.fcntl(fd, F_SETFD, FD_CLOEXEC));
 }
 
-/** Lets calls on a descriptor wait, for all that share it. */
+/** Makes calls on a descriptor block, for all processes that share it. */
 export function setBlocking(fd: number): void {
   checked("fcntl", native.fcntl(fd, F_SETFL, 0));
 }
 
-/** An extended attribute as text; null if the file has none of that name, or can't be read. */
+/** An extended attribute as text; null if the file does not have it or can't be read. */
 export function getxattr(path: string, name: string): string | null {
   const value = Buffer.alloc(256);
   const length = Number(native.getxattr(path, name, value, value.length));
   return length === -1 ? null : value.toString("utf8", 0, length);
 }
 
-/** Makes all that was written to a file system durable, and returns when it is. Blocks for as long. */
+/** Makes everything written to a file system durable. Blocks until it is. */
 export function syncFileSystem(fd: number): void {
   checked("syncfs", native.syncfs(fd));
 }
@@ -160,14 +159,14 @@ export function getForeignFd(pid: number, foreignFd: number): number {
   }
 }
 
-/** @param number of the system call ioprio_set on this platform */
+/** @param number the number of the system call ioprio_set on this platform */
 export function ioprioSet(number: number, which: number, who: number, priority: number): void {
   checked("ioprio_set", Number(native.syscall3(number, which, who, priority)));
 }
 
 /**
- * A descriptor that stands for a process and for no later one of the same pid; close-on-exec. It is readable when the
- * process has ended.
+ * A descriptor for a process, never for a later one with the same pid; close-on-exec. It is readable once the process
+ * has ended.
  */
 export function openPidfd(pid: number): number {
   return checked("pidfd_open", Number(native.syscall3(SYS_pidfd_open, pid, 0, 0)));
@@ -177,7 +176,7 @@ export function signalPidfd(pidfd: number, signal: number): void {
   checked("pidfd_send_signal", Number(native.syscall3(SYS_pidfd_send_signal, pidfd, signal, 0)));
 }
 
-/** Which of some descriptors are readable now; does not wait. */
+/** The descriptors that are readable now. Does not wait. */
 export function readable(fds: readonly number[]): Set<number> {
   const polled = Buffer.alloc(POLLFD * fds.length);
   for (const [i, fd] of fds.entries()) {

@@ -4,12 +4,12 @@ import { portOf, socketAddress } from "./address.ts";
 import * as libc from "./libc.ts";
 import { portOwner } from "./port-owner.ts";
 
-/** Connections that may wait for a worker. The kernel cuts it to net.core.somaxconn. */
+/** Connections that may wait for a worker. The kernel limits it to net.core.somaxconn. */
 const BACKLOG = 4096;
 
 /**
- * A listening socket that is opened here and never accepted on: the workers inherit it, and the kernel spreads
- * connections over them. The queue belongs to the socket, so a worker can come and go without a connection lost.
+ * A listening socket that the agent opens and never accepts on. The workers inherit it, and the kernel spreads
+ * connections over them. The queue belongs to the socket, so no connection is lost when a worker ends.
  */
 export class Listener {
   private closed = false;
@@ -19,12 +19,12 @@ export class Listener {
     readonly origin: "opened" | "adopted" | "stored",
   ) {}
 
-  /** @throws PortTakenError naming the process that listens there already. */
+  /** @throws PortTakenError naming the process that already listens there. */
   static open(address: string, port: number): Listener {
     const v6 = isIPv6(address);
     const fd = libc.socket(v6 ? libc.AF_INET6 : libc.AF_INET, libc.SOCK_STREAM);
     try {
-      // Without it, connections in TIME_WAIT refuse the port for a minute after a restart.
+      // Otherwise connections in TIME_WAIT block the port for a minute after a restart.
       libc.setsockopt(fd, libc.SOL_SOCKET, libc.SO_REUSEADDR, int(1));
       if (address === "::") libc.setsockopt(fd, libc.IPPROTO_IPV6, libc.IPV6_V6ONLY, int(0));
       libc.bind(fd, socketAddress(address, port));
@@ -38,7 +38,9 @@ export class Listener {
     }
   }
 
-  /** The socket back from a living worker that inherited it; null where that is not a listening socket on this port. */
+  /**
+   * Gets the socket back from a running worker that inherited it; null if it is not a listening socket on this port.
+   */
   static fromProcess(pid: number, foreignFd: number, port: number): Listener | null {
     let fd: number;
     try {
@@ -50,8 +52,7 @@ export class Listener {
   }
 
   /**
-   * The socket back from the service manager, which kept it; null, and closed, where it is not a listening one at this
-   * address.
+   * Gets the socket back from the service manager's store; null, and closed, if it is not listening at this address.
    */
   static fromStore(fd: number, address: string, port: number): Listener | null {
     libc.setCloseOnExec(fd);
@@ -66,13 +67,13 @@ export class Listener {
       const listening = libc.getsockoptInt(fd, libc.SOL_SOCKET, libc.SO_ACCEPTCONN) === 1;
       if (listening && portOf(libc.getsockname(fd)) === port) return new Listener(fd, origin);
     } catch {
-      // Not a socket at all.
+      // Not a socket.
     }
     libc.close(fd);
     return null;
   }
 
-  /** Gives up the agent's hold; the socket lives on while a worker has it. */
+  /** Closes the agent's descriptor. The socket stays open while a worker has it. */
   close(): void {
     if (this.closed) return;
     this.closed = true;
@@ -80,7 +81,7 @@ export class Listener {
   }
 }
 
-/** Compares family, port and address; what follows in an IPv6 socket's is no part of it. */
+/** Compares family, port and address, and ignores an IPv6 address's scope. */
 function isBoundTo(fd: number, address: string, port: number): boolean {
   const length = isIPv6(address) ? 24 : 8;
   return libc.getsockname(fd).subarray(0, length).equals(socketAddress(address, port).subarray(0, length));

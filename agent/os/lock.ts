@@ -3,8 +3,8 @@ import { AgentRunningError } from "../../protocol/errors.ts";
 import { lockFile, NativeError } from "./libc.ts";
 
 /**
- * Holds a lock file for this process's life; the kernel releases it however the process ends.
- * @throws AgentRunningError where another process holds it.
+ * Locks a file for the life of this process. The kernel releases the lock however the process ends.
+ * @throws AgentRunningError if another process holds the lock.
  */
 export function holdLock(path: string): { release(): void } {
   const fd = openSync(path, "a", 0o600);

@@ -1,7 +1,7 @@
 import { allPids, commandLine, descriptors } from "./process.ts";
 import { listenerInode } from "./tcp-connections.ts";
 
-/** Which process listens on a port; null where none does or it can't be seen from here. */
+/** The process that listens on a port; null if there is none or it belongs to another user. */
 export function portOwner(address: string, port: number): { pid: number; command: string } | null {
   const inode = listenerInode(address, port);
   if (inode === null) return null;

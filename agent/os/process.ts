@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
-/** What tells one process from every other, also over reboots and reused pids. */
+/** Identifies a process uniquely, even across reboots and reused pids. */
 export interface ProcessIdentity {
   pid: number;
-  /** Clock ticks between boot and the process's start: field 22 of /proc/PID/stat, proc(5). */
+  /** Clock ticks from boot to the process's start: field 22 of /proc/PID/stat, proc(5). */
   startTime: number;
   bootId: string;
 }
@@ -24,11 +24,11 @@ interface Stat {
   startTime: number;
 }
 
-/** The fields of /proc/PID/stat that matter here, or null where there is no such process. */
+/** Selected fields of /proc/PID/stat; null if there is no such process. */
 export function processStat(pid: number): Stat | null {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, "latin1");
-    // The command's name is in parentheses and may hold anything, parentheses and spaces as well.
+    // The command's name is in parentheses and may itself contain parentheses and spaces.
     const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
     return {
       state: fields[0] as string,
@@ -43,8 +43,8 @@ export function processStat(pid: number): Stat | null {
 }
 
 /**
- * The identity of a running process. A zombie counts as gone: it holds nothing any more. But where only the first
- * thread has ended, the others still hold all that the process has open.
+ * The identity of a running process. A zombie counts as ended: it has nothing open. But if only the first thread has
+ * ended, the other threads still hold the process's open files.
  */
 export function identify(pid: number): ProcessIdentity | null {
   const stat = processStat(pid);
@@ -52,10 +52,10 @@ export function identify(pid: number): ProcessIdentity | null {
   return { pid, startTime: stat.startTime, bootId: bootId() };
 }
 
-/** Clock ticks per second in what the kernel tells, USER_HZ: 100 on every platform that Node runs on. */
+/** Clock ticks per second in /proc (USER_HZ): 100 on every platform that Node supports. */
 const TICKS_PER_SECOND = 100;
 
-/** How long ago a process was started, in ms, by the kernel's clock, which nobody can set. */
+/** How long ago a process started, in ms, by the kernel's monotonic clock. */
 export function processAgeMs(identity: ProcessIdentity): number {
   const [uptime] = readFileSync("/proc/uptime", "utf8").split(" ");
   return Math.max(0, (Number(uptime) - identity.startTime / TICKS_PER_SECOND) * 1000);
@@ -66,7 +66,7 @@ export function isAlive(identity: ProcessIdentity): boolean {
   return identify(identity.pid)?.startTime === identity.startTime;
 }
 
-/** A process's environment; null where it is gone or may not be read. */
+/** A process's environment; null if the process has ended or may not be read. */
 export function environment(pid: number): Map<string, string> | null {
   try {
     const pairs = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
@@ -78,7 +78,7 @@ export function environment(pid: number): Map<string, string> | null {
   }
 }
 
-/** A process's command line as a person would type it. */
+/** A process's command line, joined by spaces. */
 export function commandLine(pid: number): string {
   try {
     const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").filter(Boolean);
@@ -94,7 +94,7 @@ export function allPids(): number[] {
     .map(Number);
 }
 
-/** What each descriptor of a process is, as readlink tells: `socket:[INODE]`, a path, … */
+/** A process's descriptors and their readlink targets: `socket:[INODE]`, a path, … */
 export function descriptors(pid: number): Map<number, string> {
   const found = new Map<number, string>();
   try {
@@ -102,16 +102,16 @@ export function descriptors(pid: number): Map<number, string> {
       try {
         found.set(Number(fd), readlinkSync(`/proc/${pid}/fd/${fd}`));
       } catch {
-        // Closed since.
+        // Closed meanwhile.
       }
     }
   } catch {
-    // Gone, or not ours to look into.
+    // Ended, or not permitted.
   }
   return found;
 }
 
-/** The living processes whose environment carries a token, with that environment. */
+/** The running processes whose environment has a token, with that environment. */
 export function findByToken(
   variable: string,
   token: string,

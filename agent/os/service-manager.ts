@@ -1,10 +1,10 @@
 import { close, setCloseOnExec } from "./libc.ts";
 import { sendUnixDatagram } from "./unix-datagram.ts";
 
-/** Descriptors that a service manager passes start here: sd_listen_fds(3). */
+/** The first descriptor passed by a service manager: sd_listen_fds(3). */
 const FIRST_FD = 3;
-/** How much longer an agent that ends, and says so again and again, may take each time. */
-const PATIENCE_USEC = 30_000_000;
+/** How much more time each message from a stopping agent requests. */
+const EXTEND_TIMEOUT_USEC = 30_000_000;
 
 export interface ServiceEnvironment {
   NOTIFY_SOCKET?: string | undefined;
@@ -14,13 +14,13 @@ export interface ServiceEnvironment {
 }
 
 /**
- * What the agent says to systemd, and what systemd keeps for it: sd_notify(3), sd_listen_fds(3). Without systemd all of
- * it does nothing. A message that can't be sent is no reason to stop serving: it goes to `onFailure`.
+ * Sends the agent's state to systemd, and has systemd store its descriptors: sd_notify(3), sd_listen_fds(3). Does
+ * nothing without systemd. Errors in sending go to `onFailure`, so that they don't stop the agent.
  */
 export class ServiceManager {
   private readonly socket: string | undefined;
-  private ending = false;
-  /** By name; systemd may keep several under one. */
+  private isStopping = false;
+  /** By name; systemd may store several descriptors under one name. */
   private readonly inherited = new Map<string, number[]>();
 
   constructor(
@@ -43,38 +43,35 @@ export class ServiceManager {
     this.send(`READY=1\nSTATUS=${status}`);
   }
 
-  /** The agent works: feeds the watchdog, and while it ends, asks for more time to do so. */
+  /** Feeds the watchdog. While the agent is stopping, also requests more time. */
   beat(status: string): void {
-    const more = this.ending ? `\nEXTEND_TIMEOUT_USEC=${PATIENCE_USEC}` : "";
-    this.send(`WATCHDOG=1\nSTATUS=${this.ending ? "ending; " : ""}${status}${more}`);
+    const more = this.isStopping ? `\nEXTEND_TIMEOUT_USEC=${EXTEND_TIMEOUT_USEC}` : "";
+    this.send(`WATCHDOG=1\nSTATUS=${this.isStopping ? "stopping; " : ""}${status}${more}`);
   }
 
   stopping(): void {
-    this.ending = true;
-    this.send(`STOPPING=1\nEXTEND_TIMEOUT_USEC=${PATIENCE_USEC}`);
+    this.isStopping = true;
+    this.send(`STOPPING=1\nEXTEND_TIMEOUT_USEC=${EXTEND_TIMEOUT_USEC}`);
   }
 
-  /**
-   * Has systemd keep a descriptor over the agent's end, under a name. A second one under that name is kept beside the
-   * first.
-   */
+  /** Has systemd store a descriptor beyond the agent's end. Several may be stored under one name. */
   store(name: string, fd: number): void {
     this.send(`FDSTORE=1\nFDNAME=${name}`, [fd]);
   }
 
-  /** Lets systemd close what it keeps under a name. */
+  /** Has systemd close the descriptors stored under a name. */
   forget(name: string): void {
     this.send(`FDSTOREREMOVE=1\nFDNAME=${name}`);
   }
 
-  /** Takes all that systemd kept under a name, once. */
+  /** Returns the descriptors that systemd stored under a name, and forgets them. */
   takeInherited(name: string): number[] {
     const descriptors = this.inherited.get(name) ?? [];
     this.inherited.delete(name);
     return descriptors;
   }
 
-  /** Lets go of all that systemd kept under other names. */
+  /** Closes all inherited descriptors under other names, here and in systemd. */
   forgetExcept(names: readonly string[]): void {
     for (const [name, descriptors] of this.inherited) {
       if (names.includes(name)) continue;

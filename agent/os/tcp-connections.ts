@@ -2,23 +2,23 @@ import { isIPv6 } from "node:net";
 import { addressBytes, isWildcard } from "./address.ts";
 import * as libc from "./libc.ts";
 
-/** An accepted or queued TCP connection as the kernel sees it. Ages are in ms and have the kernel's tick. */
+/** An accepted or queued TCP connection in the kernel. Ages are in ms, with the resolution of the kernel's tick. */
 export interface TcpConnection {
-  /** `address:port` of the other side, in hex: an identity, not for people. */
+  /** The peer's address and port in hex, as an identity. */
   peer: string;
-  /** The kernel's own name for the socket, which is never used again. */
+  /** The kernel's id of the socket; never reused. */
   cookie: bigint;
-  /** Milliseconds since the last data was sent, and since the last was received. */
+  /** Milliseconds since data was last sent, and since it was last received. */
   lastSentMs: number;
   lastReceivedMs: number;
   bytesAcked: bigint;
   bytesReceived: bigint;
-  /** Bytes that the app has not read, and bytes sent that the other side has not acknowledged. */
+  /** Received bytes that the app has not read, and sent bytes that the peer has not acknowledged. */
   unreadBytes: number;
   unackedBytes: number;
 }
 
-/** How the other end of a connection names this one's address and port: see `TcpConnection.peer`. */
+/** The identity of an address and port, as in `TcpConnection.peer`. */
 export function peerName(address: string, port: number): string {
   const name = Buffer.alloc(18);
   addressBytes(address).copy(name);
@@ -41,9 +41,8 @@ const NLMSG_HEADER = 16;
 const DIAG_MESSAGE = 72;
 
 /**
- * Every connection on a listening address, from the kernel by sock_diag(7), so that it is the same for an app in any
- * language. A socket bound to an address of one family has connections of that family only; one on `::` has IPv4 ones
- * as mapped addresses.
+ * All connections on a listening address, from the kernel by sock_diag(7), so it works for an app in any language.
+ * A socket on `::` also has IPv4 connections, with mapped addresses.
  */
 export function tcpConnections(address: string, port: number): TcpConnection[] {
   const found: TcpConnection[] = [];
@@ -67,8 +66,7 @@ export function tcpConnections(address: string, port: number): TcpConnection[] {
 }
 
 /**
- * The inode of the socket that listens on exactly this address and port, or on a wildcard that covers it; null if none
- * does.
+ * The inode of the socket listening on this address and port, or on a wildcard that covers it; null if there is none.
  */
 export function listenerInode(address: string, port: number): number | null {
   let inode: number | null = null;
@@ -95,7 +93,7 @@ function dump(v6: boolean, states: number, port: number, each: (message: Buffer)
   request.writeUInt16BE(port, 24);
   const fd = libc.socket(libc.AF_NETLINK, libc.SOCK_RAW, NETLINK_SOCK_DIAG);
   try {
-    // The kernel answers at once; the bound is there so that nothing can hold the event loop.
+    // The kernel answers at once. The timeout makes sure that the event loop never blocks.
     const second = Buffer.alloc(16);
     second.writeUInt32LE(1, 0);
     libc.setsockopt(fd, libc.SOL_SOCKET, libc.SO_RCVTIMEO, second);
@@ -109,7 +107,7 @@ function dump(v6: boolean, states: number, port: number, each: (message: Buffer)
         if (type === NLMSG_DONE) return;
         const body = buffer.subarray(at + NLMSG_HEADER, at + size);
         if (type === NLMSG_ERROR) throw new libc.NativeError("sock_diag", -body.readInt32LE(0));
-        // The kernel filters by port for most states; a listening socket of another port may still come along.
+        // The kernel filters by port for most states, but may return listening sockets on other ports.
         if (body.readUInt16BE(4) === port) each(body);
         at += (size + 3) & ~3;
       }

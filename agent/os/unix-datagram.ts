@@ -21,7 +21,7 @@ const CMSG_HEADER = 16;
 const MSG_NOSIGNAL = 0x4000;
 
 /**
- * Sends one datagram to a unix socket, with descriptors alongside if there are any: unix(7), cmsg(3).
+ * Sends one datagram to a unix socket, with any descriptors attached: unix(7), cmsg(3).
  * @param path an absolute path, or an abstract address that begins with `@`
  */
 export function sendUnixDatagram(path: string, text: string, descriptors: readonly number[] = []): void {
@@ -45,7 +45,7 @@ export function sendUnixDatagram(path: string, text: string, descriptors: readon
   }
 }
 
-/** The control message that carries descriptors; empty for none. */
+/** The control message for descriptors; empty if there are none. */
 function rights(descriptors: readonly number[]): Buffer {
   if (descriptors.length === 0) return Buffer.alloc(0);
   const used = CMSG_HEADER + 4 * descriptors.length;

@@ -3,12 +3,12 @@ import { unixAddress } from "./address.ts";
 import * as libc from "./libc.ts";
 
 const BACKLOG = 16;
-/** What systemd takes: NOTIFY_BUFFER_MAX. */
+/** systemd's limit: NOTIFY_BUFFER_MAX. */
 const MAX_DATAGRAM = 4 * 1024;
-/** One byte more tells what is longer. */
+/** One byte more, to detect longer datagrams. */
 const buffer = Buffer.alloc(MAX_DATAGRAM + 1);
 
-/** A unix socket at a path, which its owner and nobody else may use. Close-on-exec; `close` removes the path. */
+/** A unix socket at a path that only its owner may use. Close-on-exec; `close` removes the path. */
 export class UnixSocket {
   private closed = false;
 
@@ -34,7 +34,7 @@ export class UnixSocket {
     }
   }
 
-  /** The next datagram's text, empty where it is longer than 4 KiB; null where none waits. */
+  /** The next datagram's text, empty if it is longer than 4 KiB; null if none is queued. */
   receive(): string | null {
     try {
       const length = libc.recv(this.fd, buffer);
@@ -45,7 +45,7 @@ export class UnixSocket {
     }
   }
 
-  /** Gives up the agent's hold; a process that inherited it goes on. */
+  /** Closes the agent's descriptor but keeps the path, for a process that inherited the socket. */
   release(): void {
     if (!this.closed) libc.close(this.fd);
     this.closed = true;

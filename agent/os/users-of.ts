@@ -3,8 +3,9 @@ import { join } from "node:path";
 import { allPids } from "./process.ts";
 
 /**
- * Which of some directories living processes stand in, run from, have files of open, or have mapped: proc(5).
- * @param directories absolute paths, without a slash at the end
+ * The directories in use by running processes: as working directory or root, or by an executable, open or mapped file
+ * in them: proc(5).
+ * @param directories absolute paths without a trailing slash
  */
 export function directoriesInUse(directories: readonly string[]): Set<string> {
   const used = new Set<string>();
@@ -23,13 +24,13 @@ function* pathsOf(pid: number): Generator<string> {
   for (const name of ["cwd", "exe", "root"]) yield* link(join(base, name));
   try {
     for (const fd of readdirSync(join(base, "fd"))) yield* link(join(base, "fd", fd));
-    // What is mapped needs no descriptor any more: shared libraries, native modules.
+    // Mapped files have no descriptor: shared libraries, native modules.
     for (const line of readFileSync(join(base, "maps"), "utf8").split("\n")) {
       const at = line.indexOf("/");
       if (at !== -1) yield line.slice(at).replace(/ \(deleted\)$/, "");
     }
   } catch {
-    // Gone, or not ours to look into.
+    // Ended, or not permitted.
   }
 }
 
@@ -37,6 +38,6 @@ function* link(path: string): Generator<string> {
   try {
     yield readlinkSync(path).replace(/ \(deleted\)$/, "");
   } catch {
-    // Gone, closed, or a kernel thread's.
+    // Ended, closed, or a kernel thread.
   }
 }

@@ -2,17 +2,17 @@ import { spawn, spawnSync } from "node:child_process";
 import { Duplex } from "node:stream";
 import * as zlib from "node:zlib";
 
-/** Node has zstd since 22.15; before, the command does it. */
+/** Node has zstd since 22.15. Older versions use the zstd command. */
 type MaybeZstd = {
   createZstdCompress?: (options?: object) => Duplex;
   createZstdDecompress?: (options?: object) => Duplex;
 };
 const native = zlib as MaybeZstd;
 
-/** The compression level of `ZSTD_c_compressionLevel`, zstd.h. */
+/** `ZSTD_c_compressionLevel` in zstd.h. */
 const LEVEL_PARAMETER = 100;
 
-/** Whether zstd archives can be read and written here. */
+/** Whether this host can read and write zstd archives. */
 export function hasZstd(): boolean {
   return (
     native.createZstdDecompress !== undefined || spawnSync("zstd", ["--version"], { stdio: "ignore" }).status === 0
@@ -23,7 +23,7 @@ export function zstdDecompress(chunkSize: number): Duplex {
   return native.createZstdDecompress?.({ chunkSize }) ?? throughCommand(["-dc"]);
 }
 
-/** The same input gives the same bytes, with the same version of zstd: one thread, no times in it. */
+/** Deterministic for a given version of zstd: one thread, no timestamps. */
 export function zstdCompress(level: number): Duplex {
   return (
     native.createZstdCompress?.({ params: { [LEVEL_PARAMETER]: level } }) ??
@@ -31,21 +31,21 @@ export function zstdCompress(level: number): Duplex {
   );
 }
 
-/** The command as a stream. What it says of bad input is the stream's error. */
+/** The zstd command as a stream. Its stderr becomes the stream's error. */
 function throughCommand(args: string[]): Duplex {
   const child = spawn("zstd", ["-q", ...args], { stdio: ["pipe", "pipe", "pipe"] });
-  let said = "";
+  let stderr = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    said = (said + text).slice(-500);
+    stderr = (stderr + text).slice(-500);
   });
   const ended = new Promise<void>((resolve, reject) => {
     child.once("error", (cause) => reject(new Error("zstd is not installed: install it, or use gzip", { cause })));
     child.once("close", (code) =>
-      code === 0 ? resolve() : reject(new Error(`zstd: ${said.trim() || `exit ${code}`}`)),
+      code === 0 ? resolve() : reject(new Error(`zstd: ${stderr.trim() || `exit ${code}`}`)),
     );
   });
   ended.catch(() => {});
-  // A command that has ended accepts no more input; the reason is reported at the end.
+  // Writing to an ended command fails; `ended` has the reason.
   child.stdin.on("error", () => {});
   async function* output() {
     try {
@@ -53,11 +53,11 @@ function throughCommand(args: string[]): Duplex {
       await ended;
     } finally {
       child.kill();
-      // A thread that ended before its child's end was seen would leave a zombie behind.
+      // If the thread ends before its child is reaped, a zombie remains.
       await ended.catch(() => {});
     }
   }
   const stream = Duplex.from({ writable: child.stdin, readable: output() });
-  // Of a stream that nobody began to read, `output` never ran.
+  // `output` never runs if nobody reads the stream.
   return stream.once("close", () => child.kill());
 }

@@ -4,22 +4,21 @@ import { join } from "node:path";
 import { PackRefusedError } from "../../protocol/errors.ts";
 
 const CHUNK_BYTES = 256 * 1024;
-/** Never through a link that has taken the file's place, and never waiting for a writer of a FIFO that has. */
+/** If the file was replaced meanwhile, does not follow a link and does not wait for a FIFO's writer. */
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /**
- * The bytes of a file that is packed, in pieces that are the reader's to keep.
- * @param path of the file, below `root`
- * @throws PackRefusedError where it can't be read.
+ * Reads a file to pack, in chunks that the caller may keep.
+ * @param path relative to `root`
+ * @throws PackRefusedError if the file can't be read.
  */
 export async function* fileBytes(root: string, path: string): AsyncGenerator<Buffer, void> {
   try {
     const file = await open(join(root, path), READ);
     try {
       const stats = await file.stat();
-      if (!stats.isFile())
-        throw new PackRefusedError(path, "is not a file any more: it has changed while it was packed");
-      // One byte more than there should be, so that a small file takes one read and a small piece of memory.
+      if (!stats.isFile()) throw new PackRefusedError(path, "is no longer a file: it changed while it was packed");
+      // One byte more than expected, so that one read into a small buffer covers a small file.
       const size = Math.min(stats.size + 1, CHUNK_BYTES);
       for (;;) {
         const { bytesRead, buffer } = await file.read(Buffer.allocUnsafeSlow(size), 0, size, null);
@@ -34,11 +33,11 @@ export async function* fileBytes(root: string, path: string): AsyncGenerator<Buf
   }
 }
 
-/** What the file system says of a path, as a refusal that names it. */
+/** Turns a file system error into a refusal that names the path. */
 export function refusal(path: string, cause: unknown): unknown {
   if (cause instanceof PackRefusedError) return cause;
   const { code, message } = cause as NodeJS.ErrnoException;
   if (code === undefined || code.startsWith("ERR_")) return cause;
-  const why = code === "ENOENT" || code === "ELOOP" ? "has changed while it was packed" : "can't be read";
+  const why = code === "ENOENT" || code === "ELOOP" ? "changed while it was packed" : "can't be read";
   return new PackRefusedError(path, `${why} (${message.split(",")[0]})`, { cause });
 }

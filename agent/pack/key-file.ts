@@ -6,14 +6,14 @@ import { formatPublicKey, keyId } from "../../protocol/signature.ts";
 import { writeWhole } from "./write-whole.ts";
 
 export interface PublicKey {
-  /** As `trusted_keys` takes it. */
+  /** In the form of `trusted_keys`. */
   publicKey: string;
   id: string;
 }
 
 /**
- * Makes a key pair: the private key in a new file for its owner alone, the public one beside it, as FILE.pub.
- * @throws what the file system says; EEXIST where one of the files is there.
+ * Makes a key pair: the private key in a new file that only its owner can read, the public key in FILE.pub.
+ * @throws the file system's error; EEXIST if one of the files exists.
  */
 export async function makeKey(path: string): Promise<PublicKey> {
   const { privateKey, publicKey } = generateKeyPairSync("ed25519");
@@ -29,14 +29,14 @@ export async function makeKey(path: string): Promise<PublicKey> {
   return { publicKey: text, id: keyId(text) };
 }
 
-/** @throws where the file can't be read, or is no private key for Ed25519. */
+/** @throws if the file can't be read or is not an Ed25519 private key. */
 export async function readKey(path: string): Promise<KeyObject> {
   const pem = await readFile(path, "utf8");
   let key: KeyObject;
   try {
     key = createPrivateKey(pem);
   } catch (cause) {
-    throw new Error("it is not a private key in PEM, without a passphrase", { cause });
+    throw new Error("it is not a PEM private key without a passphrase", { cause });
   }
   if (key.asymmetricKeyType !== "ed25519") throw new Error(`it is a key for ${key.asymmetricKeyType}, not Ed25519`);
   return key;

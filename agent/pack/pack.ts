@@ -24,22 +24,24 @@ export interface PackJob {
   name: string;
   version: string;
   formats: readonly ArchiveFormat[];
-  /** Manifests of releases that deltas are made against. */
+  /** Manifests of the releases to make deltas against. */
   bases: readonly Manifest[];
   /** Keys to sign with; none by default. */
   keys?: readonly KeyObject[];
-  /** Where the files go. */
+  /** The output directory. */
   to: string;
-  /** Seconds since 1970 for all entries, as SOURCE_DATE_EPOCH; null: made of the contents. */
+  /**
+   * Modification time of all entries in seconds since 1970, from SOURCE_DATE_EPOCH; null: derived from the contents.
+   */
   mtimeSeconds: number | null;
   signal?: AbortSignal;
-  /** `step` is what is being done, `done` and `total` are files or bytes. */
+  /** `step` is the current step; `done` and `total` count files or bytes. */
   onProgress(step: string, done: number, total: number): void;
 }
 
 export type Format = ArchiveFormat;
 
-/** A file that was packed, by its path. */
+/** A packed file, with its full path. */
 export type Packed = PackedFile & { base?: string };
 
 export interface PackResult {
@@ -47,13 +49,14 @@ export interface PackResult {
   archives: Packed[];
   deltas: Packed[];
   description: ReleasePackage;
-  /** The description's file. */
+  /** The description's path. */
   path: string;
 }
 
 /**
- * Packs a directory: a manifest, an archive in each format, a delta in each format against each base, and last what
- * describes them. All are made aside, and get their names when all of them are whole; an error leaves nothing.
+ * Packs a directory: a manifest, an archive in each format, a delta in each format against each base, and their
+ * description. All files are written to a temporary directory and renamed when all are complete; an error leaves
+ * nothing behind.
  * @throws PackRefusedError, ReleaseConfigError; the signal's reason.
  */
 export async function pack(job: PackJob): Promise<PackResult> {
@@ -70,9 +73,15 @@ export async function pack(job: PackJob): Promise<PackResult> {
     await writeWhole(join(aside, file), text);
     signal.throwIfAborted();
     await publish(aside, to, { description, file, text });
-    const there = <T extends PackedFile>(each: T) => ({ ...each, file: join(to, each.file) });
+    const published = <T extends PackedFile>(each: T) => ({ ...each, file: join(to, each.file) });
     const { archives, deltas } = description;
-    return { manifest, archives: archives.map(there), deltas: deltas.map(there), description, path: join(to, file) };
+    return {
+      manifest,
+      archives: archives.map(published),
+      deltas: deltas.map(published),
+      description,
+      path: join(to, file),
+    };
   } finally {
     await rm(aside, { recursive: true, force: true });
   }
@@ -110,7 +119,10 @@ async function writeAll(aside: string, job: PackJob, manifest: Manifest): Promis
   return signed(described, job.keys ?? []);
 }
 
-/** The description goes first if it is another, and comes last: it never stands beside files that it is not of. */
+/**
+ * Removes a different old description first, and renames the new one last, so that a description never lies beside
+ * other files.
+ */
 async function publish(
   aside: string,
   to: string,

@@ -17,8 +17,8 @@ export async function readPackage(path: string): Promise<ReleasePackage> {
 }
 
 /**
- * The manifest beside a description, which must be of it.
- * @param path the description's
+ * Reads the manifest beside a description, and checks that they match.
+ * @param path the description's path
  * @throws PackageInvalidError
  */
 export async function readPackedManifest(path: string, description: ReleasePackage): Promise<Manifest> {
@@ -34,7 +34,7 @@ export async function readPackedManifest(path: string, description: ReleasePacka
   return parsed.data;
 }
 
-/** How a file differs from what a description says of it; null: not at all. */
+/** How a file differs from its description; null: it does not. */
 export async function difference(directory: string, { file, sha256, sizeBytes }: PackedFile): Promise<string | null> {
   const hash = createHash("sha256");
   let bytes = 0;

@@ -8,25 +8,27 @@ import { type ManifestEntry, sortEntries } from "../../protocol/manifest.ts";
 import { checkEntry, fold, type NodeKind } from "../releases/unpack/check-entry.ts";
 import { fileBytes, refusal } from "./file-bytes.ts";
 
-/** At the top of what is packed: which paths are left out, in the syntax of gitignore(5). It is left out itself. */
+/**
+ * Lists the paths to leave out, in the syntax of gitignore(5). Lies at the top of the packed directory, and is left out
+ * itself.
+ */
 const IGNORE_FILE = ".slotdignore";
-/** Packed files have one of two modes: what differs in umasks of machines that build must not differ in archives. */
+/** Packed files have one of two modes, so that archives do not depend on a build machine's umask. */
 const FILE_MODE = 0o644;
 const PROGRAM_MODE = 0o755;
 const DIRECTORY_MODE = 0o755;
 const SPECIAL_BITS = 0o7000;
 const READS_AT_ONCE = 4;
 
-/** An entry, and the mode that it has on this disk. */
+/** An entry, and its mode on disk. */
 interface Found {
   entry: ManifestEntry;
   mode: number;
 }
 
 /**
- * What a directory holds, as a release's tree: sorted, with one of two modes for each file, and nothing that an agent
- * would refuse.
- * @param onProgress files hashed so far, and of how many
+ * A directory's entries as a release's tree: sorted, with normalized modes, and checked by the agent's rules.
+ * @param onProgress called with the number of files hashed so far, and of all files
  * @throws PackRefusedError naming the path and the rule; the signal's reason.
  */
 export async function scan(
@@ -44,9 +46,9 @@ export async function scan(
   return sorted;
 }
 
-/** @returns whether a path of the directory, one of a directory ending in a slash, is left out. */
+/** The rules for paths to leave out. They expect a directory's path to end in a slash. */
 export async function ignoreRules(root: string): Promise<Ignore> {
-  // As git on Linux does: names that differ in case are different names.
+  // Case-sensitive, as git is on Linux.
   const rules = ignore({ ignorecase: false }).add(`/${IGNORE_FILE}`);
   try {
     return rules.add(await readFile(join(root, IGNORE_FILE), "utf8"));
@@ -65,7 +67,7 @@ async function walk(root: string, directory: string, ignored: Ignore, into: Foun
     const name = each.name.toString("utf8");
     const path = directory === "" ? name : `${directory}/${name}`;
     if (ignored.ignores(each.isDirectory() ? `${path}/` : path)) continue;
-    // Under another name than it has, nothing would be found.
+    // The decoded name would not exist on disk.
     if (!isUtf8(each.name)) throw new PackRefusedError(path, "has a name that is not UTF-8");
     if (each.isDirectory()) {
       into.push({ entry: { type: "directory", path, mode: DIRECTORY_MODE }, mode: DIRECTORY_MODE });
@@ -96,7 +98,7 @@ async function examine(root: string, path: string): Promise<Found> {
   }
 }
 
-/** The agent's own rules, checked here, where a violation can still be fixed. */
+/** Applies the agent's rules before the release is packed. */
 function requireInstallable(entries: readonly ManifestEntry[], modes: ReadonlyMap<ManifestEntry, number>): void {
   const known = new Map<string, { path: string; kind: NodeKind }>();
   for (const entry of entries) {

@@ -2,7 +2,7 @@ import type { KeyObject } from "node:crypto";
 import { packageDigests, type ReleasePackage } from "../../protocol/package.ts";
 import { signRelease } from "../../protocol/signature.ts";
 
-/** The description with a signature by each key, in the place of an earlier one by the same key. */
+/** The description with a signature by each key. Replaces an earlier signature by the same key. */
 export function signed(description: ReleasePackage, keys: readonly KeyObject[]): ReleasePackage {
   const { version, tree, signatures } = description;
   const digests = packageDigests(description);

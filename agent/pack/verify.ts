@@ -6,19 +6,19 @@ import { difference, readPackage, readPackedManifest } from "./package-file.ts";
 export interface PackageVerdict {
   version: string;
   tree: string;
-  /** Null as `why`: the file is what the description says. */
+  /** `why`: how the file differs from the description; null: it does not. */
   files: { file: string; why: string | null }[];
-  /** Ids of the keys that it is signed by. */
+  /** Ids of the keys that signed the release. */
   signedBy: string[];
-  /** Why it is not to be trusted; null: it is, or nobody said by whom it must be signed. */
+  /** Why the release is not trusted; null: it is trusted, or no trusted keys were given. */
   distrust: string | null;
   ok: boolean;
 }
 
 /**
- * Looks at every file beside a description, and at its signatures.
- * @param trusted texts of public keys, one of which must have signed it; none: no signature is asked for
- * @throws PackageInvalidError where the description itself can't be read.
+ * Checks every file of a description, and its signatures.
+ * @param trusted public keys, one of which must have signed the release; empty: signatures are not checked
+ * @throws PackageInvalidError if the description itself can't be read.
  */
 export async function verifyPackage(path: string, trusted: readonly string[]): Promise<PackageVerdict> {
   const description = await readPackage(path);
@@ -35,14 +35,14 @@ export async function verifyPackage(path: string, trusted: readonly string[]): P
     files.push({ file: packed.file, why });
   }
   const [first] = description.archives as [PackedFile, ...PackedFile[]];
-  // Signatures are over the digests; which of the archives an order will name is not known yet, and does not matter.
+  // A signature covers the digests of all archives, so any archive will do here.
   const release = { version, url: "file:///nowhere", ...first, tree, digests: packageDigests(description), signatures };
   const why = trusted.length === 0 ? null : distrust(release, trusted);
   const ok = why === null && files.every((file) => file.why === null);
   return { version, tree, files, signedBy: signatures.map(({ key }) => key), distrust: why, ok };
 }
 
-/** The file's name stands in front already. */
+/** Removes the file name, which is shown separately. */
 function withoutName(message: string): string {
   return message.replace(/^.*?: /, "");
 }

@@ -11,14 +11,14 @@ import { writeTar } from "./write-tar.ts";
 
 const GZIP_LEVEL = 6;
 const ZSTD_LEVEL = 9;
-/** An empty piece is nothing to a compressor, but takes a turn. Small ones are put together. */
+/** Small chunks are joined, since each chunk costs a turn of the event loop. */
 const BATCH_BYTES = 256 * 1024;
 
 export interface ArchiveJob {
-  /** Where the entries' files are. */
+  /** The directory that the entries' files are in. */
   root: string;
   entries: readonly ManifestEntry[];
-  /** Of a delta. */
+  /** The head, for a delta. */
   head?: DeltaHead | undefined;
   format: ArchiveFormat;
   mtimeSeconds: number | null;
@@ -26,7 +26,7 @@ export interface ArchiveJob {
   onProgress(doneBytes: number, totalBytes: number): void;
 }
 
-/** Writes an archive to a new file, durably but for its name. At most a few pieces of it are in memory. */
+/** Writes and syncs an archive in a new file; the caller syncs the directory. Holds only a few chunks in memory. */
 export async function writeArchive(path: string, job: ArchiveJob): Promise<PackedFile> {
   const { root, entries, head, format, mtimeSeconds, signal, onProgress } = job;
   const total = entries.reduce((sum, entry) => sum + (entry.type === "file" ? entry.sizeBytes : 0), 0);

@@ -6,23 +6,23 @@ import { fileBytes } from "./file-bytes.ts";
 
 const BLOCK = 512;
 const END = Buffer.alloc(2 * BLOCK);
-/** 2000-01-01 and 20 years, in seconds: where times are that are made of contents. */
+/** Times derived from contents lie within 20 years of 2000-01-01, in seconds. */
 const EPOCH_S = 946_684_800;
 const SPAN_S = 631_152_000;
 
 export interface TarOptions {
-  /** Where the files are. */
+  /** The directory that the files are in. */
   root: string;
-  /** Seconds since 1970 for all entries; else each file's is made of its content. */
+  /** Modification time of all entries in seconds since 1970; null: derived from each file's content. */
   mtimeSeconds: number | null;
-  /** A file that comes first, and is not in the directory. */
+  /** An additional first file. */
   head?: { path: string; content: Buffer };
   onProgress(bytes: number): void;
 }
 
 /**
- * A tar archive of a tree, in pieces: the same entries give the same bytes, whoever packs them, wherever, whenever.
- * @throws PackRefusedError where a file is not any more what was scanned.
+ * A reproducible tar archive of a tree, in chunks: the same entries always give the same bytes.
+ * @throws PackRefusedError if a file has changed since the scan.
  */
 export async function* writeTar(entries: readonly ManifestEntry[], options: TarOptions): AsyncGenerator<Buffer> {
   const { root, head, onProgress } = options;
@@ -48,8 +48,9 @@ export async function* writeTar(entries: readonly ManifestEntry[], options: TarO
 }
 
 /**
- * Web servers tell a file by its size and time (ETag, Last-Modified): two contents must not have the same time, and one
- * content must not have two. So the time is made of the digest, and lies somewhere in 2000 to 2019.
+ * Web servers identify a file's content by its size and time (ETag, Last-Modified), so the same content must always
+ * have the same time, and other content another time. The time is derived from the digest, and lies between 2000 and
+ * 2019.
  */
 function mtimeOf(entry: ManifestEntry, fixed: number | null): Date {
   if (fixed !== null) return new Date(fixed * 1000);
@@ -68,7 +69,7 @@ interface HeaderFacts {
 
 function header(facts: HeaderFacts): Buffer {
   const made = new Header({ ...facts, uid: 0, gid: 0, uname: "root", gname: "root" });
-  // What does not fit into the block's fields goes before it, in an extended header.
+  // Values that do not fit into the block go into an extended header before it.
   const tooLong = made.encode();
   const block = made.block as Buffer;
   if (!tooLong) return block;
@@ -96,7 +97,7 @@ async function* content(
     yield chunk;
   }
   if (bytes !== entry.sizeBytes || hash.digest("hex") !== entry.sha256)
-    throw new PackRefusedError(entry.path, "has changed while it was packed: pack again");
+    throw new PackRefusedError(entry.path, "changed while it was packed: pack again");
 }
 
 function padding(size: number): Buffer {

@@ -3,7 +3,7 @@ import { open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { syncDirectory } from "../../daemon/durable-file.ts";
 
-/** Writes a new file, durably but for its name. */
+/** Writes and syncs a new file. The caller syncs the directory. */
 export async function writeWhole(
   path: string,
   text: string,
@@ -20,7 +20,7 @@ export async function writeWhole(
   return { sha256: createHash("sha256").update(bytes).digest("hex"), sizeBytes: bytes.length };
 }
 
-/** Puts a text in the place of a file's content: whoever looks, at whatever moment, sees one or the other. */
+/** Replaces a file's content atomically and durably. */
 export async function replaceFile(path: string, text: string): Promise<void> {
   const beside = `${path}.${randomBytes(4).toString("hex")}`;
   try {

@@ -1,14 +1,14 @@
 import { Command } from "commander";
+import { exitCodes } from "../../../protocol/exit-codes.ts";
 import type { Check } from "../doctor/check.ts";
 import { chooseConfig } from "../doctor/config-file.ts";
-import { slotctlExitCodes } from "../exit-codes.ts";
 import { plural } from "../render/amounts.ts";
 import { checkLines } from "../render/check.ts";
 import type { SlotctlSession } from "../session.ts";
 
 const help = `
-Works while the agent is down. Without --config or --service, the only file in /etc/slotd is used. What the agent's user may
-read and write is seen best with sudo. Ends with 1 when a check failed; warnings alone end with 0.
+Works while the agent is down. Without --config or --service, the only file in /etc/slotd is used. Run it with sudo to check
+everything that the agent's user can read and write. Exits with 1 if a check failed, and with 0 if there were only warnings.
 
 Examples:
   sudo slotctl doctor
@@ -24,7 +24,7 @@ export function doctorCommand(session: SlotctlSession): Command {
       const { context, options } = session;
       const { configDirectory, path, signal } = context;
       const configPath = chooseConfig({ config, service: options.service, configDirectory });
-      // Brings native calls and the NATS client with it, which no other verb has to wait for.
+      // Loads native code and the NATS client, which other verbs need not wait for.
       const { examine } = await import("../doctor/examine.ts");
       const checks: Check[] = [];
       for await (const check of examine({ configPath, socket: options.socket, path, signal })) {
@@ -35,6 +35,6 @@ export function doctorCommand(session: SlotctlSession): Command {
       const warned = checks.filter((check) => check.ok === "warn").length;
       if (session.json) session.printJson({ ok: failed === 0, checks });
       else session.print(`\n${plural(checks.length, "check")}: ${failed} failed, ${plural(warned, "warning")}`);
-      if (failed > 0) session.exitCode = slotctlExitCodes.failed;
+      if (failed > 0) session.exitCode = exitCodes.failed;
     });
 }

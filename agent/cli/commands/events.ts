@@ -5,9 +5,9 @@ import type { SlotctlSession } from "../session.ts";
 
 export function eventsCommand(session: SlotctlSession): Command {
   return new Command("events")
-    .description("what happened on this host, oldest first")
+    .description("shows what happened on this host, oldest first")
     .option("-n, --last <events>", "how many to show", wholeNumberOption, 20)
-    .option("-f, --follow", "keep printing new events", false)
+    .option("-f, --follow", "continue with new events", false)
     .addHelpText(
       "after",
       "\nExamples:\n  slotctl events -n 100\n  slotctl events -f\n  slotctl events --json | jq 'select(.code)'",

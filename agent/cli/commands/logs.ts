@@ -14,15 +14,15 @@ const examples = `
 Examples:
   slotctl logs                     the newest lines of every worker
   slotctl logs a --worker 0 -n 500
-  slotctl logs b -f                keep printing new lines, until Ctrl-C`;
+  slotctl logs b -f                continue with new lines until Ctrl-C`;
 
 export function logsCommand(session: SlotctlSession): Command {
   return new Command("logs")
-    .description("what the workers have written")
+    .description("shows the workers' output")
     .argument("[slot]", "only this slot's workers")
     .option("--worker <number>", "only this worker of the slot", wholeNumberOption)
-    .option("-n, --lines <lines>", "how many lines back to begin, per worker", wholeNumberOption, 50)
-    .option("-f, --follow", "keep printing new lines", false)
+    .option("-n, --lines <lines>", "how many earlier lines to show per worker", wholeNumberOption, 50)
+    .option("-f, --follow", "continue with new lines", false)
     .addHelpText("after", examples)
     .action(async (slot: string | undefined, { worker, lines, follow }: Options) => {
       if (worker !== undefined && slot === undefined)

@@ -25,9 +25,9 @@ interface Options {
 
 const help = `
 Writes NAME-V.tar.gz, a delta NAME-V-from-BASE.tar.gz for each --base, NAME-V.manifest.json, and NAME-V.release.json, which describes
-them all and is what \`slotctl sign\`, \`slotctl verify\` and \`slotd-controller publish\` take. The same files give the same bytes, wherever
-and whenever they are packed. What .slotdignore in DIR lists is left out; it has the syntax of .gitignore. SOURCE_DATE_EPOCH sets
-the time of all entries; without it, a file's time is made of its content. Needs no agent.
+the others and is the input of \`slotctl sign\`, \`slotctl verify\` and \`slotd-controller publish\`. The result is reproducible: the same
+files always give the same bytes. Paths listed in DIR/.slotdignore are left out; its syntax is that of .gitignore. SOURCE_DATE_EPOCH
+sets the time of all entries; without it, a file's time is derived from its content. Needs no agent.
 
 Examples:
   slotctl pack build --name web --version 1.4.2 --to dist
@@ -36,37 +36,39 @@ Examples:
 
 export function packCommand(session: SlotctlSession): Command {
   return new Command("pack")
-    .description("makes a release of a directory: archive, deltas, manifest, description")
+    .description("packs a directory as a release: archive, deltas, manifest, description")
     .argument("<dir>", "the release's files")
-    .requiredOption("--version <version>", "name of the release, unique for good")
-    .option("--name <name>", "what the files' names begin with (default: the directory's name)")
+    .requiredOption("--version <version>", "the release's version, never to be reused")
+    .option("--name <name>", "prefix of the file names (default: the directory's name)")
     .option("--base <file>", "NAME-V.release.json of a release to make a delta against; repeatable", repeatedOption)
     .option("--format <format>", "gz or zst; repeatable (default: gz)", repeatedOption)
     .option("--sign <keyfile>", "sign with this key; repeatable", repeatedOption)
-    .option("--to <dir>", "where the files go", ".")
+    .option("--to <dir>", "output directory", ".")
     .addHelpText("after", help)
-    .action(async (directory: string, options: Options) => {
-      const version = checked("--version", versionSchema, options.version);
-      const name = checked("--name", nameSchema, options.name ?? basename(resolve(directory)));
-      const to = resolve(options.to);
-      requireDirectory(directory);
-      // What packing brings with it, no other verb has to wait for.
-      const { pack } = await import("../../pack/pack.ts");
-      await requireOutside(directory, to);
-      const formats = await chooseFormats(options.format);
-      const bases = await readBases(options.base ?? [], { name, version, formats });
-      const keys = await readKeys("--sign", options.sign ?? []);
-      const { signal, sourceDateEpoch } = session.context;
-      const mtimeSeconds = epoch(sourceDateEpoch);
-      let shown = "";
-      const onProgress = (step: string, done: number, total: number) => {
-        const text = `${step} ${percent(done, total)}%`;
-        if (text !== shown) session.progress(text);
-        shown = text;
-      };
-      const job = { directory, name, version, formats, bases, keys, to, mtimeSeconds, signal, onProgress };
-      show(session, await pack(job).finally(() => session.progress("")));
-    });
+    .action((directory: string, options: Options) => packDirectory(session, directory, options));
+}
+
+async function packDirectory(session: SlotctlSession, directory: string, options: Options): Promise<void> {
+  const version = checked("--version", versionSchema, options.version);
+  const name = checked("--name", nameSchema, options.name ?? basename(resolve(directory)));
+  const to = resolve(options.to);
+  requireDirectory(directory);
+  // Loaded here so that other verbs need not wait for it.
+  const { pack } = await import("../../pack/pack.ts");
+  await requireOutside(directory, to);
+  const formats = await chooseFormats(options.format);
+  const bases = await readBases(options.base ?? [], { name, version, formats });
+  const keys = await readKeys("--sign", options.sign ?? []);
+  const { signal, sourceDateEpoch } = session.context;
+  const mtimeSeconds = epoch(sourceDateEpoch);
+  let shown = "";
+  const onProgress = (step: string, done: number, total: number) => {
+    const text = `${step} ${percent(done, total)}%`;
+    if (text !== shown) session.progress(text);
+    shown = text;
+  };
+  const job = { directory, name, version, formats, bases, keys, to, mtimeSeconds, signal, onProgress };
+  show(session, await pack(job).finally(() => session.progress("")));
 }
 
 function show(session: SlotctlSession, { manifest, description, path }: PackResult): void {
@@ -93,18 +95,16 @@ function requireDirectory(directory: string): void {
   if (!stats?.isDirectory()) throw new SlotctlUsageError(`${directory} is not a directory`);
 }
 
-/** What is packed must not change by being packed. */
+/** The output must not land in the packed directory, unless it is ignored there. */
 async function requireOutside(directory: string, to: string): Promise<void> {
   const path = relative(realpathSync(directory), real(to));
   if (path.startsWith("..")) return;
   const { ignoreRules } = await import("../../pack/scan.ts");
   if (path !== "" && (await ignoreRules(directory)).ignores(`${path}/`)) return;
-  throw new SlotctlUsageError(
-    `--to ${to} lies in the directory that is packed: name another, or list it in .slotdignore`,
-  );
+  throw new SlotctlUsageError(`--to ${to} is inside the packed directory: choose another, or list it in .slotdignore`);
 }
 
-/** The path without links, as far as it is there. */
+/** The path with links resolved, as far as it exists. */
 function real(path: string): string {
   return statSync(path, { throwIfNoEntry: false }) ? realpathSync(path) : join(real(dirname(path)), basename(path));
 }
@@ -113,7 +113,7 @@ async function chooseFormats(given: string[] = ["gz"]): Promise<ArchiveFormat[]>
   const wrong = given.find((format) => !FORMATS.includes(format));
   if (wrong !== undefined) throw new SlotctlUsageError(`--format must be gz or zst, not ${JSON.stringify(wrong)}`);
   if (given.includes("zst") && !(await import("../../os/zstd.ts")).hasZstd())
-    throw new SlotctlUsageError("--format zst needs the command zstd: install it, or leave that format out");
+    throw new SlotctlUsageError("--format zst needs the zstd command: install it, or leave out that format");
   return FORMATS.filter((format): format is ArchiveFormat => given.includes(format));
 }
 

@@ -9,7 +9,7 @@ Examples:
 
 export function releasesCommand(session: SlotctlSession): Command {
   return new Command("releases")
-    .description("the releases on this host: who uses them, how large they are, what they share")
+    .description("shows the releases on this host: their users, sizes and shared bytes")
     .addHelpText("after", examples)
     .action(async () => {
       const releases = await session.client().releases();

@@ -4,8 +4,8 @@ import type { ControlClient } from "../client.ts";
 import { AgentError } from "../errors.ts";
 import { poll } from "../follow/poll.ts";
 import { pidsOf, restartVerdict } from "../follow/restart.ts";
-import { Teller } from "../follow/teller.ts";
-import { standing } from "../render/standing.ts";
+import { SlotReporter } from "../follow/slot-reporter.ts";
+import { slotLine } from "../render/slot-line.ts";
 import type { SlotctlSession } from "../session.ts";
 import { slotOf } from "../slot-of.ts";
 
@@ -17,10 +17,10 @@ Examples:
 
 export function restartCommand(session: SlotctlSession): Command {
   return new Command("restart")
-    .description("replaces a slot's workers by new ones of the same version")
+    .description("replaces a slot's workers with new ones of the same version")
     .argument("<slot>")
-    .option("--reason <reason>", "why, for the records")
-    .option("--no-wait", "return at once; the restart goes on")
+    .option("--reason <reason>", "the reason, for the records")
+    .option("--no-wait", "return at once; the restart continues")
     .addHelpText("after", examples)
     .action(async (slot: string, { reason, wait }: { reason?: string; wait: boolean }) => {
       const client = session.client();
@@ -29,7 +29,7 @@ export function restartCommand(session: SlotctlSession): Command {
       const begun = await client.steer(slot, "restart", { by: session.context.user, ...(reason && { reason }) });
       const end = wait ? await toTheEnd(session, client, before, pidsBefore, begun) : begun;
       if (session.json) session.printJson(end);
-      else if (!wait) session.print(standing(end, session.colors));
+      else if (!wait) session.print(slotLine(end, session.colors));
     });
 }
 
@@ -41,13 +41,13 @@ async function toTheEnd(
   begun: SlotStatus,
 ): Promise<SlotStatus> {
   const { slot } = begun;
-  const teller = new Teller(session);
+  const reporter = new SlotReporter(session);
   let now: SlotStatus | undefined;
   let sawProgress = false;
-  return poll(session.context.signal, `the restart of slot ${slot} was not waited for and goes on`, async () => {
+  return poll(session.context.signal, `stopped waiting; the restart of slot ${slot} continues`, async () => {
     now = now ? slotOf(await client.status(), slot) : begun;
     sawProgress ||= now.progress !== null;
-    teller.tell(now);
+    reporter.report(now);
     const pidsNow = pidsOf(slot, await client.workers());
     const verdict = restartVerdict({ before, now, pidsBefore, pidsNow, sawProgress });
     switch (verdict.is) {

@@ -6,8 +6,8 @@ import { repeatedOption } from "../option-values.ts";
 import type { SlotctlSession } from "../session.ts";
 
 const help = `
-Signs what the description says: the version, the digest of the tree, and the digests of all archives. The archives need not be here;
-where they are, \`slotctl verify\` says whether the description is of them. Signatures by other keys stay.
+Signs the version, the tree's digest and the digests of all archives, as listed in the description. The archives themselves are not
+needed; \`slotctl verify\` checks them. Signatures by other keys stay.
 
 Example:
   slotctl sign dist/web-1.4.2.release.json --key release.key`;
@@ -18,7 +18,7 @@ export function signCommand(session: SlotctlSession): Command {
   return new Command("sign")
     .description("adds a signature to a packed release, or replaces that key's")
     .argument("<file>", "NAME-V.release.json")
-    .requiredOption("--key <keyfile>", "the private key, of slotctl keygen; repeatable", repeatedOption)
+    .requiredOption("--key <keyfile>", "private key made by slotctl keygen; repeatable", repeatedOption)
     .addHelpText("after", help)
     .action(async (file: string, { key }: { key: string[] }) => {
       const { readPackage } = await import("../../pack/package-file.ts");

@@ -5,7 +5,7 @@ import type { SlotctlSession } from "../session.ts";
 import { show, type Watch, watchOption } from "../watch.ts";
 
 const examples = `
-The columns are separated by spaces, never empty (a dash stands for nothing), and stay in this order.
+Columns are separated by spaces and never empty (a dash stands for no value). Their order does not change.
 
 Examples:
   slotctl slots
@@ -13,8 +13,8 @@ Examples:
 
 export function slotsCommand(session: SlotctlSession): Command {
   return new Command("slots")
-    .description("one line per slot, for scripts")
-    .option("--no-header", "leave the heading out")
+    .description("shows one line per slot, for scripts")
+    .option("--no-header", "leave out the heading")
     .addOption(watchOption())
     .addHelpText("after", examples)
     .action(async ({ watch, header }: { watch?: Watch; header: boolean }) => {

@@ -5,7 +5,7 @@ import { show, type Watch, watchOption } from "../watch.ts";
 
 export function statusCommand(session: SlotctlSession): Command {
   return new Command("status")
-    .description("the host's slots, and what deserves a look")
+    .description("shows the host's slots, and anything that needs attention")
     .addOption(watchOption())
     .addHelpText(
       "after",

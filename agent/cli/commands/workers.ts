@@ -6,8 +6,8 @@ import { show, type Watch, watchOption } from "../watch.ts";
 
 export function workersCommand(session: SlotctlSession): Command {
   return new Command("workers")
-    .description("the worker processes, with what they use")
-    .argument("[slot]", "only those of this slot")
+    .description("shows the worker processes and their resource use")
+    .argument("[slot]", "only this slot's workers")
     .addOption(watchOption())
     .addHelpText(
       "after",

@@ -10,12 +10,12 @@ export interface LiveAgent {
   workers: readonly WorkerStatus[];
 }
 
-/** What the agent itself says that does not fit. */
+/** The agent's own warnings. */
 export function checkWarnings({ status }: LiveAgent): Check[] {
-  return status.warnings.map((warning) => warn("agent", warning, "as it says"));
+  return status.warnings.map((warning) => warn("agent", warning, "see the warning"));
 }
 
-/** Whether an agent answers, and is the one that the configuration is about. */
+/** Whether an agent answers, and runs the configured service. */
 export async function checkAgent(
   client: ControlClient,
   service: string | null,
@@ -28,16 +28,16 @@ export async function checkAgent(
         agent: null,
         check: fail(
           name,
-          `the agent on ${client.socketPath} is that of ${status.service}, not of ${service}`,
-          "give each service a control.socket of its own",
+          `the agent on ${client.socketPath} runs service ${status.service}, not ${service}`,
+          "give each service its own control.socket",
         ),
       };
     const { agentVersion, pid, startedAt, bus } = status;
     const found = `slotd ${agentVersion} answers on ${client.socketPath} (pid ${pid}, up ${age(startedAt, Date.now())})`;
     const agent = { status, workers: await client.workers() };
     if (bus.connected) return { agent, check: ok(name, found) };
-    const since = `${found}, but has been without its bus for ${age(bus.since, Date.now())}`;
-    return { agent, check: warn(name, since, `see the checks of the bus below; the agent says: ${bus.error}`) };
+    const since = `${found}, but has had no connection to the bus for ${age(bus.since, Date.now())}`;
+    return { agent, check: warn(name, since, `see the bus checks below; the agent's error: ${bus.error}`) };
   } catch (error) {
     const unit = service === null ? "slotd@SERVICE" : `slotd@${service}`;
     return {

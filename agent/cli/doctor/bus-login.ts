@@ -8,8 +8,8 @@ import { type Check, fail, ok, reason, warn } from "./check.ts";
 const name = "bus login";
 
 /**
- * Whether the bus accepts our credentials, and has JetStream for us. Answers within the bound, give or take a moment.
- * @param servers those of the configured servers that take connections
+ * Whether the bus accepts our credentials and offers JetStream. Answers within about `timeoutMs`.
+ * @param servers the configured servers that accept connections
  */
 export async function checkLogin(
   config: Config["nats"],
@@ -17,7 +17,7 @@ export async function checkLogin(
   timeoutMs = 2_000,
 ): Promise<Check> {
   const [first] = loginFiles(config).flatMap(({ file }) => unreadableFile(file));
-  if (first?.why === "EACCES") return warn(name, `${first.file} may not be read by you`, "run doctor with sudo");
+  if (first?.why === "EACCES") return warn(name, `you may not read ${first.file}`, "run doctor with sudo");
   if (first) return fail(name, `${first.file} can't be read (${first.why})`, "fix the file, or its name in [nats]");
   const late = new AbortController();
   const bound = sleep(timeoutMs, tooLate(timeoutMs), { signal: late.signal }).catch(() => tooLate(timeoutMs));
@@ -52,7 +52,7 @@ async function tryLogin(config: Config["nats"], servers: readonly string[], time
 }
 
 function tooLate(timeoutMs: number): Check {
-  return fail(name, `no answer within ${timeoutMs} ms`, "look at the server's log and load");
+  return fail(name, `no answer within ${timeoutMs} ms`, "check the server's log and load");
 }
 
 function unreadableFile(file: string): { file: string; why: string }[] {

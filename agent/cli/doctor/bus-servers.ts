@@ -5,23 +5,23 @@ import { type Check, fail, ok, reason, warn } from "./check.ts";
 export interface ServerReach {
   /** As configured, without credentials. */
   server: string;
-  /** Why it can't be reached; null where it can. */
+  /** Why it can't be reached; null: it can. */
   why: string | null;
 }
 
-/** Which of the configured NATS servers take a TCP connection. */
+/** Which of the configured NATS servers accept a TCP connection. */
 export function reachServers(servers: readonly string[], timeoutMs = 2_000): Promise<ServerReach[]> {
   return Promise.all(
     servers.map(async (server) => ({ server: redactAddress(server), why: await reach(server, timeoutMs) })),
   );
 }
 
-/** One check per server. One that is down is a failure only where no other is there. */
+/** One check per server. A server that is down is a failure only if no other can be reached. */
 export function checkServers(reaches: readonly ServerReach[]): Check[] {
   const some = reaches.some(({ why }) => why === null);
   return reaches.map(({ server, why }) => {
     const name = "bus server";
-    if (why === null) return ok(name, `${server} takes connections`);
+    if (why === null) return ok(name, `${server} accepts connections`);
     return (some ? warn : fail)(
       name,
       `${server} can't be reached (${why})`,

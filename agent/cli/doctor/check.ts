@@ -1,28 +1,28 @@
 /**
- * What one check found. `warn` works today but may not tomorrow, or could not be looked into; `fail` keeps slotd from
- * its work.
+ * The result of one check. `warn`: works now but may fail later, or could not be checked; `fail`: keeps slotd from
+ * working.
  */
 export interface Check {
   name: string;
   ok: "ok" | "warn" | "fail";
   found: string;
-  /** What to do about it. */
-  mend?: string;
+  /** How to fix it. */
+  fix?: string;
 }
 
 export function ok(name: string, found: string): Check {
   return { name, ok: "ok", found };
 }
 
-export function warn(name: string, found: string, mend: string): Check {
-  return { name, ok: "warn", found, mend };
+export function warn(name: string, found: string, fix: string): Check {
+  return { name, ok: "warn", found, fix };
 }
 
-export function fail(name: string, found: string, mend: string): Check {
-  return { name, ok: "fail", found, mend };
+export function fail(name: string, found: string, fix: string): Check {
+  return { name, ok: "fail", found, fix };
 }
 
-/** What the system says of a failed call: its code, else the message. */
+/** The error's code if it has one, otherwise its message. */
 export function reason(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
   return code ?? message;

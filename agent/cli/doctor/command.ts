@@ -5,17 +5,17 @@ import { type Check, fail, ok, reason, warn } from "./check.ts";
 
 const name = "app command";
 
-/** Whether the app's program is there: on the PATH, or in the newest release where it is named with a `/`. */
+/** Whether the app's program exists: on the PATH, or in the newest release if its name has a `/`. */
 export function checkCommand(config: Pick<Config, "app" | "state_directory">, path: string): Check {
   const { app, state_directory } = config;
   const program = app.command?.[0];
-  if (program === undefined) return ok(name, "left to the releases: [app] command is not set");
+  if (program === undefined) return ok(name, "set by the releases: [app] command is not set");
   if (!program.includes("/")) return onPath(program, app.environment.PATH ?? path);
   if (isAbsolute(program)) return runnable(program);
   const releases = join(state_directory, "releases");
   const tree = newestTree(releases);
   if (tree.path === null)
-    return warn(name, `${program} can't be looked up: ${tree.why}`, "install a release, then ask again");
+    return warn(name, `${program} can't be looked up: ${tree.why}`, "install a release, then run doctor again");
   return runnable(resolve(tree.path, app.working_directory, program));
 }
 
@@ -37,11 +37,11 @@ function runnable(file: string): Check {
   return fail(
     name,
     `${file} can't be run (${why})`,
-    "fix app.command or working_directory, or ship the file as executable",
+    "fix app.command or app.working_directory, or make the file executable in the release",
   );
 }
 
-/** Why a file can't be run; null where it can. */
+/** Why a file can't be run; null: it can. */
 function isRunnable(file: string): string | null {
   try {
     accessSync(file, constants.X_OK);

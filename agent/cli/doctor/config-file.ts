@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { SlotctlUsageError } from "../errors.ts";
 import { checkedService, namesEnding } from "../socket.ts";
 
-/** Ways to say which configuration is meant. */
+/** Ways to choose a configuration. */
 export interface ConfigChoice {
   /** `--config` */
   config?: string | undefined;
@@ -12,8 +12,8 @@ export interface ConfigChoice {
 }
 
 /**
- * The configuration file to look at: `--config`, else that of `--service`, else the only one there is.
- * @throws UsageError when there is none, or more than one, to choose from.
+ * The configuration file to check: `--config`, else that of `--service`, else the only one in the directory.
+ * @throws SlotctlUsageError if there is none or more than one.
  */
 export function chooseConfig({ config, service, configDirectory }: ConfigChoice): string {
   if (config) return config;
@@ -25,6 +25,6 @@ export function chooseConfig({ config, service, configDirectory }: ConfigChoice)
     throw new SlotctlUsageError(`there is no configuration in ${configDirectory}; name one with --config FILE`);
   const services = found.map((name) => name.slice(0, -".toml".length));
   throw new SlotctlUsageError(
-    `several services are configured here (${services.join(", ")}); say which with --service NAME or --config FILE`,
+    `several services are configured here (${services.join(", ")}); choose one with --service NAME or --config FILE`,
   );
 }

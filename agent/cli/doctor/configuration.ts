@@ -3,7 +3,7 @@ import { loadConfig } from "../../config/load.ts";
 import type { Config } from "../../config/schema.ts";
 import { type Check, fail, ok } from "./check.ts";
 
-/** The configuration, if it is one. Every other check needs it. */
+/** Loads the configuration, which every other check needs. */
 export function checkConfiguration(path: string): { check: Check; config: Config | null } {
   const name = "configuration";
   try {
@@ -14,7 +14,7 @@ export function checkConfiguration(path: string): { check: Check; config: Config
     if (!(error instanceof SlotdError)) throw error;
     return {
       config: null,
-      check: fail(name, error.message, `mend ${error.field} in ${path}`),
+      check: fail(name, error.message, error.field === path ? `fix ${path}` : `fix ${error.field} in ${path}`),
     };
   }
 }

@@ -6,9 +6,9 @@ import { type Check, fail, ok, reason, warn } from "./check.ts";
 const WARN_PERCENT = 15;
 const FAIL_PERCENT = 5;
 const FAIL_BYTES = 100 * 1024 ** 2;
-const FREE_IT = "free space there: releases, archives and logs of other programs";
+const FREE_IT = "free space there: old releases, archives, other programs' logs";
 
-/** Room for releases, the journal and logs, and whether files can be made there. */
+/** Free space for releases, the journal and logs, and whether files can be created there. */
 export function checkDisk(stateDirectory: string): Check[] {
   const directory = existing(stateDirectory);
   try {
@@ -40,18 +40,18 @@ export function checkInodes(directory: string, stats: Pick<StatsFs, "ffree" | "f
 
 function checkWritable(wanted: string, directory: string): Check {
   const name = "state directory";
-  const there = wanted === directory;
+  const exists = wanted === directory;
   try {
     accessSync(directory, constants.W_OK | constants.X_OK);
-    return ok(name, there ? `${wanted} is writable` : `${wanted} is not there yet, and can be made`);
+    return ok(name, exists ? `${wanted} is writable` : `${wanted} does not exist yet, but can be created`);
   } catch (error) {
-    const found = `${wanted} ${there ? "is not writable" : "is not there and can't be made"} by you (${reason(error)})`;
-    if (process.getuid?.() === 0) return fail(name, found, "mount it writable, or name another state_directory");
-    return warn(name, found, "run doctor with sudo, or as the user that slotd runs as");
+    const found = `${wanted} ${exists ? "is not writable" : "does not exist and can't be created"} by you (${reason(error)})`;
+    if (process.getuid?.() === 0) return fail(name, found, "mount it writable, or set another state_directory");
+    return warn(name, found, "run doctor with sudo, or as slotd's user");
   }
 }
 
-/** The directory itself, or the nearest one above it that is there. */
+/** The directory itself, or its nearest existing parent. */
 function existing(directory: string): string {
   return existsSync(directory) || directory === "/" ? directory : existing(dirname(directory));
 }

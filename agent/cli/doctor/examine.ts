@@ -12,25 +12,25 @@ import { checkPort } from "./ports.ts";
 
 const AGENT_TIMEOUT_MS = 3_000;
 
-export interface Patient {
+export interface DoctorTarget {
   configPath: string;
-  /** The control socket, where it is not the configured one. */
+  /** The control socket, if not the configured one. */
   socket: string | undefined;
-  /** The PATH to search for programs while no agent runs. */
+  /** The PATH to search if no agent runs. */
   path: string;
   signal: AbortSignal;
 }
 
-/** All checks, one after another, each as soon as it is known. */
-export async function* examine({ configPath, socket, path, signal }: Patient): AsyncGenerator<Check, void> {
+/** Runs all checks in order, and yields each result as soon as it is known. */
+export async function* examine({ configPath, socket, path, signal }: DoctorTarget): AsyncGenerator<Check, void> {
   const { check, config } = checkConfiguration(configPath);
   yield check;
   const socketPath = socket ?? config?.control.socket;
   if (socketPath === undefined) return;
-  const seen = await checkAgent(new ControlClient(socketPath, signal, AGENT_TIMEOUT_MS), config?.service ?? null);
-  yield seen.check;
+  const answer = await checkAgent(new ControlClient(socketPath, signal, AGENT_TIMEOUT_MS), config?.service ?? null);
+  yield answer.check;
   if (!config) return;
-  const { agent } = seen;
+  const { agent } = answer;
   if (agent) yield* checkWarnings(agent);
   const reaches = await reachServers(config.nats.servers);
   yield* checkServers(reaches);

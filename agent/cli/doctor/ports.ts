@@ -11,19 +11,15 @@ export interface SlotPort {
   port: number;
 }
 
-/** Whether a slot's port is free, or in the hands of the agent or its workers; these may outlive the agent. */
+/** Whether a slot's port is free, or held by the agent or its workers, which may outlive the agent. */
 export function checkPort({ service, slot, address, port }: SlotPort, agent: LiveAgent | null): Check {
   const name = `port of ${slot}`;
   if (listenerInode(address, port) === null) return ok(name, `${port} is free`);
   const owner = portOwner(address, port);
   if (owner === null) {
     if (agent && agent.status.slots[slot]?.port === port && agent.status.slots[slot].socket !== "none")
-      return ok(name, `${port} is listened on; the agent says that the socket is its own`);
-    return warn(
-      name,
-      `${port} is taken by a process that can't be seen from here`,
-      "run doctor with sudo to see whose it is",
-    );
+      return ok(name, `${port} is in use; the agent says that the socket is its own`);
+    return warn(name, `${port} is taken by a process of another user`, "run doctor with sudo to see which");
   }
   const { pid, command } = owner;
   if (pid === agent?.status.pid) return ok(name, `${port} is held by the agent (pid ${pid})`);

@@ -2,14 +2,14 @@ import type { DrainRecord, SlotStatus } from "../../../protocol/host-status.ts";
 
 export type DrainVerdict =
   | { is: "under way" }
-  /** Over, and the slot is held. `record` tells how it went. */
+  /** Done, and the slot is held. `record` has the details. */
   | { is: "drained"; record: DrainRecord | null }
-  /** Somebody took it back, and the version serves on. */
+  /** Reversed by an undrain: the version keeps serving. */
   | { is: "cancelled" }
-  /** An order or a failure has taken the slot elsewhere. */
+  /** Interrupted by an order or a failure. */
   | { is: "moved on" };
 
-/** What became of a drain, from the slot as it was before and as it is now. */
+/** The outcome of a drain, from the slot's status before it and now. */
 export function drainVerdict(before: SlotStatus, now: SlotStatus): DrainVerdict {
   const record = now.lastDrain;
   const fresh = record !== null && record.startedAt !== before.lastDrain?.startedAt;
@@ -32,7 +32,7 @@ export function drainVerdict(before: SlotStatus, now: SlotStatus): DrainVerdict 
   }
   if (now.progress !== null) return { is: "under way" };
   if (fresh) return [record.edges, record.idle].includes("cancelled") ? { is: "cancelled" } : { is: "drained", record };
-  // It was drained before, and this drain had nothing to do. `held` alone is no evidence: it may be set when a drain
-  // begins.
+  // The slot was drained before, so this drain had nothing to do. `held` alone proves nothing: it may be set when a
+  // drain begins.
   return before.held && before.progress === null && now.held ? { is: "drained", record } : { is: "under way" };
 }

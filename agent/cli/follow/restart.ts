@@ -7,18 +7,18 @@ export function pidsOf(slot: string, workers: readonly WorkerStatus[]): number[]
   return workers.filter((w) => w.slot === slot && w.pid > 0).map((w) => w.pid);
 }
 
-/** A restart, from the slot as it was before and as it is now, and the processes then and now. */
+/** What a restart's verdict depends on: the slot's status and processes, before and now. */
 export interface RestartView {
   before: SlotStatus;
   now: SlotStatus;
   pidsBefore: readonly number[];
   pidsNow: readonly number[];
-  /** Whether a step was under way at any look since. */
+  /** Whether any poll since the start showed a step under way. */
   sawProgress: boolean;
 }
 
 /**
- * What became of a restart. It is over when nothing is under way, the slot serves, and there is evidence that it took
+ * The outcome of a restart. It is done once no step is under way, the slot serves, and there is evidence that it took
  * place.
  */
 export function restartVerdict({ before, now, pidsBefore, pidsNow, sawProgress }: RestartView): RestartVerdict {
@@ -33,5 +33,5 @@ export function restartVerdict({ before, now, pidsBefore, pidsNow, sawProgress }
 }
 
 function unexplained({ slot }: SlotStatus): WireError {
-  return { code: "INTERNAL", message: `slot ${slot} failed, and the agent does not say why; look at slotctl events` };
+  return { code: "INTERNAL", message: `slot ${slot} failed, and the agent does not say why; see slotctl events` };
 }

@@ -2,7 +2,7 @@ import type { Progress } from "../../../protocol/host-status.ts";
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
 
-/** Bytes in the unit that leaves one to four digits: `812 B`, `41.3 MiB`. */
+/** Bytes in a unit that needs at most four digits: `812 B`, `41.3 MiB`. */
 export function bytes(count: number): string {
   let value = count;
   let unit = 0;
@@ -17,7 +17,7 @@ export function percent(part: number, whole: number): number {
   return whole === 0 ? 0 : Math.min(100, Math.floor((part / whole) * 100));
 }
 
-/** `fetching 1.5.0: 12.4 MiB of 40.0 MiB (31%)`; the version is left out where it is the slot's own. */
+/** `fetching 1.5.0: 12.4 MiB of 40.0 MiB (31%)`; the version is left out if it is the slot's own. */
 export function progressText({ step, version, done, total, unit }: Progress, ownVersion: string | null): string {
   const subject = version === undefined || version === ownVersion ? step : `${step} ${version}`;
   if (total === 0) return subject;

@@ -3,7 +3,7 @@ import { plural } from "./amounts.ts";
 import { duration } from "./duration.ts";
 import { oneLine } from "./text.ts";
 
-/** `1.4.1 in 12s: edges acked, requests idle; 2 idle connections were left, 0 requests cut ("kernel upgrade")` */
+/** `1.4.1 in 12s: edges acked, requests idle; 2 idle connections left, 0 requests cut ("kernel upgrade")` */
 export function drainText({
   version,
   durationMs,

@@ -12,7 +12,7 @@ export function duration(ms: number): string {
   return `${Math.floor(ms / DAY)}d${Math.floor((ms % DAY) / HOUR)}h`;
 }
 
-/** How long ago a moment was, in whole seconds at least. A clock that went back shows as 0s. */
+/** How long ago a moment was, in whole seconds. A moment in the future, after a clock change, shows as 0s. */
 export function age(since: string, now: number): string {
   return duration(Math.max(0, Math.floor((now - Date.parse(since)) / SECOND)) * SECOND).replace(/^0ms$/, "0s");
 }

@@ -4,7 +4,7 @@ import { printable } from "./text.ts";
 
 const palette = ["cyan", "green", "magenta", "yellow", "blue", "red"] as const;
 
-/** `a/0 | line`. For a terminal the prefix has its worker's colour, and the line can't steer the terminal. */
+/** `a/0 | line`. On a terminal, the prefix has a colour per worker, and control sequences are removed from the line. */
 export function logText({ slot, worker, line }: LogLine, colors: Colors, forTerminal: boolean): string {
   const seed = [...slot].reduce((sum, letter) => sum + letter.charCodeAt(0), 0) * 3 + worker;
   const paint = colors[palette[seed % palette.length] ?? "cyan"];

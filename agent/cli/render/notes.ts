@@ -4,7 +4,7 @@ import { drainText } from "./drain.ts";
 import { age } from "./duration.ts";
 import { oneLine } from "./text.ts";
 
-/** A sentence below the table. `bad` wants action, `odd` wants a look, `plain` is good to know. */
+/** A sentence below the table. `bad` needs action, `odd` needs attention, `plain` is for information. */
 export interface Note {
   tone: "bad" | "odd" | "plain";
   /** The slot, or `-` for the host. */
@@ -12,10 +12,10 @@ export interface Note {
   text: string;
 }
 
-/** Ends that nobody asked for. */
-const UNASKED: readonly WorkerEnd["reason"][] = ["crashed", "lost", "oom", "hung", "unhealthy"];
+/** Reasons for unexpected ends. */
+const UNEXPECTED: readonly WorkerEnd["reason"][] = ["crashed", "lost", "oom", "hung", "unhealthy"];
 
-/** What a person should know of a host that the table does not say. */
+/** What an operator should know about a host beyond the table. */
 export function notes(status: HostStatus, now: number): Note[] {
   return [...hostNotes(status, now), ...Object.values(status.slots).flatMap((slot) => slotNotes(slot, now))];
 }
@@ -27,7 +27,7 @@ function hostNotes({ bus, warnings, lastError }: HostStatus, now: number): Note[
     found.push({
       tone: "bad",
       about: "-",
-      text: `bus down for ${age(bus.since, now)}, since ${bus.since}${why}: serving goes on, but orders and routes are as old as that, and others see this host as it was then`,
+      text: `bus down for ${age(bus.since, now)}, since ${bus.since}${why}: the slots keep serving, but orders and routes are from that time, and others see this host as it was then`,
     });
   }
   for (const warning of warnings) found.push({ tone: "odd", about: "-", text: oneLine(warning) });
@@ -45,7 +45,7 @@ function slotNotes(slot: SlotStatus, now: number): Note[] {
     add("bad", `order ${order.id} ${order.outcome} ${errorText(order.error, now)}`);
   if (lastError) add("bad", `last error ${errorText(lastError, now)}`);
   if (refused) add("bad", `refused order ${refused.orderId ?? "without an id"}: ${errorText(refused, now)}`);
-  if (lastEnd && UNASKED.includes(lastEnd.reason)) {
+  if (lastEnd && UNEXPECTED.includes(lastEnd.reason)) {
     const how = lastEnd.signal
       ? ` by ${lastEnd.signal}`
       : lastEnd.exitCode === null

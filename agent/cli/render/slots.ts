@@ -1,6 +1,6 @@
 import type { SlotStatus } from "../../../protocol/host-status.ts";
 
-/** The columns of `slotctl slots`. Scripts rely on them: new ones are added at the end. */
+/** The columns of `slotctl slots`. Scripts rely on them: add new ones only at the end. */
 export const slotColumns = [
   "SLOT",
   "STATE",
@@ -16,7 +16,7 @@ export const slotColumns = [
   "OUTCOME",
 ];
 
-/** A slot's values for these columns. None is empty or holds a space; what is not there is `-`. */
+/** A slot's values for these columns. None is empty or has a space; a missing value is `-`. */
 export function slotFields(slot: SlotStatus, now: number): string[] {
   const { state, version, port, workers, connections, since, held, order } = slot;
   return [

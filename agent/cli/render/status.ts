@@ -6,7 +6,7 @@ import { slotState } from "./state.ts";
 import { table } from "./table.ts";
 import { oneLine, shorten, wrap } from "./text.ts";
 
-/** An answer older than this is said to be old. */
+/** The page shows the age of a status older than this. */
 const STALE_MS = 10_000;
 
 /** The page of `slotctl status`. */

@@ -1,17 +1,17 @@
 const ESC = "\u001b";
 const STYLE = `${ESC}\\[[\\d;]*m`;
 const SEQUENCE = `${ESC}(?:\\[[\\d;?]*[ -/]*[@-~]|\\][^\\p{Cc}]*(?:${ESC}\\\\|\\p{Cc})?|.?)`;
-const STEERING = new RegExp(`(${STYLE})|${SEQUENCE}|[^\\P{Cc}\\t]`, "gu");
+const CONTROLS = new RegExp(`(${STYLE})|${SEQUENCE}|[^\\P{Cc}\\t]`, "gu");
 
-/** A text from elsewhere as one line that can't steer a terminal: no control characters, no escape sequences. */
+/** Untrusted text as one line that is safe for a terminal: without control characters and escape sequences. */
 export function oneLine(text: string): string {
-  return text.replace(/\s+/gu, " ").replace(STEERING, "").trim();
+  return text.replace(/\s+/gu, " ").replace(CONTROLS, "").trim();
 }
 
-/** A line of output for a terminal: colours may stay, whatever else would move or change the terminal goes. */
+/** A line of output that is safe for a terminal: keeps colours if wanted, and removes other control sequences. */
 export function printable(line: string, keepColors: boolean): string {
   let styled = false;
-  const kept = line.replace(STEERING, (_match, style: string | undefined) => {
+  const kept = line.replace(CONTROLS, (_match, style: string | undefined) => {
     if (style === undefined || !keepColors) return "";
     styled = true;
     return style;
@@ -19,14 +19,14 @@ export function printable(line: string, keepColors: boolean): string {
   return styled ? `${kept}${ESC}[0m` : kept;
 }
 
-/** Shortens in the middle: both ends of an id or a version tell it apart. */
+/** Shortens in the middle, since both ends of an id or a version distinguish it. */
 export function shorten(text: string, longest: number): string {
   if (text.length <= longest) return text;
   const tail = Math.floor((longest - 1) / 3);
   return `${text.slice(0, longest - 1 - tail)}…${text.slice(text.length - tail)}`;
 }
 
-/** Breaks a sentence between words into lines of at most `columns`; all but the first are indented. */
+/** Wraps a sentence to lines of at most `columns`. All lines but the first are indented. */
 export function wrap(text: string, columns: number, indent: number): string[] {
   const lines: string[] = [];
   let line = "";

@@ -21,7 +21,7 @@ const MiB = 1024 ** 2;
 
 interface Found {
   ok: boolean;
-  checks: { name: string; ok: "ok" | "warn" | "fail"; found: string; mend?: string }[];
+  checks: { name: string; ok: "ok" | "warn" | "fail"; found: string; fix?: string }[];
 }
 
 interface Setup {
@@ -81,7 +81,7 @@ function named(found: Found, name: string): Found["checks"][number] {
 }
 
 describe("slotctl doctor", () => {
-  it("doctor finds a good set-up good, and ends with 0", { timeout }, async (t) => {
+  it("passes a good setup, and exits with 0", { timeout }, async (t) => {
     const nats = await startNats();
     t.after(() => nats.stop());
     const agent = await startFakeAgent(t);
@@ -96,7 +96,7 @@ describe("slotctl doctor", () => {
     assert.equal(exitCode, 0, stdout);
     assert.match(stdout, /^✓ configuration +\S+web\.toml: web; slots a on \d+ with 4 workers$/m);
     assert.match(stdout, /^✓ agent +slotd 9\.8\.7 answers on /m);
-    assert.match(stdout, /^✓ bus server +nats:\/\/127\.0\.0\.1:\d+ takes connections$/m);
+    assert.match(stdout, /^✓ bus server +nats:\/\/127\.0\.0\.1:\d+ accepts connections$/m);
     assert.match(stdout, /^✓ bus login +nats-server \S+ accepts our credentials and has JetStream/m);
     assert.match(stdout, new RegExp(`^✓ port of a +${port} is held by the agent \\(pid ${process.pid}\\)$`, "m"));
     assert.match(stdout, /^[✓!] disk space +\S+ \S+ free on \S+state \(\d+%\)$/m);
@@ -106,7 +106,7 @@ describe("slotctl doctor", () => {
     assert.match(stdout, /^\d+ checks: 0 failed, \d+ warnings?$/m);
   });
 
-  it("doctor finds what is broken, says how to mend it, and ends with 1", { timeout }, async (t) => {
+  it("finds what is broken, says how to fix it, and exits with 1", { timeout }, async (t) => {
     const directory = await scratch(t);
     const { port } = await listener(t);
     const config = await configure({
@@ -129,14 +129,14 @@ describe("slotctl doctor", () => {
       stdout,
       new RegExp(`^✗ port of a +${port} is taken by process ${process.pid} \\(.*node.*\\n +→ end that process`, "m"),
     );
-    assert.match(stdout, /^✓ state directory +\S+state is not there yet, and can be made$/m);
+    assert.match(stdout, /^✓ state directory +\S+state does not exist yet, but can be created$/m);
     assert.match(stdout, /^✗ app command +no-such-program is not on the PATH/m);
     assert.match(stdout, /checks: 4 failed, /);
     assert.ok(!stdout.includes("bus login"), "no server, no login");
     assert.ok(!stdout.includes("secret"));
   });
 
-  it("a configuration that breaks a rule is a failed check that names the key", { timeout }, async (t) => {
+  it("fails on a configuration that breaks a rule, and names the key", { timeout }, async (t) => {
     const config = await configure({ directory: await scratch(t), nats: "127.0.0.1", port: 8000, more: "typo = 1\n" });
     const { exitCode, found } = await examine(t, config);
     assert.equal(exitCode, 1);
@@ -148,7 +148,7 @@ describe("slotctl doctor", () => {
     assert.match(found.checks[0]?.found ?? "", /nats\.typo is not a known key/);
   });
 
-  it("the agent of another service on our socket is a failure", { timeout }, async (t) => {
+  it("fails if the agent on the socket runs another service", { timeout }, async (t) => {
     const agent = await startFakeAgent(t);
     agent.status = host([slot()], { service: "api" });
     const config = await configure({
@@ -159,11 +159,11 @@ describe("slotctl doctor", () => {
     });
     const { exitCode, found } = await examine(t, config);
     assert.equal(exitCode, 1);
-    assert.match(named(found, "agent").found, /is that of api, not of web$/);
+    assert.match(named(found, "agent").found, /runs service api, not web$/);
     assert.match(named(found, "port of a").found, /is free$/);
   });
 
-  it("a worker that outlived its agent is no stranger on its slot's port", { timeout }, async (t) => {
+  it("recognizes a worker that outlived its agent on its slot's port", { timeout }, async (t) => {
     const script =
       'const s = require("net").createServer().listen(0, "127.0.0.1", () => console.log(s.address().port))';
     const survivor = spawn(process.execPath, ["-e", script], {
@@ -183,7 +183,7 @@ describe("slotctl doctor", () => {
     assert.equal(named(found, "port of a").found, `${port} is held by slot a's worker (pid ${survivor.pid})`);
   });
 
-  it("a bus that refuses our credentials is told apart from one without JetStream", { timeout }, async (t) => {
+  it("distinguishes a bus that refuses our credentials from one without JetStream", { timeout }, async (t) => {
     const directory = await scratch(t);
     const password = join(directory, "password");
     await writeFile(password, "wrong\n");
@@ -194,7 +194,7 @@ describe("slotctl doctor", () => {
     const refused = named((await examine(t, config)).found, "bus login");
     assert.equal(refused.ok, "fail");
     assert.match(refused.found, /^the bus refused us \(.*Authorization/i);
-    assert.match(refused.mend ?? "", /credentials/);
+    assert.match(refused.fix ?? "", /credentials/);
 
     await writeFile(password, "right\n");
     const bare = named((await examine(t, config)).found, "bus login");
@@ -205,7 +205,7 @@ describe("slotctl doctor", () => {
     assert.match(named((await examine(t, config)).found, "bus login").found, /gone can't be read \(ENOENT\)$/);
   });
 
-  it("a server that takes connections and says nothing holds doctor for two seconds only", { timeout }, async (t) => {
+  it("waits only two seconds for a server that accepts connections and sends nothing", { timeout }, async (t) => {
     const silent = await listener(t);
     const config = await configure({
       directory: await scratch(t),
@@ -220,7 +220,7 @@ describe("slotctl doctor", () => {
     assert.match(login.found, /2000 ms|timeout/i);
   });
 
-  it("a command with a slash is looked up in the newest release", { timeout }, async (t) => {
+  it("looks up a command with a slash in the newest release", { timeout }, async (t) => {
     const directory = await scratch(t);
     const config = await configure({
       directory,
@@ -242,7 +242,7 @@ describe("slotctl doctor", () => {
     assert.equal(named((await examine(t, config)).found, "app command").ok, "ok");
   });
 
-  it("the configuration is the one named, else the service's, else the only one", { timeout }, async (t) => {
+  it("uses the named configuration, else the service's, else the only one", { timeout }, async (t) => {
     const configDirectory = await scratch(t);
     assert.throws(() => chooseConfig({ configDirectory }), /there is no configuration in .*--config FILE/);
     await writeFile(join(configDirectory, "web.toml"), "");
@@ -253,14 +253,14 @@ describe("slotctl doctor", () => {
     assert.equal(chooseConfig({ configDirectory, service: "api", config: "./x.toml" }), "./x.toml");
   });
 
-  it("disk space warns below 15 %, and fails below 5 % or 100 MiB", () => {
+  it("warns below 15 % of free disk space, and fails below 5 % or 100 MiB", () => {
     const space = (bavail: number, blocks: number) => checkSpace("/x", { bsize: MiB, blocks, bavail }).ok;
     assert.deepEqual([space(1500, 10_000), space(1499, 10_000)], ["ok", "warn"]);
     assert.deepEqual([space(500, 10_000), space(499, 10_000)], ["warn", "fail"]);
     assert.deepEqual([space(100, 200), space(99, 200)], ["ok", "fail"]);
   });
 
-  it("inodes warn below 15 %, fail below 5 %, and are not counted where there is no fixed number", () => {
+  it("warns below 15 % of free inodes, fails below 5 %, and passes if there is no fixed number", () => {
     const inodes = (ffree: number, files: number) => checkInodes("/x", { files, ffree }).ok;
     assert.deepEqual(
       [inodes(15, 100), inodes(14, 100), inodes(5, 100), inodes(4, 100)],
@@ -269,7 +269,7 @@ describe("slotctl doctor", () => {
     assert.equal(inodes(0, 0), "ok");
   });
 
-  it("open files warn below 4096, and below 64 a worker", async (t) => {
+  it("warns below 4096 open files, and below 64 per worker", async (t) => {
     const file = join(await scratch(t), "limits");
     await writeFile(
       file,

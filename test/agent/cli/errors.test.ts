@@ -13,8 +13,8 @@ import { slotctl } from "./support/slotctl.ts";
 
 const timeout = 3 * PATIENCE_MS;
 
-describe("what slotctl does where something is wrong", () => {
-  it("the socket is the one named, else the service's, else the environment's, else the only one", async (t) => {
+describe("slotctl's errors", () => {
+  it("the socket is the named one, else the service's, else the environment's, else the only one", async (t) => {
     const runDirectory = await scratch(t);
     await writeFile(join(runDirectory, "web.sock"), "");
     await writeFile(join(runDirectory, "web.lock"), "");
@@ -25,7 +25,7 @@ describe("what slotctl does where something is wrong", () => {
     assert.equal(chooseSocket({ runDirectory }), join(runDirectory, "web.sock"));
   });
 
-  it("no socket, or several, is wrong usage, and the message says how to choose", async (t) => {
+  it("no socket or several is wrong usage, and the message says how to choose", async (t) => {
     const runDirectory = await scratch(t);
     const says = (pattern: RegExp) => (error: unknown) =>
       error instanceof SlotctlUsageError && pattern.test(error.message);
@@ -37,7 +37,7 @@ describe("what slotctl does where something is wrong", () => {
     await writeFile(join(runDirectory, "web.sock"), "");
     await writeFile(join(runDirectory, "api.sock"), "");
     assert.throws(() => chooseSocket({ runDirectory }), says(/several agents run here \(api, web\); .*--service NAME/));
-    assert.throws(() => chooseSocket({ runDirectory, service: "../etc" }), says(/not a service's name/));
+    assert.throws(() => chooseSocket({ runDirectory, service: "../etc" }), says(/not a valid service name/));
   });
 
   it("SLOTD_SOCKET names the agent", { timeout }, async (t) => {
@@ -46,20 +46,20 @@ describe("what slotctl does where something is wrong", () => {
     assert.equal(exitCode, 0);
   });
 
-  it("an agent that is not there ends with 3", { timeout }, async (t) => {
+  it("a missing agent exits with 3", { timeout }, async (t) => {
     const directory = await scratch(t);
     const missing = await slotctl(t, ["status", "--socket", join(directory, "none.sock")]);
     assert.equal(missing.exitCode, 3);
-    assert.match(missing.stderr, /^error AGENT_UNREACHABLE: no agent answers on \S+ \(there is no such socket\)/);
+    assert.match(missing.stderr, /^error AGENT_UNREACHABLE: no agent answers on \S+ \(the socket does not exist\)/);
     const file = join(directory, "file.sock");
     await writeFile(file, "");
     const silent = await slotctl(t, ["events", "--socket", file, "--json"]);
     assert.equal(silent.exitCode, 3);
-    assert.match(silent.stderr, /nobody listens/);
+    assert.match(silent.stderr, /nothing listens on it/);
     assert.equal(JSON.parse(silent.stdout.trimEnd().split("\n").at(-1) ?? "").error.code, "AGENT_UNREACHABLE");
   });
 
-  it("something that hangs up or does not speak HTTP is no agent", { timeout }, async (t) => {
+  it("a socket that hangs up or does not speak HTTP is not an agent", { timeout }, async (t) => {
     const socketPath = join(await scratch(t), "odd.sock");
     for (const answer of ["", "220 smtp ready\r\n"]) {
       const server = createServer((connection) =>
@@ -78,7 +78,7 @@ describe("what slotctl does where something is wrong", () => {
     }
   });
 
-  it("the agent's error is shown with its code, and in JSON where asked", { timeout }, async (t) => {
+  it("the agent's error is shown with its code, and as JSON with --json", { timeout }, async (t) => {
     const agent = await startFakeAgent(t);
     agent.refusal = { httpStatus: 409, error: { code: "SLOT_STATE", message: "can't do that", field: "slot" } };
     const { exitCode, stdout, stderr } = await slotctl(t, ["undrain", "a", "--json", "--socket", agent.socketPath]);
@@ -87,7 +87,7 @@ describe("what slotctl does where something is wrong", () => {
     assert.deepEqual(JSON.parse(stdout), { error: { code: "SLOT_STATE", message: "can't do that", field: "slot" } });
   });
 
-  it("an answer that is not understood is a failure that names the field", { timeout }, async (t) => {
+  it("an invalid answer is an error that names the field", { timeout }, async (t) => {
     const agent = await startFakeAgent(t);
     agent.status = { ...agent.status, pid: "many" as unknown as number };
     const { exitCode, stderr } = await slotctl(t, ["status", "--socket", agent.socketPath]);
@@ -95,7 +95,7 @@ describe("what slotctl does where something is wrong", () => {
     assert.match(stderr, /^error INTERNAL: .*\(pid: .*same version\?$/m);
   });
 
-  it("a wrong command line ends with 2, on stderr, and in JSON where asked", { timeout }, async (t) => {
+  it("a wrong command line exits with 2, with the error on stderr, and as JSON with --json", { timeout }, async (t) => {
     for (const args of [
       ["stats"],
       ["drain"],
@@ -120,20 +120,20 @@ describe("what slotctl does where something is wrong", () => {
     }
   });
 
-  it("a user outside the socket's group is told which group to join", {
+  it("a user outside the socket's group learns which group to join", {
     timeout,
-    skip: process.getuid?.() !== 0 && "needs root, to be somebody else",
+    skip: process.getuid?.() !== 0 && "needs root to run as another user",
   }, async (t) => {
     const agent = await startFakeAgent(t);
     await chmod(join(agent.socketPath, ".."), 0o755);
     await chmod(agent.socketPath, 0o660);
-    await chown(agent.socketPath, 0, 4); // adm, on Debian and its kin
+    await chown(agent.socketPath, 0, 4); // adm on Debian and its derivatives
     const nobody = { uid: 65534 };
     const grouped = await slotctl(t, ["status", "--socket", agent.socketPath], nobody);
     assert.equal(grouped.exitCode, 3);
     assert.match(
       grouped.stderr,
-      /^error AGENT_UNREACHABLE: permission denied on \S+: it is for members of group adm; join it/,
+      /^error AGENT_UNREACHABLE: permission denied on \S+: only members of group adm may use it; join it/,
     );
     await chmod(agent.socketPath, 0o600);
     const owned = await slotctl(t, ["status", "--socket", agent.socketPath], nobody);

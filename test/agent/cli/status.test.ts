@@ -10,7 +10,7 @@ const ESC = "\u001b";
 const timeout = 3 * PATIENCE_MS;
 
 describe("slotctl status", () => {
-  it("status shows the host in a line, and a row per slot", { timeout }, async (t) => {
+  it("shows the host on one line, and a row per slot", { timeout }, async (t) => {
     const agent = await startFakeAgent(t);
     agent.status = host([
       slot(),
@@ -29,7 +29,7 @@ describe("slotctl status", () => {
     assert.match(b, /^b +empty +- +8001 +2\/2 +- +3h12m +-$/);
   });
 
-  it("status says below the table what deserves a look", { timeout }, async (t) => {
+  it("shows anything that needs attention below the table", { timeout }, async (t) => {
     const agent = await startFakeAgent(t);
     agent.status = host(
       [
@@ -70,34 +70,34 @@ describe("slotctl status", () => {
     );
     const { stdout } = await slotctl(t, ["status", "--socket", agent.socketPath]);
     assert.match(stdout, /bus down$/m);
-    assert.match(stdout, /^✗ bus down for 4m1\ds, since \S+ \(ECONNREFUSED\): .*orders and routes are as old as that/m);
+    assert.match(stdout, /^✗ bus down for 4m1\ds, since \S+ \(ECONNREFUSED\): .*orders and routes are from that time/m);
     assert.match(stdout, /^! a {2}fetching 1\.5\.0: 12\.5 MiB of 40\.0 MiB \(31%\)$/m);
-    assert.match(stdout, /^✗ a {2}last error NOT_READY: 0 of 2 workers were ready \(3m05s ago\)$/m);
+    assert.match(stdout, /^✗ a {2}last error NOT_READY: 0 of 2 workers were ready \(3m0\ds ago\)$/m);
     assert.match(stdout, /^✗ a {2}refused order old-1: STALE_EPOCH: order old-1 has epoch 3$/m);
     assert.match(stdout, /^b +draining \(held\)/m);
     assert.match(stdout, /^! b {2}held: drained by an operator; slotctl undrain b/m);
-    assert.match(stdout, /^! b {2}worker 1 \(pid 77\) crashed with exit code 3, 3s ago$/m);
+    assert.match(stdout, /^! b {2}worker 1 \(pid 77\) crashed with exit code 3, \d+s ago$/m);
     assert.match(
       stdout,
-      /^! b {2}last drain: 1\.4\.1 in 12s: edges acked, requests timeout; 1 idle connection left, 2 requests cut \("kernel upgrade"\), 1m05s ago$/m,
+      /^! b {2}last drain: 1\.4\.1 in 12s: edges acked, requests timeout; 1 idle connection left, 2 requests cut \("kernel upgrade"\), 1m\d\ds ago$/m,
     );
   });
 
-  it("status --json is the agent's answer, on the last line", { timeout }, async (t) => {
+  it("prints the agent's answer on the last line with --json", { timeout }, async (t) => {
     const agent = await startFakeAgent(t);
     const { exitCode, stdout } = await slotctl(t, ["--json", "status", "--socket", agent.socketPath]);
     assert.equal(exitCode, 0);
     assert.deepEqual(hostStatusSchema.parse(JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "")), agent.status);
   });
 
-  it("an old answer is shown as old", { timeout }, async (t) => {
+  it("shows the age of an old answer", { timeout }, async (t) => {
     const agent = await startFakeAgent(t);
     agent.status = host([slot()], { observedAt: ago(95_000) });
     const { stdout } = await slotctl(t, ["status", "--socket", agent.socketPath]);
     assert.match(stdout, /as of 1m[3-5]\ds ago\n/);
   });
 
-  it("state words are coloured on a terminal", { timeout }, async (t) => {
+  it("colours states on a terminal", { timeout }, async (t) => {
     const agent = await startFakeAgent(t);
     agent.status = host([slot(), slot({ slot: "b", state: "failed" }), slot({ slot: "c", state: "draining" })]);
     const { exitCode, stdout } = await onTerminal(t, ["status", "--socket", agent.socketPath]).ended;
@@ -107,7 +107,7 @@ describe("slotctl status", () => {
     assert.ok(stdout.includes(`${ESC}[33mdraining${ESC}[39m`), stdout);
   });
 
-  it("NO_COLOR on a terminal, and a pipe, leave colours out", { timeout }, async (t) => {
+  it("leaves out colours with NO_COLOR or in a pipe", { timeout }, async (t) => {
     const agent = await startFakeAgent(t);
     const args = ["status", "--socket", agent.socketPath];
     const terminal = await onTerminal(t, args, { env: { NO_COLOR: "1" } }).ended;
@@ -117,7 +117,7 @@ describe("slotctl status", () => {
     assert.ok(!pipe.stdout.includes(ESC), pipe.stdout);
   });
 
-  it("a message from a worker can't steer the terminal", { timeout }, async (t) => {
+  it("removes control sequences from a worker's message", { timeout }, async (t) => {
     const agent = await startFakeAgent(t);
     const message = `last output: ${ESC}[2J${ESC}]0;owned\u0007boom\r\nthere`;
     agent.status = host([slot({ lastError: { code: "WORKERS_EXITED", message } })]);

@@ -21,7 +21,7 @@ function record(over: Partial<DrainRecord> = {}): DrainRecord {
   };
 }
 
-/** An agent whose slot goes through these, one at each look after the verb was asked for. The last one stays. */
+/** An agent whose slot has these statuses in turn, one per poll after the verb was sent. The last one stays. */
 function script(agent: FakeAgent, before: SlotStatus, ...after: SlotStatus[]): void {
   const left = [...after];
   let asked = false;
@@ -54,7 +54,7 @@ const waiting = (open: number, inFlight: number) =>
   });
 
 describe("slotctl drain, undrain and restart", () => {
-  it("drain follows to the end, and tells how it went", { timeout }, async (t) => {
+  it("drain follows to the end, and shows the result", { timeout }, async (t) => {
     const agent = await startFakeAgent(t);
     script(
       agent,
@@ -81,7 +81,7 @@ describe("slotctl drain, undrain and restart", () => {
     assert.equal((body as { reason: string }).reason, "kernel upgrade");
   });
 
-  it("drain --json keeps the way off stdout, and ends with the slot", { timeout }, async (t) => {
+  it("drain --json keeps progress off stdout, and prints the slot", { timeout }, async (t) => {
     const agent = await startFakeAgent(t);
     script(agent, slot(), waiting(8, 3), slot({ state: "draining", held: true, lastDrain: record() }));
     const { exitCode, stdout, stderr } = await slotctl(t, ["drain", "a", "--json", "--socket", agent.socketPath]);
@@ -99,7 +99,7 @@ describe("slotctl drain, undrain and restart", () => {
     assert.equal(agent.asked.at(-1)?.path, "/v1/slots/a/drain");
   });
 
-  it("drain says who still routes to the version, and goes on; the record names the edges that were missing", {
+  it("drain notes who still routes to the version, and continues; the result names the missing edges", {
     timeout,
   }, async (t) => {
     const agent = await startFakeAgent(t);
@@ -117,12 +117,12 @@ describe("slotctl drain, undrain and restart", () => {
     );
     const { exitCode, stdout } = await slotctl(t, ["drain", "a", "--socket", agent.socketPath]);
     assert.equal(exitCode, 0);
-    assert.match(stdout, /^a {2}1\.4\.2 is routed to by the routes, as the default: where no other host serves it, /);
+    assert.match(stdout, /^a {2}1\.4\.2 is routed to by the routes, as the default: if no other host serves it, /);
     assert.match(stdout, /waiting for edges: 1 of 2 edges \(50%\)/);
     assert.match(stdout, /drained 1\.4\.2 in 4s: edges timeout \(without fra1\), requests idle;/);
   });
 
-  it("drain of a slot that is drained already is done at once", { timeout }, async (t) => {
+  it("drain of a drained slot is done at once", { timeout }, async (t) => {
     const agent = await startFakeAgent(t);
     const drained = slot({ state: "draining", held: true, lastDrain: record() });
     script(agent, drained, drained);
@@ -131,15 +131,15 @@ describe("slotctl drain, undrain and restart", () => {
     assert.match(stdout, /a {2}drained/);
   });
 
-  it("drain that somebody takes back ends with 1", { timeout }, async (t) => {
+  it("drain reversed by an undrain exits with 1", { timeout }, async (t) => {
     const agent = await startFakeAgent(t);
     script(agent, slot(), waiting(8, 3), slot());
     const { exitCode, stderr } = await slotctl(t, ["drain", "a", "--socket", agent.socketPath]);
     assert.equal(exitCode, 1);
-    assert.match(stderr, /^error DRAIN_CANCELLED: the drain of 1\.4\.2 was cancelled/);
+    assert.match(stderr, /^error DRAIN_CANCELLED: the drain of 1\.4\.2 was cancelled by an operator/);
   });
 
-  it("drain that an order overtakes ends with 1", { timeout }, async (t) => {
+  it("drain interrupted by an order exits with 1", { timeout }, async (t) => {
     const agent = await startFakeAgent(t);
     script(agent, slot(), waiting(8, 3), slot({ state: "stopping" }));
     const { exitCode, stderr } = await slotctl(t, ["drain", "a", "--socket", agent.socketPath]);
@@ -147,7 +147,7 @@ describe("slotctl drain, undrain and restart", () => {
     assert.match(stderr, /^error SLOT_STATE: .*while it is stopping/);
   });
 
-  it("drain that is left with SIGINT ends with 1, and says that the drain goes on", { timeout }, async (t) => {
+  it("drain left with SIGINT exits with 1, and says that the drain continues", { timeout }, async (t) => {
     const agent = await startFakeAgent(t);
     script(agent, slot(), waiting(8, 3));
     const draining = startSlotctl(t, ["drain", "a", "--socket", agent.socketPath]);
@@ -155,7 +155,7 @@ describe("slotctl drain, undrain and restart", () => {
     draining.child.kill("SIGINT");
     const { exitCode, stderr } = await draining.ended;
     assert.equal(exitCode, 1);
-    assert.match(stderr, /^error INTERRUPTED: the drain of slot a was not waited for and goes on; slotctl undrain a/);
+    assert.match(stderr, /^error INTERRUPTED: stopped waiting; the drain of slot a continues, and slotctl undrain a/);
   });
 
   it("undrain follows until the slot serves again", { timeout }, async (t) => {
@@ -168,7 +168,7 @@ describe("slotctl drain, undrain and restart", () => {
     await agent.untilAsked("/undrain");
   });
 
-  it("undrain of a slot that goes elsewhere ends with 1", { timeout }, async (t) => {
+  it("undrain interrupted by an order exits with 1", { timeout }, async (t) => {
     const agent = await startFakeAgent(t);
     script(agent, slot({ state: "draining", held: true }), slot({ state: "draining" }), slot({ state: "stopping" }));
     const { exitCode, stderr } = await slotctl(t, ["undrain", "a", "--socket", agent.socketPath]);
@@ -179,7 +179,7 @@ describe("slotctl drain, undrain and restart", () => {
   it("restart follows until other processes serve", { timeout }, async (t) => {
     const agent = await startFakeAgent(t);
     const at = (done: number) => slot({ progress: { step: "restarting", done, total: 2, unit: "workers" } });
-    // At first, and at the look after it, nothing shows yet that the restart was taken up.
+    // The first two polls do not show yet that the restart has begun.
     script(agent, slot(), slot(), slot(), at(0), at(1), slot());
     agent.workers = [worker({ pid: 1 }), worker({ worker: 1, pid: 2 })];
     const { exitCode, stdout } = await slotctl(t, ["restart", "a", "--socket", agent.socketPath]);
@@ -188,7 +188,7 @@ describe("slotctl drain, undrain and restart", () => {
     assert.match(stdout, /a {2}restarted 1\.4\.2: 2 of 2 workers ready\n$/);
   });
 
-  it("restart that was over before it could be seen is known by the processes", { timeout }, async (t) => {
+  it("restart that was done before the first poll is recognized by the new processes", { timeout }, async (t) => {
     const agent = await startFakeAgent(t);
     agent.workers = [worker({ pid: 1 })];
     agent.steer = () => {
@@ -200,7 +200,7 @@ describe("slotctl drain, undrain and restart", () => {
     assert.equal(slotStatusSchema.parse(JSON.parse(stdout)).state, "serving");
   });
 
-  it("restart that fails ends with the agent's error", { timeout }, async (t) => {
+  it("restart that fails prints the agent's error", { timeout }, async (t) => {
     const agent = await startFakeAgent(t);
     agent.workers = [worker({ pid: 1 })];
     const starting = { step: "starting", done: 0, total: 2, unit: "workers" } as const;

@@ -24,18 +24,18 @@ describe("slotctl logs and events", () => {
     assert.deepEqual(agent.asked[0]?.query, { lines: "50" });
   });
 
-  it("logs asks for one worker's lines only", { timeout }, async (t) => {
+  it("logs requests only one worker's lines", { timeout }, async (t) => {
     const agent = await startFakeAgent(t);
     await slotctl(t, ["logs", "a", "--worker", "0", "-n", "7", "--socket", agent.socketPath]);
     assert.deepEqual(agent.asked[0]?.query, { slot: "a", worker: "0", lines: "7" });
   });
 
-  it("logs -f streams what comes, and ends with 0 on SIGINT", { timeout }, async (t) => {
+  it("logs -f streams new lines, and exits with 0 on SIGINT", { timeout }, async (t) => {
     const agent = await startFakeAgent(t);
     agent.logs = [{ slot: "a", worker: 0, line: "first" }];
     const following = startSlotctl(t, ["logs", "a", "-f", "--socket", agent.socketPath]);
     await following.until(/first/);
-    // A line that arrives in two pieces, cut inside a character, is one line.
+    // A line that arrives in two chunks, split inside a character, is one line.
     const bytes = Buffer.from('{"slot":"a","worker":1,"line":"später"}\n');
     const cut = bytes.indexOf(0xc3) + 1;
     agent.following[0]?.write(bytes.subarray(0, cut));
@@ -49,7 +49,7 @@ describe("slotctl logs and events", () => {
     await left;
   });
 
-  it("logs -f ends with 3 when the agent goes away", { timeout }, async (t) => {
+  it("logs -f exits with 3 when the agent ends", { timeout }, async (t) => {
     const agent = await startFakeAgent(t);
     for (const end of [() => agent.following[0]?.end(), () => agent.following[1]?.destroy()]) {
       const following = startSlotctl(t, ["logs", "-f", "--json", "--socket", agent.socketPath]);
@@ -62,7 +62,7 @@ describe("slotctl logs and events", () => {
     }
   });
 
-  it("logs on a terminal has coloured prefixes, keeps an app's colours, and drops what would steer the terminal", {
+  it("logs on a terminal has coloured prefixes, keeps an app's colours, and removes other control sequences", {
     timeout,
   }, async (t) => {
     const agent = await startFakeAgent(t);
@@ -95,7 +95,7 @@ describe("slotctl logs and events", () => {
     );
   });
 
-  it("events -f --json has a JSON document a line", { timeout }, async (t) => {
+  it("events -f --json prints one JSON document per line", { timeout }, async (t) => {
     const agent = await startFakeAgent(t);
     agent.events = [event("one")];
     const following = startSlotctl(t, ["events", "-f", "--json", "--socket", agent.socketPath]);
@@ -112,7 +112,7 @@ describe("slotctl logs and events", () => {
     assert.deepEqual(messages, ["one", "two"]);
   });
 
-  it("events | head ends quietly", { timeout }, async (t) => {
+  it("events | head ends without an error", { timeout }, async (t) => {
     const agent = await startFakeAgent(t);
     agent.events = Array.from({ length: 20_000 }, (_, i) => event(`event ${i}`));
     const command = 'set -o pipefail; "$0" "$1" events -n 20000 --socket "$2" | head -n 1; echo "code $?"';

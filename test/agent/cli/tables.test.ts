@@ -43,7 +43,7 @@ describe("the tables of slotctl", () => {
     assert.equal(b?.length, head?.length);
   });
 
-  it("slots --no-header leaves the heading out", { timeout }, async (t) => {
+  it("slots --no-header leaves out the heading", { timeout }, async (t) => {
     const agent = await startFakeAgent(t);
     const { stdout } = await slotctl(t, ["slots", "--no-header", "--socket", agent.socketPath]);
     assert.match(stdout, /^a +serving .*\n$/);
@@ -55,7 +55,7 @@ describe("the tables of slotctl", () => {
     assert.deepEqual(z.array(slotStatusSchema).parse(JSON.parse(stdout)), Object.values(agent.status.slots));
   });
 
-  it("workers shows what each worker uses", { timeout }, async (t) => {
+  it("workers shows each worker's resource use", { timeout }, async (t) => {
     const agent = await startFakeAgent(t);
     agent.workers = [
       worker(),
@@ -69,7 +69,7 @@ describe("the tables of slotctl", () => {
     assert.match(second, /^a +1 +- +waiting +12m05s +- +- +4 +1\.4\.2$/);
   });
 
-  it("workers of a slot leaves the others out, also with --json", { timeout }, async (t) => {
+  it("workers of a slot leaves out the others, also with --json", { timeout }, async (t) => {
     const agent = await startFakeAgent(t);
     agent.status = host([slot(), slot({ slot: "b", port: 8001 })]);
     agent.workers = [worker(), worker({ slot: "b", pid: 5001 })];
@@ -77,7 +77,7 @@ describe("the tables of slotctl", () => {
     assert.deepEqual(z.array(workerStatusSchema).parse(JSON.parse(stdout)), [agent.workers[1]]);
   });
 
-  it("a slot that the host does not have is wrong usage, and the message names those that it has", {
+  it("an unknown slot is wrong usage, and the message names the host's slots", {
     timeout,
   }, async (t) => {
     const agent = await startFakeAgent(t);

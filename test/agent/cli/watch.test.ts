@@ -10,7 +10,7 @@ const ESC = "\u001b";
 const timeout = 3 * PATIENCE_MS;
 
 describe("slotctl status --watch", () => {
-  it("--watch shows block after block where there is no terminal, and ends with 0 on SIGINT", {
+  it("prints block after block without a terminal, and exits with 0 on SIGINT", {
     timeout,
   }, async (t) => {
     const agent = await startFakeAgent(t);
@@ -26,7 +26,7 @@ describe("slotctl status --watch", () => {
     assert.ok(!stdout.includes(ESC));
   });
 
-  it("--watch draws over itself on a terminal, and gives the cursor back on Ctrl-C", { timeout }, async (t) => {
+  it("redraws in place on a terminal, and restores the cursor on Ctrl-C", { timeout }, async (t) => {
     const agent = await startFakeAgent(t);
     agent.beforeStatus = (asked) => {
       agent.status = host([slot({ version: `1.0.${asked}` })]);
@@ -43,7 +43,7 @@ describe("slotctl status --watch", () => {
     assert.ok(stdout.trimEnd().endsWith(`${ESC}[?25h`), JSON.stringify(stdout.slice(-40)));
   });
 
-  it("--watch --json has a JSON document a line", { timeout }, async (t) => {
+  it("prints one JSON document per line with --json", { timeout }, async (t) => {
     const agent = await startFakeAgent(t);
     const watching = startSlotctl(t, ["status", "--watch", "0.1", "--json", "--socket", agent.socketPath]);
     await watching.until(/\n.*\n/);
@@ -53,7 +53,7 @@ describe("slotctl status --watch", () => {
     for (const line of stdout.trimEnd().split("\n")) hostStatusSchema.parse(JSON.parse(line));
   });
 
-  it("--watch goes on when the agent is away for a while", { timeout }, async (t) => {
+  it("continues when the agent is down for a while", { timeout }, async (t) => {
     const agent = await startFakeAgent(t);
     const watching = startSlotctl(t, ["slots", "--watch", "0.1", "--socket", agent.socketPath]);
     await watching.until(/serving/);
@@ -68,12 +68,12 @@ describe("slotctl status --watch", () => {
     assert.equal((await watching.ended).exitCode, 0);
   });
 
-  it("--watch ends with 3 when there is no agent to begin with", { timeout }, async (t) => {
+  it("exits with 3 if there is no agent at the start", { timeout }, async (t) => {
     const { exitCode } = await slotctl(t, ["workers", "--watch", "--socket", "/nonexistent/web.sock"]);
     assert.equal(exitCode, 3);
   });
 
-  it("--watch with something else than seconds is wrong usage", { timeout }, async (t) => {
+  it("rejects a value that is not a number of seconds as wrong usage", { timeout }, async (t) => {
     const { exitCode, stderr } = await slotctl(t, ["workers", "--watch", "a"]);
     assert.equal(exitCode, 2);
     assert.match(stderr, /^error USAGE: option '--watch .*seconds/);

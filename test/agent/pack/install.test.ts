@@ -27,7 +27,7 @@ async function makeApp(dir: string): Promise<string> {
 
 describe("a packed release", () => {
   for (const format of ["gz", "zst"] as const) {
-    it(`what is packed as ${format} is unpacked by GNU tar and by the agent, to the same tree`, async (t) => {
+    it(`packed as ${format} is unpacked by GNU tar and by the agent to the same tree`, async (t) => {
       const dir = await scratch(t);
       const app = await makeApp(dir);
       const packed = await pack(t, [app, "--version", "1", "--to", join(dir, "out"), "--format", format]);
@@ -47,14 +47,15 @@ describe("a packed release", () => {
       }
     });
 
-    it(`a ${format} delta against each of two bases installs to the tree that the whole archive is of`, async (t) => {
+    it(`installed by a ${format} delta against each of two bases has the tree of the whole archive`, async (t) => {
       const dir = await scratch(t);
       const app = await makeApp(dir);
       const common = [app, "--to", join(dir, "out"), "--format", format];
       const one = await pack(t, [...common, "--version", "1"]);
       await writeFile(join(app, "server.js"), "serve better");
       const two = await pack(t, [...common, "--version", "2", "--base", one.path]);
-      // A file becomes a directory, a directory goes, a link leads elsewhere, a mode changes, a name changes its case.
+      // A file becomes a directory, a directory is removed, a link gets another target, a mode changes, a name changes
+      // case.
       await rm(join(app, "thing"));
       await fill(app, { "thing/inside": "now a directory", "New.txt": "new", EMPTY: "" });
       await rm(join(app, "empty"));
@@ -66,7 +67,7 @@ describe("a packed release", () => {
       assert.equal(three.description.deltas.length, 2);
 
       for (const base of [one, two]) await installsByDelta(t, base, three, format, base.description.tree);
-      // And a base that this host does not have: the whole archive is fetched.
+      // Without the base, the whole archive is fetched.
       const bare = await openStore(join(dir, "bare"));
       const fetched = await bare.fetch(releaseOf(three, format), quietly());
       assert.equal(fetched.base, null);
@@ -90,7 +91,7 @@ describe("a packed release", () => {
     assert.equal(await readFile(join(installed.tree, "thing/inside"), "utf8"), "now a directory");
   }
 
-  it("a delta holds its head, what is new, and nothing else", async (t) => {
+  it("has a delta with only its head and the new files", async (t) => {
     const dir = await scratch(t);
     const app = join(dir, "app");
     await fill(app, { same: ballast, changed: "1", "gone/x": "x" });
@@ -105,7 +106,7 @@ describe("a packed release", () => {
     assert.deepEqual(head, { format: 1, base: one.description.tree, without: ["changed", "gone", "gone/x"] });
   });
 
-  it("11,000 files are packed in bounded memory", { timeout: 3 * PATIENCE_MS }, async (t) => {
+  it("of 11,000 files is packed in limited memory", { timeout: 3 * PATIENCE_MS }, async (t) => {
     const dir = await scratch(t);
     const app = join(dir, "app");
     for (let i = 0; i < 110; i++)
@@ -113,7 +114,7 @@ describe("a packed release", () => {
         app,
         Object.fromEntries(Array.from({ length: 100 }, (_, j) => [`m${i}/f${j}.js`, `${i} ${j} `.repeat(j)])),
       );
-    // More than the memory that is asked for below.
+    // More than the memory allowed below.
     for (let i = 0; i < 3; i++) await writeFile(join(app, `big${i}`), Buffer.alloc(100 * 1024 ** 2, i));
     const packing = startSlotctl(t, ["pack", app, "--version", "1", "--to", join(dir, "out"), "--json"]);
     let peakKb = 0;

@@ -45,9 +45,9 @@ const bad: Record<string, { make(app: string): unknown; path: RegExp; rule: RegE
   },
 };
 
-describe("slotctl pack refuses", () => {
+describe("slotctl pack", () => {
   for (const [what, { make, path, rule, code = "PACK_REFUSED" }] of Object.entries(bad)) {
-    it(`${what} is refused by path and rule, and nothing is written`, async (t) => {
+    it(`refuses ${what}, naming the path and the rule, and writes nothing`, async (t) => {
       const dir = await scratch(t);
       const app = join(dir, "app");
       await fill(app, { "server.js": "x", "sub/a": "a" });
@@ -65,7 +65,7 @@ describe("slotctl pack refuses", () => {
   const changes: Record<string, (file: string) => void> = {
     grows: (file) => appendFileSync(file, "more"),
     "has other bytes": (file) => writeFileSync(file, "y".repeat(1000)),
-    goes: (file) => rmSync(file),
+    "is removed": (file) => rmSync(file),
     "becomes a link": (file) => {
       rmSync(file);
       symlinkSync("a", file);
@@ -77,7 +77,7 @@ describe("slotctl pack refuses", () => {
   };
 
   for (const [what, change] of Object.entries(changes)) {
-    it(`a file that ${what} while it is packed is an error that names it, and leaves nothing`, async (t) => {
+    it(`fails on a file that ${what} while it is packed, names the file and leaves nothing behind`, async (t) => {
       const dir = await scratch(t);
       const app = join(dir, "app");
       await fill(app, { a: "a", b: "x".repeat(1000), c: "c" });
@@ -96,18 +96,18 @@ describe("slotctl pack refuses", () => {
           change(join(app, "b"));
         },
       });
-      await assert.rejects(packing, { code: "PACK_REFUSED", message: /"b" .*(changed|not a file any more)/ });
+      await assert.rejects(packing, { code: "PACK_REFUSED", message: /"b" .*(changed|no longer a file)/ });
       assert.deepEqual(await readdir(join(dir, "out")), []);
     });
   }
 
-  it("what .slotdignore lists is left out, as git would", async (t) => {
+  it("leaves out what .slotdignore lists, as git would", async (t) => {
     const dir = await scratch(t);
     const app = join(dir, "app");
     await fill(app, { "a.log": "", "keep.log": "", "sub/b.log": "", "node_modules/x/y": "", "sub/node_modules/z": "" });
     await fill(app, { "top.txt": "", "sub/top.txt": "", "A.LOG": "", "#note": "", "server.js": "" });
     await fill(app, { ".slotdignore": "# comment\n*.log\n!keep.log\nnode_modules/\n/top.txt\n\\#note\nbad\n" });
-    // What is ignored may be what could not be packed.
+    // Ignored files need not be packable.
     await symlink("/etc", join(app, "bad"));
     const { description } = await pack(t, [app, "--version", "1", "--to", dir]);
     const names = execFileSync("tar", ["-tf", join(dir, description.archives[0]?.file as string)], {
@@ -116,7 +116,7 @@ describe("slotctl pack refuses", () => {
     assert.deepEqual(names.trim().split("\n"), ["A.LOG", "keep.log", "server.js", "sub/", "sub/top.txt"]);
   });
 
-  it("wrong usage is told before anything is read", async (t) => {
+  it("reports wrong usage before it reads anything", async (t) => {
     const dir = await scratch(t);
     const app = join(dir, "App Dir");
     await fill(app, { a: "a" });
@@ -127,7 +127,7 @@ describe("slotctl pack refuses", () => {
       [[join(dir, "nowhere"), "--version", "1"], /is not a directory/],
       [[app, "--version", "1", "--name", "x", "--format", "rar"], /--format must be gz or zst/],
       [[app, "--version", "1", "--name", "x", "--sign", join(dir, "none")], /--sign .*ENOENT/],
-      [[app, "--version", "1", "--name", "x", "--to", join(app, "dist")], /--to .* lies in the directory/],
+      [[app, "--version", "1", "--name", "x", "--to", join(app, "dist")], /--to .* is inside the packed directory/],
     ];
     for (const [args, message] of cases) {
       const ended = await slotctl(t, ["pack", "--to", join(dir, "out"), ...args]);
@@ -142,7 +142,7 @@ describe("slotctl pack refuses", () => {
     assert.deepEqual((await pack(t, within)).description, description);
   });
 
-  it("progress is shown on a terminal, and nowhere else", async (t) => {
+  it("shows progress only on a terminal", async (t) => {
     const dir = await scratch(t);
     const app = join(dir, "app");
     await fill(app, { a: "a".repeat(100_000) });

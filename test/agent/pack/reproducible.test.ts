@@ -10,7 +10,7 @@ const FILES = { "b.txt": "b", "a/z.js": "z".repeat(100_000), "a/ü.txt": "u", "b
 const BOTH = ["--format", "zst", "--format", "gz"];
 
 describe("packing twice", () => {
-  it("two checkouts with other umask, times, file order and location are packed to the same bytes", async (t) => {
+  it("gives the same bytes for two checkouts with another umask, times, file order and location", async (t) => {
     const dir = await scratch(t);
     const one = join(dir, "one");
     const two = join(dir, "deeper/two");
@@ -41,12 +41,12 @@ describe("packing twice", () => {
         ["web-1.tar.zst", packed["web-1.tar.zst"]],
       ],
     );
-    // And again into the same place.
+    // And again to the same directory.
     await pack(t, [one, ...common, "--to", join(dir, "x")]);
     assert.deepEqual(await digests(join(dir, "x")), packed);
   });
 
-  it("another content gives a file another time, and SOURCE_DATE_EPOCH sets all of them", async (t) => {
+  it("gives changed files another time, and all files the same time with SOURCE_DATE_EPOCH", async (t) => {
     const dir = await scratch(t);
     const app = join(dir, "app");
     const listing = (name: string) =>
@@ -63,7 +63,7 @@ describe("packing twice", () => {
     assert.equal(listing("app-2.tar.gz").match(/2009-02-13 23:31:30/g)?.length, 3);
   });
 
-  it("a delta is the same bytes whenever it is made", async (t) => {
+  it("gives the same bytes for a delta", async (t) => {
     const dir = await scratch(t);
     const app = join(dir, "app");
     await fill(app, FILES);

@@ -15,7 +15,7 @@ export async function fill(directory: string, files: Record<string, string>): Pr
   }
 }
 
-/** Bytes that nothing makes shorter, so that a delta is worth while. */
+/** Incompressible bytes, so that a delta is worthwhile. */
 export const ballast: string = Array.from({ length: 500 }, (_, i) =>
   createHash("sha256").update(`${i}`).digest("hex"),
 ).join("");
@@ -25,7 +25,7 @@ export interface PackEnd extends Ended {
   description: ReleasePackage;
 }
 
-/** Packs with the compiled command, which must succeed. */
+/** Packs with the compiled command, and asserts that it succeeds. */
 export async function pack(t: TestContext, args: string[], env: Record<string, string> = {}): Promise<PackEnd> {
   const ended = await slotctl(t, ["pack", ...args, "--json"], { env });
   if (ended.exitCode !== 0) throw new Error(`slotctl pack ${args.join(" ")}: ${ended.stderr}`);
@@ -33,13 +33,13 @@ export async function pack(t: TestContext, args: string[], env: Record<string, s
   return { ...ended, path, description: parsePackage(await readFile(path, "utf8"), path) };
 }
 
-/** The release whose files lie where they were packed. */
+/** The packed release, with file URLs. */
 export function releaseOf({ path, description }: PackEnd, format: "gz" | "zst" = "gz"): Release {
   const addressOf = (file: string) => ({ url: pathToFileURL(join(dirname(path), file)).href, mirrors: [] });
   return toRelease(description, format, addressOf) as Release;
 }
 
-/** What a directory holds: names and digests. */
+/** The names and digests of a directory's files. */
 export async function digests(directory: string): Promise<Record<string, string>> {
   const found: Record<string, string> = {};
   for (const name of (await readdir(directory)).sort())

@@ -28,12 +28,12 @@ export class FakeAgent extends EventEmitter<{ asked: [Asked]; left: [] }> {
   logs: Line[] = [];
   /** Answers a drain, undrain or restart. Changes `status` as the agent would. */
   steer: (slot: string, verb: string) => SlotStatus = (name) => this.status.slots[name] as SlotStatus;
-  /** Called before each answer to GET /v1/status, with how many there were. */
+  /** Called before each answer to GET /v1/status, with its number, from 1. */
   beforeStatus: (asked: number) => void = () => {};
-  /** What every request is refused with. */
+  /** Refuses every request with this error. */
   refusal: { httpStatus: number; error: WireError } | null = null;
   readonly asked: Asked[] = [];
-  /** Responses that stay open: each follows. */
+  /** Open responses of followers. */
   readonly following: ServerResponse[] = [];
   private readonly server = createServer((request, response) => void this.answer(request, response));
   private statusAsked = 0;
@@ -54,7 +54,7 @@ export class FakeAgent extends EventEmitter<{ asked: [Asked]; left: [] }> {
     await once(this.server, "close");
   }
 
-  /** Resolves when something was asked for whose path ends so, also before now. */
+  /** Resolves once a request's path has this ending, even if it came earlier. */
   async untilAsked(ending: string): Promise<Asked> {
     for (;;) {
       const found = this.asked.find(({ path }) => path.endsWith(ending));

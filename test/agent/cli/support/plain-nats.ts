@@ -12,7 +12,7 @@ export async function startPlainNats(t: TestContext, ...args: string[]): Promise
     server.kill("SIGKILL");
     await ended;
   });
-  // Read to the end: a server whose log is closed dies of SIGPIPE.
+  // Keep reading: a server whose log is closed dies of SIGPIPE.
   let log = "";
   return new Promise((resolve, reject) => {
     server.stderr.setEncoding("utf8").on("data", (text: string) => {

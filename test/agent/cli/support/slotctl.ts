@@ -17,7 +17,7 @@ interface Options {
   uid?: number;
 }
 
-/** The compiled command as a real process, ended with its test. */
+/** The compiled command as a real process, killed at the end of its test. */
 export class Slotctl extends EventEmitter<{ output: [] }> {
   stdout = "";
   stderr = "";
@@ -36,7 +36,7 @@ export class Slotctl extends EventEmitter<{ output: [] }> {
     });
   }
 
-  /** Resolves when stdout (or, where told, stderr) holds a text; rejects when the process ends without it. */
+  /** Resolves when stdout or stderr contains a text; rejects if the process ends without it. */
   async until(pattern: RegExp, stream: "stdout" | "stderr" = "stdout"): Promise<void> {
     while (!pattern.test(this[stream])) {
       if (this.child.exitCode !== null || this.child.signalCode !== null)
@@ -51,7 +51,7 @@ export class Slotctl extends EventEmitter<{ output: [] }> {
   }
 }
 
-/** Starts slotctl with pipes for its output, and an environment of its own. */
+/** Starts slotctl with pipes for its output, and its own environment. */
 export function startSlotctl(t: TestContext, args: string[], { env = {}, uid }: Options = {}): Slotctl {
   return launch(t, process.execPath, [slotctlPath, ...args], { ...env }, uid);
 }
@@ -60,7 +60,7 @@ export function slotctl(t: TestContext, args: string[], options: Options = {}): 
   return startSlotctl(t, args, options).ended;
 }
 
-/** Starts slotctl on a terminal of 200 columns and 30 rows, made by script(1). What is typed goes to `child.stdin`. */
+/** Starts slotctl on a terminal of 200 columns and 30 rows, made by script(1). Write input to `child.stdin`. */
 export function onTerminal(t: TestContext, args: string[], { env = {} }: Options = {}): Slotctl {
   const command = `stty rows 30 cols 200 -echo; exec ${[process.execPath, slotctlPath, ...args].map(quote).join(" ")}`;
   return launch(t, "script", ["-qefc", command, "/dev/null"], { TERM: "xterm", SHELL: "/bin/sh", ...env });

@@ -8,14 +8,14 @@ import {
   workerStatusSchema,
 } from "../../../../protocol/host-status.ts";
 
-/** A moment so many milliseconds ago, as it crosses the wire. */
+/** A time this many milliseconds ago, in wire format. */
 export function ago(ms: number): string {
   return new Date(Date.now() - ms).toISOString();
 }
 
 const HOUR = 3_600_000;
 
-/** A slot that serves, with what is said otherwise. Checked against the schema, as all values here. */
+/** A serving slot, with changes. Validated by the schema, like all values here. */
 export function slot(over: Partial<SlotStatus> = {}): SlotStatus {
   return slotStatusSchema.parse({
     slot: "a",

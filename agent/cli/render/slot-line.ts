@@ -4,10 +4,10 @@ import { plural, progressText } from "./amounts.ts";
 import { slotState } from "./state.ts";
 
 /**
- * How a slot stands, on one line: `a draining 1.4.1 · waiting for requests: 3 of 9 connections (33%) · 6 connections, 2
- * in flight`.
+ * A slot's status on one line:
+ * `a  draining 1.4.1 · waiting for requests: 3 of 9 connections (33%) · 6 connections, 2 in flight`.
  */
-export function standing(
+export function slotLine(
   { slot, state, version, held, workers, connections, progress }: SlotStatus,
   colors: Colors,
 ): string {
