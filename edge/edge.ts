@@ -57,7 +57,7 @@ export class Edge {
   ) {
     const { service, edge, fallback, max_loss: maxLoss } = config;
     this.bus = new BusConnection(config.nats, `slotd-edge ${service} ${edge}`, edgeTraits, log);
-    this.book = new RoutesBook(kindOf(config.proxy).routes);
+    this.book = new RoutesBook(service, kindOf(config.proxy).routes);
     this.members = new KnownMembers(service);
     this.leases = new LeaseClock(this.members);
     this.probe = new HeldProbe(this.members, (key, answer) => this.onProbe(key, answer));

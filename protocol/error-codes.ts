@@ -118,7 +118,7 @@ export const errorCodes = {
     "Fix the state directory. The edge keeps working, but could not restart with that table while the bus is away.",
   ],
   ROUTES_MALFORMED: [
-    "The service's routes break a rule, or were deleted; the last good ones stay in force.",
+    "The service's routes break a rule; the last good ones stay in force.",
     "Write the routes with the controller, not by hand.",
   ],
   ROUTES_STALE: [
@@ -128,6 +128,18 @@ export const errorCodes = {
   ROUTES_UNSUPPORTED: [
     "The routes ask for a mode or field that this edge does not implement; the last good ones stay in force.",
     "Upgrade the edge, or write routes that it supports.",
+  ],
+  ROUTES_GONE: [
+    "The bus has lost the service's routes; the edge serves by the last known ones.",
+    "Publish the current default again and deploy it: see `The bus has lost its store` in docs/operations.md.",
+  ],
+  NO_ROUTES: [
+    "The bus has no routes for the service, and the edge knows none. Every request is answered with 503.",
+    "Deploy a version.",
+  ],
+  ROUTES_UNSERVED: [
+    "The edge has no endpoint of the version that the routes make the default; the last good routes stay in force.",
+    "Fix the members that the message names, often `advertise` on the hosts; then resume the deploy.",
   ],
   MEMBER_MALFORMED: [
     "A member of the serverset breaks a rule, or does not match its key. It is ignored.",

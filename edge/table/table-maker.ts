@@ -2,7 +2,7 @@ import type { KnownMembers } from "../members/members.ts";
 import type { ReadMember } from "../members/read-member.ts";
 import type { RoutesBook } from "../routes/routes-book.ts";
 import type { TableSources } from "../state/state-file.ts";
-import { atRevision, findDigestMismatches, isRoutable, makeTable } from "./make-table.ts";
+import { atRevision, findDigestMismatches, isDefault, isRoutable, makeTable } from "./make-table.ts";
 import type { Table } from "./table.ts";
 
 export interface TableSettings {
@@ -28,14 +28,28 @@ export class TableMaker {
 
   make(): Table {
     const { service, fallback, maxLoss } = this.settings;
+    const known = this.known.all();
+    this.book.settle(
+      (routes) => known.some((member) => member.alive && isDefault(member, routes)),
+      () => this.ignored(),
+    );
     const { routes, revision: routesRevision } = this.book;
     const { revision: serversetsRevision } = this.known;
     const { members, heldBack } = this.known.judgeLosses((member) => isRoutable(member, routes), maxLoss);
     this.heldBack = heldBack;
-    this.digestMismatches = findDigestMismatches(this.known.all(), routes);
+    this.digestMismatches = findDigestMismatches(known, routes);
     const table = makeTable({ service, routes, routesRevision, members, serversetsRevision, fallback });
     this.sources.set(table, { routes: this.book.snapshot(), members: this.known.snapshot(), serversetsRevision });
     return table;
+  }
+
+  /** Which members are ignored, in words; empty without any. */
+  private ignored(): string {
+    const [first] = this.known.problems;
+    if (first === undefined) return "";
+    const [key, rule] = first;
+    const { size } = this.known.problems;
+    return `it ignores ${size} ${size === 1 ? "member" : "members, such as"} ${key}: ${rule}`;
   }
 
   /** The same table, as of the newest revision of the serverset: members only repeated themselves since it was made. */
