@@ -1,3 +1,4 @@
+import { hostname } from "node:os";
 import type { Logger } from "pino";
 import { BusConnection } from "../bus/connection.ts";
 import { BucketWatch } from "../bus/watch-bucket.ts";
@@ -8,6 +9,7 @@ import { edgeTraits } from "./bus/traits.ts";
 import type { EdgeConfig } from "./config/schema.ts";
 import { HeldProbe, type ProbeAnswer } from "./members/held-probe.ts";
 import { LEASE_TICK_MS, LeaseClock } from "./members/lease-clock.ts";
+import { MemberBounds } from "./members/member-bounds.ts";
 import type { MemberSource } from "./members/member-source.ts";
 import { KnownMembers } from "./members/members.ts";
 import { ServersetReader } from "./members/serverset-reader.ts";
@@ -55,7 +57,8 @@ export class Edge {
     private readonly state: StateFile,
     private readonly log: Logger,
   ) {
-    const { service, edge, fallback, max_loss: maxLoss } = config;
+    const { service, edge, fallback, max_loss: maxLoss, max_capacity: maxCapacity, networks = null } = config;
+    const bounds = new MemberBounds({ networks, maxCapacity, ownHosts: [edge, hostname().toLowerCase()] });
     this.bus = new BusConnection(config.nats, `slotd-edge ${service} ${edge}`, edgeTraits, log);
     this.book = new RoutesBook(service, kindOf(config.proxy).routes);
     this.members = new KnownMembers(service);
@@ -63,7 +66,7 @@ export class Edge {
     this.probe = new HeldProbe(this.members, (key, answer) => this.onProbe(key, answer));
     this.serverset = new ServersetReader(this.members, this.leases, this, log);
     this.routes = new RoutesReader(this.book, this, log);
-    this.tables = new TableMaker({ service, fallback, maxLoss }, this.book, this.members);
+    this.tables = new TableMaker({ service, fallback, maxLoss, bounds }, this.book, this.members);
     this.refresher = new Refresher(config.coalesce_ms, () => this.refresh());
     this.reporter = new Reporter(this.bus, { service, edge, proxy: proxy.kind }, () => this.view(), log);
     this.applier = new Applier(proxy, (table) => state.writeLastGood(this.tables.sourcesOf(table)), log);
@@ -172,10 +175,10 @@ export class Edge {
   }
 
   private view(): EdgeView {
-    const { heldBack, digestMismatches } = this.tables;
+    const { heldBack, digestMismatches, excess } = this.tables;
     const faults = {
       ...{ proxy: this.applier.problem, routes: this.book.problem, state: this.state.problem },
-      ...{ heldBack, malformed: this.members.problems, digestMismatches },
+      ...{ heldBack, malformed: this.members.problems, digestMismatches, excess },
     };
     return { applied: this.applier.applied, faults, isRead: this.isRead };
   }

@@ -88,6 +88,17 @@ export class MemberMalformedError extends SlotdError {
   }
 }
 
+/** A member is well-formed, and claims more than the edge's configuration grants to its host. */
+export class MemberRefusedError extends SlotdError {
+  readonly code = "MEMBER_REFUSED";
+  constructor(
+    readonly key: string,
+    rule: string,
+  ) {
+    super(`the member is ignored: ${rule}`);
+  }
+}
+
 export class MemberDigestError extends SlotdError {
   readonly code = "MEMBER_DIGEST";
   constructor(

@@ -145,6 +145,10 @@ export const errorCodes = {
     "A member of the serverset breaks a rule, or does not match its key. It is ignored.",
     "Check the named key and who writes it.",
   ],
+  MEMBER_REFUSED: [
+    "A member claims more than the edge grants to a host: an address, a capacity or too many slots. It is ignored.",
+    "Check who writes it. If the claim is right, allow it by `networks` or `max_capacity` of the edge.",
+  ],
   MEMBER_DIGEST: [
     "A member claims to serve a version, but its release differs from the one in the routes. It gets no requests.",
     "Install the version again on that host.",
