@@ -1,3 +1,4 @@
+import { hostname } from "node:os";
 import type { Logger } from "pino";
 import { BusConnection } from "../bus/connection.ts";
 import { BucketWatch } from "../bus/watch-bucket.ts";
@@ -6,7 +7,9 @@ import { buckets, keys } from "../protocol/subjects.ts";
 import { Applier } from "./applier.ts";
 import { edgeTraits } from "./bus/traits.ts";
 import type { EdgeConfig } from "./config/schema.ts";
+import { HeldProbe, type ProbeAnswer } from "./members/held-probe.ts";
 import { LEASE_TICK_MS, LeaseClock } from "./members/lease-clock.ts";
+import { MemberBounds } from "./members/member-bounds.ts";
 import type { MemberSource } from "./members/member-source.ts";
 import { KnownMembers } from "./members/members.ts";
 import { ServersetReader } from "./members/serverset-reader.ts";
@@ -36,6 +39,7 @@ export class Edge {
   private readonly book: RoutesBook;
   private readonly members: KnownMembers;
   private readonly leases: LeaseClock;
+  private readonly probe: HeldProbe;
   private readonly serverset: ServersetReader;
   private readonly routes: RoutesReader;
   private readonly tables: TableMaker;
@@ -53,14 +57,16 @@ export class Edge {
     private readonly state: StateFile,
     private readonly log: Logger,
   ) {
-    const { service, edge, fallback, max_loss: maxLoss } = config;
+    const { service, edge, fallback, max_loss: maxLoss, max_capacity: maxCapacity, networks = null } = config;
+    const bounds = new MemberBounds({ networks, maxCapacity, ownHosts: [edge, hostname().toLowerCase()] });
     this.bus = new BusConnection(config.nats, `slotd-edge ${service} ${edge}`, edgeTraits, log);
-    this.book = new RoutesBook(kindOf(config.proxy).routes);
+    this.book = new RoutesBook(service, kindOf(config.proxy).routes);
     this.members = new KnownMembers(service);
     this.leases = new LeaseClock(this.members);
+    this.probe = new HeldProbe(this.members, (key, answer) => this.onProbe(key, answer));
     this.serverset = new ServersetReader(this.members, this.leases, this, log);
     this.routes = new RoutesReader(this.book, this, log);
-    this.tables = new TableMaker({ service, fallback, maxLoss }, this.book, this.members);
+    this.tables = new TableMaker({ service, fallback, maxLoss, bounds }, this.book, this.members);
     this.refresher = new Refresher(config.coalesce_ms, () => this.refresh());
     this.reporter = new Reporter(this.bus, { service, edge, proxy: proxy.kind }, () => this.view(), log);
     this.applier = new Applier(proxy, (table) => state.writeLastGood(this.tables.sourcesOf(table)), log);
@@ -77,6 +83,7 @@ export class Edge {
     this.applier.start();
     this.bus.start();
     for (const source of this.sources) source.start();
+    this.probe.start();
     this.timers.push(setInterval(() => this.tickLeases(), LEASE_TICK_MS));
     this.timers.push(setInterval(() => this.heartbeat(), edgeHeartbeatMs));
   }
@@ -84,6 +91,7 @@ export class Edge {
   /** Ends everything but the proxy, which keeps its table, and the status on the bus, whose lease lapses. */
   async stop(): Promise<void> {
     for (const timer of this.timers) clearInterval(timer);
+    this.probe.stop();
     this.refresher.stop();
     await Promise.all(this.sources.map((source) => source.stop()));
     await this.applier.stop();
@@ -141,6 +149,11 @@ export class Edge {
     if (this.leases.tick(performance.now(), this.reporter.storedAt)) this.refresher.schedule();
   }
 
+  private onProbe(key: string, answer: ProbeAnswer): void {
+    this.log.warn({ key }, `an endpoint that is held back ${answer} connections`);
+    this.refresher.schedule();
+  }
+
   /** Acknowledges members that only repeated themselves, and shows that the edge is alive. */
   private heartbeat(): void {
     if (this.newest !== null && !this.refresher.isPending) this.want(this.tables.atNewestRevision(this.newest));
@@ -149,7 +162,10 @@ export class Edge {
 
   private refresh(): void {
     if (!this.isRead) return;
+    const { length: before } = this.tables.heldBack;
     this.want(this.tables.make());
+    const { length: heldBack } = this.tables.heldBack;
+    if (heldBack !== before) this.log.warn({ heldBack }, "another number of endpoints is held back");
     this.reporter.reportNews();
   }
 
@@ -159,10 +175,10 @@ export class Edge {
   }
 
   private view(): EdgeView {
-    const { heldBack, digestMismatches } = this.tables;
+    const { heldBack, digestMismatches, excess } = this.tables;
     const faults = {
       ...{ proxy: this.applier.problem, routes: this.book.problem, state: this.state.problem },
-      ...{ heldBack, malformed: this.members.problems, digestMismatches },
+      ...{ heldBack, malformed: this.members.problems, digestMismatches, excess },
     };
     return { applied: this.applier.applied, faults, isRead: this.isRead };
   }

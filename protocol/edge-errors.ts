@@ -30,6 +30,38 @@ export class RoutesStaleError extends SlotdError {
   }
 }
 
+/** The bus has lost the routes by which the edge serves. */
+export class RoutesGoneError extends SlotdError {
+  readonly code = "ROUTES_GONE";
+  constructor(service: string) {
+    super(
+      `the bus has no routes for ${service} any more; the edge serves by the last known ones; publish the current default ` +
+        "again and deploy it, see docs/operations.md",
+    );
+  }
+}
+
+/** There were never any routes, as far as the edge knows. */
+export class NoRoutesError extends SlotdError {
+  readonly code = "NO_ROUTES";
+  constructor(service: string) {
+    super(`the bus has no routes for ${service}; every request is answered with 503 until the first deploy`);
+  }
+}
+
+/** The routes make a version the default that nobody serves, as far as the edge can tell. */
+export class RoutesUnservedError extends SlotdError {
+  readonly code = "ROUTES_UNSERVED";
+  /** @param ignored the members that the edge ignores, in words; empty without any */
+  constructor(version: string, ignored: string) {
+    super(
+      `the routes are not used: the edge has no endpoint of their default ${version}; the last good ones stay in force; ` +
+        (ignored || `no host has registered ${version}`),
+      { field: "default" },
+    );
+  }
+}
+
 /** The routes ask for something that this edge, or its proxy, does not implement. */
 export class RoutesUnsupportedError extends SlotdError {
   readonly code = "ROUTES_UNSUPPORTED";
@@ -48,6 +80,17 @@ export class RoutesUnsupportedError extends SlotdError {
 
 export class MemberMalformedError extends SlotdError {
   readonly code = "MEMBER_MALFORMED";
+  constructor(
+    readonly key: string,
+    rule: string,
+  ) {
+    super(`the member is ignored: ${rule}`);
+  }
+}
+
+/** A member is well-formed, and claims more than the edge's configuration grants to its host. */
+export class MemberRefusedError extends SlotdError {
+  readonly code = "MEMBER_REFUSED";
   constructor(
     readonly key: string,
     rule: string,

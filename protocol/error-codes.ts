@@ -118,7 +118,7 @@ export const errorCodes = {
     "Fix the state directory. The edge keeps working, but could not restart with that table while the bus is away.",
   ],
   ROUTES_MALFORMED: [
-    "The service's routes break a rule, or were deleted; the last good ones stay in force.",
+    "The service's routes break a rule; the last good ones stay in force.",
     "Write the routes with the controller, not by hand.",
   ],
   ROUTES_STALE: [
@@ -129,9 +129,25 @@ export const errorCodes = {
     "The routes ask for a mode or field that this edge does not implement; the last good ones stay in force.",
     "Upgrade the edge, or write routes that it supports.",
   ],
+  ROUTES_GONE: [
+    "The bus has lost the service's routes; the edge serves by the last known ones.",
+    "Publish the current default again and deploy it: see `The bus has lost its store` in docs/operations.md.",
+  ],
+  NO_ROUTES: [
+    "The bus has no routes for the service, and the edge knows none. Every request is answered with 503.",
+    "Deploy a version.",
+  ],
+  ROUTES_UNSERVED: [
+    "The edge has no endpoint of the version that the routes make the default; the last good routes stay in force.",
+    "Fix the members that the message names, often `advertise` on the hosts; then resume the deploy.",
+  ],
   MEMBER_MALFORMED: [
     "A member of the serverset breaks a rule, or does not match its key. It is ignored.",
     "Check the named key and who writes it.",
+  ],
+  MEMBER_REFUSED: [
+    "A member claims more than the edge grants to a host: an address, a capacity or too many slots. It is ignored.",
+    "Check who writes it. If the claim is right, allow it by `networks` or `max_capacity` of the edge.",
   ],
   MEMBER_DIGEST: [
     "A member claims to serve a version, but its release differs from the one in the routes. It gets no requests.",

@@ -1,7 +1,8 @@
 import { type ConfigKind, decodeConfig, deepFreeze, readConfigFile } from "../../daemon/read-config.ts";
 import { ConfigInvalidError } from "../../protocol/errors.ts";
+import { advertisedAddress } from "./advertised-address.ts";
 import { longestNotifyPath } from "./notify-paths.ts";
-import { type Config, configSchema, slotWorkers } from "./schema.ts";
+import { type Config, configSchema, isWildcard, slotWorkers } from "./schema.ts";
 
 /** Longest path that fits a unix socket's address, with its final NUL (unix(7), sun_path). */
 const MAX_SOCKET_PATH = 107;
@@ -27,7 +28,7 @@ export function parseConfig(text: string, path = "the configuration"): Config {
     ...config,
     slots: slotWorkers(config),
     state_directory: config.state_directory ?? `/var/lib/slotd/${config.service}`,
-    advertise: config.advertise ?? (["0.0.0.0", "::"].includes(config.bind) ? config.host : config.bind),
+    advertise: config.advertise ?? (isWildcard(config.bind) ? ownAddress(config.bind) : config.bind),
     control: { ...config.control, socket },
   };
   const beside = longestNotifyPath(whole);
@@ -37,4 +38,14 @@ export function parseConfig(text: string, path = "the configuration"): Config {
       `must be shorter: the workers' own sockets lie beside it, and ${beside} is over ${MAX_SOCKET_PATH} bytes`,
     );
   return deepFreeze(whole);
+}
+
+function ownAddress(bind: string): string {
+  const found = advertisedAddress(bind === "::" ? "IPv6" : "IPv4");
+  if (typeof found === "string") return found;
+  throw new ConfigInvalidError(
+    "advertise",
+    `is required: this host has several addresses (${found.candidates.slice(0, 8).join(", ")}) and no default route; ` +
+      "set the one at which edges reach it",
+  );
 }

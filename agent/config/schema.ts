@@ -249,6 +249,8 @@ const logs = z.strictObject({
     .default(64 * 1024 ** 2),
 });
 
+export const isWildcard = (address: string) => ["0.0.0.0", "::"].includes(address);
+
 /** The configuration file, key by key. docs/config.md explains each of them. */
 export const configSchema = z
   .strictObject({
@@ -258,10 +260,13 @@ export const configSchema = z
     /** Where the slots listen. */
     bind: z.union([z.ipv4(), z.ipv6()]).default("0.0.0.0"),
     /**
-     * The address that others reach this host by, for the serverset. By default the one it listens on, or the host's
-     * name.
+     * The address that others reach this host by, for the serverset. By default the one it listens on, or, if that is a
+     * wildcard, that of the interface with the default route.
      */
-    advertise: z.string().min(1).optional(),
+    advertise: z
+      .union([z.ipv4(), z.ipv6()], "must be an IP address, since edges look up no names")
+      .refine((address) => !isWildcard(address), "must be the address of one host")
+      .optional(),
     slots: z
       .record(nameSchema, slot)
       .prefault({ a: { port: 8000 }, b: { port: 8001 } })

@@ -28,6 +28,14 @@ export const edgeConfigSchema = z.strictObject({
   fallback: z.enum(["none", "previous"]).default("none"),
   /** If more than this share of the endpoints vanishes together, they are held back. */
   max_loss: z.number().min(0).max(1).default(0.5),
+  /** Networks that endpoints may lie in. */
+  networks: z
+    .array(z.union([z.cidrv4(), z.cidrv6()], "must be a network, such as 10.0.0.0/8"))
+    .min(1)
+    .max(64)
+    .optional(),
+  /** The most ready workers of a host, all slots together. */
+  max_capacity: z.int().min(1).max(999_999).default(256),
   /** Changes of members are collected for this long before they are applied. New routes are applied at once. */
   coalesce_ms: z.int().min(0).max(10_000).default(20),
   log_level: z.enum(["trace", "debug", "info", "warn", "error", "fatal"]).default("info"),

@@ -6,12 +6,17 @@ import { type ReadMember, readMember } from "./read-member.ts";
  * - `alive`: gets requests. Entered when a valid value with status ALIVE arrives.
  * - `withdrawn`: said itself that it must get no requests. Forgotten when its key is deleted or its lease lapses.
  * - `vanished`: was alive when its key was deleted or its lease lapsed. `judgeLosses` turns it into `held` or `left`.
- * - `held`: vanished together with too many others. Gets requests until it returns, withdraws, or an operator accepts
- *   its loss.
+ * - `held`: vanished together with too many others. Gets requests until it returns, withdraws, refuses connections, or
+ *   an operator accepts its loss.
+ * - `refusing`: was held, and its port refuses connections. Gets no requests. Held again if the port accepts one within
+ *   `lossWindowMs`; then it is forgotten.
  * - `left`: vanished, and gets no requests. Remembered for `lossWindowMs`, so that many small losses add up to a big
  *   one; then it is held back after all.
  */
-type MemberState = "alive" | "withdrawn" | "vanished" | "held" | "left";
+type MemberState = "alive" | "withdrawn" | "vanished" | "held" | "refusing" | "left";
+
+/** States of a member that is gone without having withdrawn. */
+const GONE: readonly MemberState[] = ["vanished", "held", "refusing", "left"];
 
 interface TrackedMember {
   key: string;
@@ -109,7 +114,8 @@ export class KnownMembers {
   lapse(now: number): boolean {
     let changed = false;
     for (const known of [...this.known.values()]) {
-      if (known.state === "left" && now - known.at > lossWindowMs) this.known.delete(known.key);
+      const isOver = known.state === "left" || known.state === "refusing";
+      if (isOver && now - known.at > lossWindowMs) this.known.delete(known.key);
       if (known.state !== "alive" && known.state !== "withdrawn") continue;
       if (now - known.at <= memberLeaseMs) continue;
       this.vanish(known, now);
@@ -138,7 +144,7 @@ export class KnownMembers {
    */
   judgeLosses(counts: (member: ReadMember) => boolean, maxLoss: number): { members: ReadMember[]; heldBack: string[] } {
     for (const { key, state, member } of [...this.known.values()])
-      if ((state === "vanished" || state === "held" || state === "left") && !counts(member)) this.known.delete(key);
+      if (GONE.includes(state) && !counts(member)) this.known.delete(key);
     const counted = [...this.known.values()].filter(({ member }) => counts(member));
     for (const version of new Set(counted.map(({ member }) => member.version)))
       judgeVersion(
@@ -153,14 +159,31 @@ export class KnownMembers {
 
   /** All known members that have not left, including withdrawn ones. */
   all(): ReadMember[] {
-    return [...this.known.values()].filter(({ state }) => state !== "left").map(({ member }) => member);
+    const there = [...this.known.values()].filter(({ state }) => state !== "left" && state !== "refusing");
+    return there.map(({ member }) => member);
+  }
+
+  /** The members whose ports can tell whether they are gone, by key. */
+  doubtful(): Map<string, ReadMember> {
+    const doubtful = [...this.known.values()].filter(({ state }) => state === "held" || state === "refusing");
+    return new Map(doubtful.map(({ key, member }) => [key, member]));
+  }
+
+  /** The port of a doubtful member refuses connections, or accepts one. @returns whether its state changed */
+  recordProbe(key: string, answer: "refuses" | "accepts", now: number): boolean {
+    const known = this.known.get(key);
+    const [from, to] = answer === "refuses" ? (["held", "refusing"] as const) : (["refusing", "held"] as const);
+    if (known?.state !== from) return false;
+    known.state = to;
+    known.at = now;
+    return true;
   }
 
   /** An operator confirms that the members held back are really gone. @returns how many there were */
   acceptLoss(): number {
-    const held = [...this.known.values()].filter(({ state }) => state === "held");
-    for (const { key } of held) this.known.delete(key);
-    return held.length;
+    const doubtful = this.doubtful();
+    for (const key of doubtful.keys()) this.known.delete(key);
+    return doubtful.size;
   }
 
   /** What `restore` needs after a restart. */
@@ -182,9 +205,10 @@ export class KnownMembers {
 /** Judges the losses among the members of one version. */
 function judgeVersion(members: readonly TrackedMember[], maxLoss: number): void {
   const alive = members.filter(({ state }) => state === "alive").length;
-  const gone = members.filter(({ state }) => state === "vanished" || state === "held" || state === "left");
+  const gone = members.filter(({ state }) => GONE.includes(state));
   const tooMuch = isTooMuch({ alive, vanished: gone.length }, maxLoss);
   for (const known of gone) {
+    if (known.state === "refusing") continue;
     if (tooMuch) known.state = "held";
     else if (known.state === "vanished") known.state = "left";
   }

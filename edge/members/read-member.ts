@@ -10,6 +10,8 @@ export interface ReadMember {
   id: string;
   /** The stage that its host belongs to, such as `prod` or `canary`. */
   stage: string;
+  /** The name of its host. */
+  host: string;
   address: string;
   port: number;
   /** Its ready workers; at least 1. */
@@ -43,7 +45,7 @@ export function readMember(service: string, key: string, text: string): ReadMemb
   const alive = status === "ALIVE";
   if (alive && !CAPACITY.test(capacity)) return { broken: "metadata.capacity: is not a whole number from 1 to 999999" };
   const weight = CAPACITY.test(capacity) ? Number(capacity) : 1;
-  return { id: endpointId(service, key), stage, address, port, weight, version, sha256: sha256 ?? null, alive };
+  return { id: endpointId(service, key), stage, host, address, port, weight, version, sha256: sha256 ?? null, alive };
 }
 
 function isKeyOf(key: string, service: string, stage: string, host: string, slot: string): boolean {

@@ -3,6 +3,7 @@ import {
   EndpointsHeldBackError,
   MemberDigestError,
   MemberMalformedError,
+  MemberRefusedError,
 } from "../../protocol/edge-errors.ts";
 import type { SlotdError } from "../../protocol/errors.ts";
 import { type EdgeStatus, edgeLeaseMs } from "../../protocol/routes.ts";
@@ -26,13 +27,15 @@ export interface Faults {
   malformed: ReadonlyMap<string, string>;
   /** Members whose release is not the one that the routes mean by their version. */
   digestMismatches: readonly ReadMember[];
+  /** Ids of members that claim more than the edge grants → the rule that each of them breaks. */
+  excess: ReadonlyMap<string, string>;
   /** Why the last good table could not be read from disk or written to it. */
   state: string | null;
 }
 
 /** The faults as `problems` of the status, the gravest first. */
 export function problemsOf(service: string, faults: Faults): Problem[] {
-  const { proxy, routes, heldBack, malformed, digestMismatches, state } = faults;
+  const { proxy, routes, heldBack, malformed, digestMismatches, excess, state } = faults;
   const errors: (SlotdError & { key?: string })[] = [];
   if (proxy) errors.push(proxy);
   if (routes) errors.push(routes);
@@ -40,6 +43,7 @@ export function problemsOf(service: string, faults: Faults): Problem[] {
   if (state !== null) errors.push(new EdgeStateError(state));
   for (const { id, version } of digestMismatches) errors.push(new MemberDigestError(`${service}.${id}`, version));
   for (const [key, rule] of malformed) errors.push(new MemberMalformedError(key, rule));
+  for (const [id, rule] of excess) errors.push(new MemberRefusedError(`${service}.${id}`, rule));
   return errors.slice(0, MAX_PROBLEMS).map((error) => {
     const { code, message, field } = error.toWire();
     const { key } = error;

@@ -1,4 +1,4 @@
-import { RoutesMalformedError } from "../../protocol/edge-errors.ts";
+import { NoRoutesError, RoutesGoneError, RoutesUnservedError } from "../../protocol/edge-errors.ts";
 import { type SlotdError, toSlotdError } from "../../protocol/errors.ts";
 import type { Routes } from "../../protocol/routes.ts";
 import { assertSupported, decodeRoutes, type RoutesSupport } from "./decode-routes.ts";
@@ -11,7 +11,14 @@ export interface KeptRoutes {
   revision: number;
 }
 
-/** The routes in force: the last good ones. */
+/** Routes that were read, with the KV revision of their write. */
+interface ReadRoutes {
+  routes: Routes;
+  text: string;
+  revision: number;
+}
+
+/** The routes in force: the last good ones whose default somebody served. */
 export class RoutesBook {
   routes: Routes | null = null;
   /**
@@ -19,17 +26,32 @@ export class RoutesBook {
    * held them, and while the edge does not implement everything that they ask for.
    */
   revision = 0;
-  /** Why the value under the key is not used, or not completely; null if it is. */
-  problem: SlotdError | null = null;
+  /** Routes with another default, until somebody serves it: an edge must not send its users where nobody is. */
+  private candidate: ReadRoutes | null = null;
+  /** Why the value under the key is not used, or not completely; null if it is, or may be. */
+  private refusal: SlotdError | null = null;
+  /** Why the candidate is not in force; null if there is none, or it was not judged yet. */
+  private unserved: SlotdError | null = null;
   private text = "";
   private bucketId = "";
 
   /** @param support what the edge's proxy implements */
-  constructor(private readonly support: RoutesSupport) {}
+  constructor(
+    private readonly service: string,
+    private readonly support: RoutesSupport,
+  ) {}
+
+  /** Why the value under the key is not in force, or not completely; null if it is. */
+  get problem(): SlotdError | null {
+    return this.refusal ?? this.unserved;
+  }
 
   /** A listing of the bucket begins. Revisions of another bucket mean nothing in this one. */
   begin(bucketId: string): void {
-    if (bucketId !== this.bucketId) this.revision = 0;
+    if (bucketId !== this.bucketId) {
+      this.revision = 0;
+      this.setCandidate(null);
+    }
     this.bucketId = bucketId;
   }
 
@@ -39,24 +61,57 @@ export class RoutesBook {
    * @returns whether the routes, their revision or the problem changed
    */
   recordRoutes(revision: number, text: string | null): boolean {
-    // A missing key means nothing before there were routes.
-    if (text === null) return this.routes !== null && this.refuse(new RoutesMalformedError("they were deleted"));
+    if (text === null) return this.recordAbsence();
     try {
-      const routes = text === this.text && this.routes ? this.routes : decodeRoutes(text, this.routes?.epoch ?? 0);
+      const floor = (this.candidate?.routes ?? this.routes)?.epoch ?? 0;
+      const isInForce = text === this.text && this.candidate === null;
+      const routes = (isInForce && this.routes) || decodeRoutes(text, floor);
       assertSupported(routes, this.support);
-      this.routes = routes;
+      this.refusal = null;
+      this.setCandidate({ routes, text, revision });
+      if (routes.default === this.routes?.default) this.adopt();
     } catch (error) {
       return this.refuse(toSlotdError(error));
     }
-    this.text = text;
-    this.revision = revision;
-    this.problem = null;
     return true;
   }
 
+  /** The bucket has no routes. @returns whether that is new */
+  recordAbsence(): boolean {
+    this.setCandidate(null);
+    return this.refuse(this.routes ? new RoutesGoneError(this.service) : new NoRoutesError(this.service));
+  }
+
+  /**
+   * Puts new routes in force if somebody serves their default; otherwise they wait. What is in force stays so, whoever
+   * serves it: users of a version that is lost are not helped by older routes.
+   * @param isServed whether the edge has an endpoint that these routes make part of the default
+   * @param ignored says which members the edge ignores, for the message
+   */
+  settle(isServed: (routes: Routes) => boolean, ignored: () => string): void {
+    if (this.candidate === null) return;
+    const { routes } = this.candidate;
+    if (isServed(routes)) this.adopt();
+    else this.unserved = new RoutesUnservedError(routes.default, ignored());
+  }
+
+  private adopt(): void {
+    if (this.candidate === null) return;
+    const { routes, text, revision } = this.candidate;
+    this.routes = routes;
+    this.text = text;
+    this.revision = revision;
+    this.setCandidate(null);
+  }
+
+  private setCandidate(candidate: ReadRoutes | null): void {
+    this.candidate = candidate;
+    this.unserved = null;
+  }
+
   private refuse(problem: SlotdError): boolean {
-    const isNew = this.problem?.message !== problem.message;
-    this.problem = problem;
+    const isNew = this.refusal?.message !== problem.message;
+    this.refusal = problem;
     return isNew;
   }
 
@@ -77,7 +132,7 @@ export class RoutesBook {
       assertSupported(this.routes, this.support);
       this.revision = revision;
     } catch (error) {
-      this.problem = toSlotdError(error);
+      this.refusal = toSlotdError(error);
     }
   }
 }

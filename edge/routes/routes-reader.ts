@@ -14,6 +14,8 @@ export interface RoutesListener {
 export class RoutesReader implements MemberReader {
   /** Whether the bucket was read completely at least once. */
   isRead = false;
+  /** Whether the listing in progress has the routes' key. */
+  private isListed = false;
 
   constructor(
     private readonly book: RoutesBook,
@@ -23,9 +25,11 @@ export class RoutesReader implements MemberReader {
 
   begin(bucketId: string): void {
     this.book.begin(bucketId);
+    this.isListed = false;
   }
 
   take({ revision, text }: MemberWrite): void {
+    this.isListed = true;
     if (!this.book.recordRoutes(revision, text)) return;
     const { problem, routes } = this.book;
     const { epoch, default: byDefault } = routes ?? {};
@@ -34,6 +38,10 @@ export class RoutesReader implements MemberReader {
   }
 
   listed(): void {
+    if (!this.isListed && this.book.recordAbsence()) {
+      this.log.warn({ problem: this.book.problem?.message }, "the bus has no routes");
+      this.listener.onRoutesChange();
+    }
     this.isRead = true;
     this.listener.onRoutesListed();
   }

@@ -40,6 +40,11 @@ export function isRoutable(member: ReadMember, routes: Routes | null): boolean {
   return isServed(member, routes) && hasNamedRelease(member, routes);
 }
 
+/** Whether a member serves the default of the routes. */
+export function isDefault(member: ReadMember, routes: Routes): boolean {
+  return member.version === routes.default && isRoutable(member, routes);
+}
+
 /** The members whose version the routes serve, but whose release is not the one that they name. */
 export function findDigestMismatches(members: readonly ReadMember[], routes: Routes | null): ReadMember[] {
   return members.filter((member) => isServed(member, routes) && !hasNamedRelease(member, routes));

@@ -23,7 +23,7 @@ describe("a drain on other addresses, and of an app in another language", () => 
     await assert.rejects(fetch(url), "the port is closed");
   };
   const serving = async (bind: string) => {
-    const host = await hosts.start({ advertise: "web.example" }, { bind });
+    const host = await hosts.start({ advertise: "192.0.2.7" }, { bind });
     await host.installed("a", await makeRelease(host.archives, "1", { app: "app.mjs" }));
     return host;
   };

@@ -55,6 +55,7 @@ describe("an edge on a bus of three nodes", () => {
     await new Promise((resolve) => setTimeout(resolve, 25_000));
     for (let i = 0; i < 5; i++) assert.equal((await ask(edge.url)).status, 200);
     assert.equal(edge.log().match(/"msg":"table applied"/g)?.length, 1, "no other table was made meanwhile");
+    assert.doesNotMatch(edge.log(), /held back/, "no lease lapsed");
 
     for (const name of [one, two]) cluster.startNode(name);
     const changed = await members.routes({ epoch: 2, default: "A", serving: ["A"] });

@@ -184,14 +184,38 @@ describe("slotd-edge", () => {
     const nats = await fleet.nats();
     const members = await fleet.members(nats.url);
     await members.member(await fleet.backend("A", "h1"));
+    const b = await fleet.backend("B", "h2");
+    await members.member(b);
     const routes = await members.routes({ default: "B", serving: ["A", "B"] });
     const strict = await fleet.edge({ nats: nats.url });
     const lenient = await fleet.edge({ nats: nats.url, settings: { fallback: "previous" } });
     for (const edge of [strict, lenient]) await edge.untilAcknowledged({ routes });
+    const serversets = await members.member(b, { status: "STOPPING" });
+    for (const edge of [strict, lenient])
+      assert.equal((await edge.untilAcknowledged({ routes, serversets })).appliedRoutes, routes, "they stay in force");
     const refused = await ask(strict.url);
     assert.equal(refused.status, 503);
     assert.match(refused.text, /"reason"/);
     assert.equal((await ask(strict.url, "A")).version, "A");
     assert.equal((await ask(lenient.url)).version, "A");
+  });
+
+  it("does not switch to a default that it has no endpoint of, says why, and switches as soon as it has one", async () => {
+    const nats = await fleet.nats();
+    const members = await fleet.members(nats.url);
+    await members.member(await fleet.backend("A", "h1"));
+    const edge = await fleet.edge({ nats: nats.url });
+    const good = await members.routes({ default: "A", serving: ["A"] });
+    await edge.untilAcknowledged({ routes: good });
+    const b = await fleet.backend("B", "h2");
+    // A host that publishes its name, where an edge needs an address.
+    await members.member(b, { address: { host: "web-2.internal", port: b.port } });
+    const routes = await members.routes({ default: "B", serving: ["A", "B"] });
+    const refused = await edge.untilStatus("it refuses", ({ problems }) => problems[0]?.code === "ROUTES_UNSERVED");
+    assert.deepEqual([refused.appliedRoutes, refused.default, (await ask(edge.url)).version], [good, "A", "A"]);
+    assert.match(refused.problems[0]?.message ?? "", /ignores 1 member web\.prod\.h2\.a: serviceEndpoint\.host: /);
+    await members.member(b);
+    assert.deepEqual((await edge.untilAcknowledged({ routes })).problems, []);
+    assert.equal((await ask(edge.url)).version, "B");
   });
 });

@@ -14,6 +14,9 @@ import { PATIENCE_MS, until } from "./until.ts";
 
 const EDGE = fileURLToPath(new URL("../../edge/main.js", import.meta.url));
 
+/** Hosts of tests have addresses of their own on this machine. `networks: undefined` in the settings: the default. */
+const HERE = ["127.0.0.0/8"];
+
 export interface EdgeOptions {
   nats: string | readonly string[];
   name?: string;
@@ -91,7 +94,7 @@ export class Edge {
     const nats = { servers: this.servers };
     writeFileSync(
       this.configFile,
-      stringify({ service, edge, state_directory, nats, log_level: "debug", ...settings }),
+      stringify({ service, edge, state_directory, nats, networks: HERE, log_level: "debug", ...settings }),
     );
   }
 

@@ -41,7 +41,7 @@ describe("the packaged slotd-edge under systemd", () => {
     `${webConfiguration({ command: "server.mjs", workers: 2 })}nats = { servers = ["${url}"] }\n`;
 
   function edge(url: string, proxy: string): string {
-    return `service = "web"\nedge = "e1"\nproxy = { ${proxy} }\nnats = { servers = ["${url}"] }\n`;
+    return `service = "web"\nedge = "e1"\nproxy = { ${proxy} }\nnetworks = ["127.0.0.0/8"]\nnats = { servers = ["${url}"] }\n`;
   }
 
   const deploy = (version: string) =>

@@ -25,7 +25,15 @@ describe("reading a member", () => {
     assert.deepEqual(
       readWith(() => {}),
       {
-        ...{ id: "prod.h1_example.a", stage: "prod", address: "10.0.0.3", port: 8000, weight: 4, version: "1.0.0" },
+        ...{
+          id: "prod.h1_example.a",
+          stage: "prod",
+          host: "h1.example",
+          address: "10.0.0.3",
+          port: 8000,
+          weight: 4,
+          version: "1.0.0",
+        },
         ...{ sha256: "a".repeat(64), alive: true },
       },
     );

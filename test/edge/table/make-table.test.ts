@@ -9,6 +9,7 @@ const member = (host: string, version: string, over: Partial<ReadMember> = {}): 
   ...{
     id: `prod.${host}.a`,
     stage: "prod",
+    host,
     address: "127.0.3.1",
     port: 8000,
     weight: 1,

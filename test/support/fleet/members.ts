@@ -23,6 +23,7 @@ const ownAddress = () => `127.0.5.${1 + (started++ % 250)}`;
 export class Backend {
   /** Requests that it got. */
   requests = 0;
+  private at = { address: "", port: 0 };
 
   private constructor(
     readonly version: string,
@@ -39,15 +40,22 @@ export class Backend {
     const backend = new Backend(version, host, server);
     server.listen(0, address);
     await once(server, "listening");
+    backend.at = { address, port: (server.address() as AddressInfo).port };
     return backend;
   }
 
   get port(): number {
-    return (this.server.address() as AddressInfo).port;
+    return this.at.port;
   }
 
   get address(): string {
-    return (this.server.address() as AddressInfo).address;
+    return this.at.address;
+  }
+
+  /** Listens again where it did, after `stop`. */
+  async restart(): Promise<void> {
+    this.server.listen(this.at.port, this.at.address);
+    await once(this.server, "listening");
   }
 
   async stop(): Promise<void> {
