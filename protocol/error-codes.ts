@@ -94,7 +94,7 @@ export const errorCodes = {
   ],
   STOP_FAILED: [
     "A process of the slot could not be ended, or its port is not free.",
-    "Check the process that the message names.",
+    "End the process that the message names; the agent retries.",
   ],
   DRAIN_CANCELLED: ["An operator cancelled the drain.", "Issue the order again when the version may be removed."],
   JOURNAL_CORRUPT: [

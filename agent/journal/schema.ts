@@ -49,6 +49,8 @@ const slotJournalSchema = z.object({
   lastDrain: drainRecordSchema.nullable(),
   /** The verdict of a crash loop, which took a serving slot out of service. Cleared by a new order or a restart. */
   condemned: wireErrorSchema.nullable().default(null),
+  /** An order took the resident away: it never serves again by itself, whatever becomes of the order. */
+  leaving: z.boolean().default(false),
 });
 export type SlotJournal = z.infer<typeof slotJournalSchema>;
 
@@ -79,5 +81,6 @@ export function emptySlotJournal(): SlotJournal {
     workers: [],
     lastDrain: null,
     condemned: null,
+    leaving: false,
   };
 }

@@ -19,6 +19,8 @@ export interface SlotView {
   held: boolean;
   /** The agent is stopping its slots, and will end. */
   shutdown: boolean;
+  /** An order took the resident away. It may have failed since. */
+  leaving: boolean;
   /** The workers crashed in a loop: nothing is tried until a new order or a restart. */
   crashLooped: boolean;
   /** An operator asked for a restart, or it is time to retry a proven release. */
@@ -55,8 +57,9 @@ export function decide(view: SlotView): Step {
 }
 
 /** The release that the slot should hold; null: none. */
-function goalOf({ pending, resident }: SlotView): Resident["release"] | null {
+function goalOf({ pending, resident, leaving }: SlotView): Resident["release"] | null {
   if (pending?.action === "install") return pending.release;
+  if (leaving) return null;
   // Uninstalling a version that was still being installed leaves what the slot holds.
   const removed = pending && pending.version === resident?.release.version;
   return removed ? null : (resident?.release ?? null);

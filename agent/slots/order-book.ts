@@ -5,6 +5,7 @@ import type { WireError } from "../../protocol/host-status.ts";
 import { type Order, orderVersion, parseOrder } from "../../protocol/order.ts";
 import type { OrderOutcome } from "../../protocol/states.ts";
 import type { SlotRecord } from "../journal/journal.ts";
+import type { SlotJournal } from "../journal/schema.ts";
 import type { EmitEvent } from "./dependencies.ts";
 import { fingerprint, judgeOrder } from "./judge-order.ts";
 import type { Traffic } from "./routed-by.ts";
@@ -63,14 +64,17 @@ export class OrderBook {
     }
   }
 
-  /** Journals the outcome of an order, unless it is no longer in progress. */
-  finish(order: Order, outcome: OrderOutcome, error?: SlotdError): void {
+  /**
+   * Journals the outcome of an order, unless it is no longer in progress.
+   * @param change what changes with the outcome, in the same write: no crash can separate them
+   */
+  finish(order: Order, outcome: OrderOutcome, error?: SlotdError, change: Partial<SlotJournal> = {}): void {
     if (this.pending?.id !== order.id) return;
     const facts = { outcome, ...(error && { error: { ...error.toWire(), orderId: order.id } }) };
     const history = this.record.current.history.map((entry) =>
       entry.id === order.id ? { ...entry, ...facts } : entry,
     );
-    this.record.update({ order: { order, ...facts }, history });
+    this.record.update({ order: { order, ...facts }, history, ...change });
     this.announce(order, `order was ${outcome}`, error);
   }
 
@@ -87,10 +91,18 @@ export class OrderBook {
       history: [...history, entry].slice(-HISTORY),
       held: null,
       condemned: null,
+      leaving: this.takesAway(order),
     });
     this.refused = null;
     if (pending) this.announce(pending, "order was superseded");
     this.announce(order, "order was accepted");
+  }
+
+  /** Whether the slot's version is ordered away: by this order, or by an earlier one that this one does not revoke. */
+  private takesAway(order: Order): boolean {
+    const { resident, leaving } = this.record.current;
+    const isAboutResident = resident?.release.version === orderVersion(order);
+    return isAboutResident ? order.action === "uninstall" : leaving;
   }
 
   private recordRefusal(order: Order, error: WireError): void {

@@ -120,7 +120,10 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
   async start(release: Resident["release"], asked: OrderedSettings, signal: AbortSignal): Promise<void> {
     const { record } = this.deps;
     if (this.resident?.release.version !== release.version)
-      record.update({ resident: { release, epoch: record.current.epoch, proven: false, ...orderedSettings(asked) } });
+      record.update({
+        resident: { release, epoch: record.current.epoch, proven: false, ...orderedSettings(asked) },
+        leaving: false,
+      });
     if (record.current.stopping) record.update({ stopping: false, workers: [] });
     const installed = await this.preparer.obtain(release, signal);
     const run = await this.preparer.configure(installed);
@@ -181,6 +184,11 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
     this.machine.send("undrain");
   }
 
+  /** An order takes the version away. From now on not even a crash or the order's failure brings it back. */
+  noteLeaving(): void {
+    if (!this.deps.record.current.leaving) this.note({ leaving: true });
+  }
+
   /** Ends every process of the slot, and frees its port. */
   async stop(): Promise<void> {
     this.machine.send("stop");
@@ -198,7 +206,7 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
     this.machine.send("remove");
     this.spare?.free();
     this.spare = null;
-    this.deps.record.update({ resident: null });
+    this.deps.record.update({ resident: null, leaving: false });
     await this.deps.tidy();
   }
 

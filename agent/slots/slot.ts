@@ -122,9 +122,10 @@ export class Slot extends EventEmitter<{ change: [] }> {
     if (state !== "draining")
       throw new SlotStateError(this.name, state, "undrain", "only a drain in progress or a held one can be cancelled");
     const { pending } = this.orders;
-    if (pending)
-      this.orders.finish(pending, "cancelled", new DrainCancelledError(this.runtime.resident?.release.version ?? ""));
-    this.deps.record.update({ held: null });
+    const stays = { held: null, leaving: false };
+    const cancelled = new DrainCancelledError(this.runtime.resident?.release.version ?? "");
+    if (pending) this.orders.finish(pending, "cancelled", cancelled, stays);
+    else this.deps.record.update(stays);
     this.deps.emit({ kind: "drain", message: `drain was cancelled by ${by}` });
     this.interrupt();
   }
@@ -134,6 +135,8 @@ export class Slot extends EventEmitter<{ change: [] }> {
     const { state } = this.machine;
     if ((state !== "serving" && state !== "failed") || !this.runtime.resident)
       throw new SlotStateError(this.name, state, "restart", "only a slot that serves or has failed can be restarted");
+    if (this.journal.leaving && !this.orders.pending)
+      throw new SlotStateError(this.name, state, "restart", "its version was ordered away; install it again instead");
     if (this.journal.condemned) this.lastError = null;
     this.deps.record.update({ condemned: null });
     this.deps.emit({ kind: "worker", message: `restart was asked for by ${by}` });
@@ -194,6 +197,7 @@ export class Slot extends EventEmitter<{ change: [] }> {
     this.current = { step, abort };
     try {
       if (step === "start" || step === "roll") this.retry = false;
+      if (this.takesAway(step, pending)) this.runtime.noteLeaving();
       await performStep(step, {
         runtime: this.runtime,
         pending,
@@ -221,6 +225,7 @@ export class Slot extends EventEmitter<{ change: [] }> {
       running: pool !== null,
       drained,
       held: this.journal.held !== null,
+      leaving: this.journal.leaving,
       crashLooped: this.journal.condemned !== null,
       shutdown: this.ending !== "no",
       retry: this.retry,
@@ -244,25 +249,32 @@ export class Slot extends EventEmitter<{ change: [] }> {
     try {
       // An order whose outcome can't be journalled is not at fault: it is resumed once the journal can be written.
       const fails = step !== "drain" && step !== "roll" && error.code !== "JOURNAL_UNWRITABLE";
-      if (pending && fails) this.orders.finish(pending, "failed", error);
+      const leaves = this.takesAway(step, pending) ? { leaving: true } : {};
+      if (pending && fails) this.orders.finish(pending, "failed", error, leaves);
     } catch (unwritable) {
       this.deps.log.error({ err: unwritable }, "order's failure could not be recorded");
     }
     const wait = backoffMs(this.failures++, RETRY_MIN_MS, RETRY_MAX_MS);
-    if (this.tryAgainLater(wait)) return;
+    this.tryAgainLater(wait);
     if (decide(this.view()) === step) await this.wakeup.wait(wait);
   }
 
+  /** Whether a step ends the workers of a version because an order wants another one there, or none. */
+  private takesAway(step: NonNullable<Step>, pending: Order | null): boolean {
+    const version = this.runtime.resident?.release.version;
+    return step === "stop" && this.ending === "no" && version !== undefined && !keepsVersion(pending, version);
+  }
+
   /** Retries a version that had served, after a failure: the cause may be gone by then. */
-  private tryAgainLater(waitMs: number): boolean {
-    const provenGood = this.runtime.resident?.proven && this.journal.condemned === null;
-    if (this.machine.state !== "failed" || !provenGood || this.orders.pending) return false;
+  private tryAgainLater(waitMs: number): void {
+    const { condemned, leaving } = this.journal;
+    const isWanted = this.runtime.resident?.proven && condemned === null && !leaving;
+    if (this.machine.state !== "failed" || !isWanted || this.orders.pending) return;
     clearTimeout(this.retryTimer);
     this.retryTimer = setTimeout(() => {
       this.retry = true;
       this.wakeup.call();
     }, waitMs);
-    return true;
   }
 
   /** The workers of a serving slot keep ending: takes the slot out of service until a new order or a restart. */

@@ -103,6 +103,41 @@ describe("deciding on the next step", () => {
     );
   });
 
+  it("never brings back by itself what was ordered away, whatever fails, crashes or is ordered for others", () => {
+    const happens = fc.oneof(
+      { weight: 4, arbitrary: luck.map((how) => (slot: ModelSlot) => void slot.step(how)) },
+      { weight: 1, arbitrary: installs.map((order) => (slot: ModelSlot) => slot.take(order)) },
+      {
+        weight: 2,
+        arbitrary: fc.constantFrom(
+          (slot: ModelSlot) => slot.restart(),
+          (slot: ModelSlot) => slot.retryIsDue(),
+          (slot: ModelSlot) => slot.crash(),
+        ),
+      },
+    );
+    fc.assert(
+      fc.property(installs, orders, fc.array(happens, { maxLength: 40 }), (install, order, later) => {
+        if (order.action !== "uninstall") return;
+        const { version } = install.release;
+        const slot = new ModelSlot();
+        slot.take(install);
+        settle(slot);
+        slot.take({ ...order, version });
+        for (const happens of later) {
+          happens(slot);
+          const { pending, resident, state } = slot.view;
+          // Somebody ordered it again.
+          if (pending?.action === "install" && pending.release.version === version) return;
+          if (resident?.release.version !== version) return;
+          assert(state !== "starting", slot.history.join("\n"));
+          assert(slot.next !== "start" && slot.next !== "undrain", `${slot.next} after:\n${slot.history.join("\n")}`);
+        }
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+
   it("lets what is held serve on when what was only on its way is uninstalled", () => {
     fc.assert(
       fc.property(installs, installs, fc.nat(4), orders, (first, second, steps, order) => {
@@ -149,6 +184,7 @@ describe("deciding on the next step", () => {
       running: fc.boolean(),
       drained: fc.boolean(),
       held: fc.boolean(),
+      leaving: fc.boolean(),
       crashLooped: fc.boolean(),
       shutdown: fc.boolean(),
       retry: fc.boolean(),

@@ -1,6 +1,6 @@
 import { decide, type SlotView, type Step } from "../../../agent/slots/decide.ts";
 import { type SlotEvent, transition } from "../../../agent/slots/transitions.ts";
-import type { Order } from "../../../protocol/order.ts";
+import { type Order, orderVersion } from "../../../protocol/order.ts";
 
 /**
  * How a step goes in the model: to its end, half-way with an error, half-way because something else is wanted, or the
@@ -21,6 +21,7 @@ export class ModelSlot {
     running: false,
     drained: false,
     held: false,
+    leaving: false,
     crashLooped: false,
     shutdown: false,
     retry: false,
@@ -35,7 +36,9 @@ export class ModelSlot {
 
   take(order: Order): void {
     this.log(`order ${order.action}`);
-    this.set({ pending: order, staged: false, held: false, crashLooped: false });
+    const isAboutResident = this.view.resident?.release.version === orderVersion(order);
+    const leaving = isAboutResident ? order.action === "uninstall" : this.view.leaving;
+    this.set({ pending: order, staged: false, held: false, crashLooped: false, leaving });
     this.retryLater = false;
   }
 
@@ -50,11 +53,12 @@ export class ModelSlot {
   }
 
   takeBack(): void {
-    if (this.view.state === "draining") this.set({ held: false, pending: null });
+    if (this.view.state === "draining") this.set({ held: false, pending: null, leaving: false });
   }
 
   restart(): void {
-    const { state, resident } = this.view;
+    const { state, resident, leaving } = this.view;
+    if (leaving) return;
     if (resident && (state === "serving" || state === "failed")) this.set({ retry: true, crashLooped: false });
   }
 
@@ -96,10 +100,11 @@ export class ModelSlot {
   }
 
   private check(step: Step): void {
-    const { state, pending, resident, shutdown, held } = this.view;
+    const { state, pending, resident, shutdown, held, leaving } = this.view;
     const goal = pending?.action === "install" ? pending.release.version : null;
     const goes =
       shutdown ||
+      leaving ||
       (pending &&
         (pending.action === "install"
           ? goal !== resident?.release.version
@@ -119,6 +124,7 @@ export class ModelSlot {
 
   private perform(step: Step): void {
     const { pending } = this.view;
+    this.noteLeaving(step);
     const install = pending?.action === "install" ? pending : null;
     this.begin(step);
     if (step === "start") {
@@ -130,7 +136,7 @@ export class ModelSlot {
     } else if (step === "drain") this.set({ drained: true });
     else if (step === "stop") this.set({ running: false, drained: false });
     else if (step === "fail") this.set({ running: false, drained: false });
-    else if (step === "remove") this.set({ resident: null });
+    else if (step === "remove") this.set({ resident: null, leaving: false });
     else if (step === "settle") {
       if (!install && !this.view.resident) this.send("clear");
       this.set({ pending: null });
@@ -146,7 +152,8 @@ export class ModelSlot {
       case "start": {
         const release = pending?.action === "install" ? pending.release : resident?.release;
         if (!release) throw this.violation("starts nothing");
-        if (resident?.release.version !== release.version) this.set({ resident: { release, proven: false } });
+        if (resident?.release.version !== release.version)
+          this.set({ resident: { release, proven: false }, leaving: false });
         this.set({ retry: false, running: true });
         this.send("start");
         break;
@@ -173,7 +180,15 @@ export class ModelSlot {
     }
   }
 
+  /** A stop on behalf of an order: what it ends does not come back by itself. */
+  private noteLeaving(step: Step): void {
+    const { pending, resident, shutdown } = this.view;
+    const keeps = !pending || (pending.action === "install" && pending.release.version === resident?.release.version);
+    if (step === "stop" && !shutdown && resident && !keeps) this.set({ leaving: true });
+  }
+
   private fail(step: Step): void {
+    this.noteLeaving(step);
     this.begin(step);
     if (step === "start") this.set({ running: false });
     const { state, pending } = this.view;
@@ -183,6 +198,7 @@ export class ModelSlot {
       this.view.state === "failed" &&
       this.view.resident?.proven === true &&
       !this.view.pending &&
+      !this.view.leaving &&
       !this.view.crashLooped;
   }
 
