@@ -3,8 +3,9 @@ import { once } from "node:events";
 import { createServer, type RequestListener, type Server } from "node:http";
 import { type AddressInfo, connect, createServer as createTcpServer } from "node:net";
 import { afterEach, describe, it } from "node:test";
-import { peerName, tcpConnections } from "../../../agent/os/tcp-connections.ts";
+import { peerName } from "../../../agent/os/tcp-connections.ts";
 import { HealthProbe, probe } from "../../../agent/workers/watch/health.ts";
+import { tcpConnections } from "../../support/tcp-connections.ts";
 import { until } from "../../support/until.ts";
 
 describe("a health probe", () => {
@@ -102,9 +103,9 @@ describe("a health probe", () => {
     await until(
       "many were made",
       () => {
-        for (const { peer } of tcpConnections("127.0.0.1", port)) {
-          if (health.connections.has(peer)) ours++;
-          else others.add(peer);
+        for (const one of tcpConnections("127.0.0.1", port)) {
+          if (health.connections.has(one)) ours++;
+          else others.add(one.peer);
         }
         return probes > 150;
       },
