@@ -34,6 +34,9 @@ export type SlotState = (typeof slotStates)[number];
 export const orderOutcomes = ["pending", "done", "failed", "refused", "cancelled", "superseded"] as const;
 export type OrderOutcome = (typeof orderOutcomes)[number];
 
-/** What ended a phase of a drain. */
-export const drainClauses = ["acked", "paused", "idle", "timeout", "forced", "cancelled"] as const;
+/**
+ * What ended a phase of a drain. `unaccepted`: the only requests left were in the queue of a slot whose workers do not
+ * accept connections.
+ */
+export const drainClauses = ["acked", "paused", "idle", "unaccepted", "timeout", "forced", "cancelled"] as const;
 export type DrainClause = (typeof drainClauses)[number];

@@ -1,21 +1,32 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DrainRecord } from "../../protocol/host-status.ts";
 import type { DrainClause } from "../../protocol/states.ts";
-import type { ConnectionCount } from "./in-flight.ts";
 import type { Mark } from "./mark.ts";
 import { type AcknowledgingEdges, missingOf, untilAcked } from "./until-acked.ts";
 
-/** How often the kernel is asked while requests are waited for. */
+/** The pause between two looks at the connections while requests are waited for, where looks are quick. */
 const SAMPLE_MS = 20;
 /** A forced drain gives the withdrawal this long to get out, and no more. */
 const FORCED_WITHDRAW_MS = 1_000;
+
+/** The connections on a slot's port at one look. */
+export interface ConnectionsSeen {
+  open: number;
+  /** Those with a request in flight. */
+  busy: number;
+  /** Those of them that nobody accepts, and that wait for nothing. */
+  unaccepted: number;
+  /** When the next look is due: looks at many connections take a while. */
+  restMs: number;
+}
+
+export const NO_CONNECTIONS: ConnectionsSeen = { open: 0, busy: 0, unaccepted: 0, restMs: 0 };
 
 export interface DrainOptions {
   version: string;
   /** Takes the slot out of the serverset; resolves when the registry has that. */
   withdraw(signal: AbortSignal): Promise<Mark>;
-  /** Connections on the slot's port, and those of them with a request in flight. */
-  count(): ConnectionCount;
+  look(): Promise<ConnectionsSeen>;
   edges: AcknowledgingEdges;
   /** How long edges may take to acknowledge the withdrawal. */
   edgesTimeoutMs: number;
@@ -51,13 +62,13 @@ interface EdgesSeen {
  * @throws the signal's reason if the drain was cancelled.
  */
 export async function drain(options: DrainOptions): Promise<DrainRecord> {
-  const { version, count, forced } = options;
+  const { version, look, forced } = options;
   const startedAt = new Date().toISOString();
   const begin = performance.now();
   const record = (
     { clause: edges, missing = [] }: EdgesSeen,
     idle: DrainClause,
-    { open, inFlight }: ConnectionCount,
+    { open, busy }: ConnectionsSeen,
     mark: Mark | undefined,
   ): DrainRecord => ({
     version,
@@ -68,22 +79,18 @@ export async function drain(options: DrainOptions): Promise<DrainRecord> {
     edges,
     ...(missing.length > 0 && { missingEdges: missing }),
     idle,
-    idleConnections: open - inFlight,
-    cutRequests: inFlight,
+    idleConnections: open - busy,
+    cutRequests: busy,
     ...(forced !== undefined && { reason: forced }),
   });
 
-  options.onProgress(connections("withdrawal", count()));
+  options.onProgress({ waitingFor: "withdrawal", done: 0, total: 0 });
   const mark = await withdraw(options);
-  if (forced !== undefined) return record({ clause: "forced" }, "forced", count(), mark);
+  if (forced !== undefined) return record({ clause: "forced" }, "forced", await look(), mark);
 
   const edges = await untilSeen(options, mark);
   const [idle, last] = await untilIdle(options);
   return record(edges, idle, last, mark);
-}
-
-function connections(waitingFor: DrainProgress["waitingFor"], { open, inFlight }: ConnectionCount): DrainProgress {
-  return { waitingFor, done: open - inFlight, total: open };
 }
 
 /** Waits until the edges run with the withdrawal, or, where there is none, for the pause. */
@@ -122,19 +129,21 @@ async function withdraw(options: DrainOptions): Promise<Mark | undefined> {
 }
 
 /**
- * Two quiet looks in a row: a request may just be between the queue and the app.
+ * Two looks in a row that show nothing to wait for: a request may just be between the queue and the app.
  * @returns what ended the wait, and the look that did
  */
-async function untilIdle(options: DrainOptions): Promise<["idle" | "timeout", ConnectionCount]> {
-  const { count, timeoutMs, signal, onProgress } = options;
+async function untilIdle(options: DrainOptions): Promise<["idle" | "unaccepted" | "timeout", ConnectionsSeen]> {
+  const { look, timeoutMs, signal, onProgress } = options;
   const end = performance.now() + timeoutMs;
   for (let quiet = 0; ; ) {
     signal.throwIfAborted();
-    const now = count();
-    quiet = now.inFlight === 0 ? quiet + 1 : 0;
-    if (quiet === 2) return ["idle", now];
-    if (performance.now() >= end) return ["timeout", now];
-    onProgress(connections("requests", now));
-    await sleep(SAMPLE_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+    const seen = await look();
+    quiet = seen.busy === seen.unaccepted ? quiet + 1 : 0;
+    if (quiet === 2) return [seen.busy === 0 ? "idle" : "unaccepted", seen];
+    const leftMs = end - performance.now();
+    if (leftMs <= 0) return ["timeout", seen];
+    onProgress({ waitingFor: "requests", done: seen.open - seen.busy, total: seen.open });
+    const pauseMs = Math.max(SAMPLE_MS, Math.min(seen.restMs, leftMs));
+    await sleep(pauseMs, undefined, { signal }).catch(() => signal.throwIfAborted());
   }
 }

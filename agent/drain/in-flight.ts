@@ -10,21 +10,45 @@ import type { TcpConnection } from "../os/tcp-connections.ts";
  * leaves that rule out.
  */
 export function isInFlight(connection: TcpConnection, quietMs: number): boolean {
-  const { unreadBytes, unackedBytes, bytesReceived, bytesAcked, lastReceivedMs, lastSentMs } = connection;
-  if (unreadBytes > 0 || unackedBytes > 0) return true;
-  if (bytesReceived > 0n && bytesAcked === 0n) return true;
-  if (lastReceivedMs < lastSentMs) return true;
-  return Math.min(lastReceivedMs, lastSentMs) < quietMs;
+  return isOwed(connection) || Math.min(connection.lastReceivedMs, connection.lastSentMs) < quietMs;
 }
 
+/** The app has the next word, or its last one is still under way. */
+function isOwed({ unreadBytes, unackedBytes, bytesReceived, bytesAcked, lastReceivedMs, lastSentMs }: TcpConnection) {
+  if (unreadBytes > 0 || unackedBytes > 0) return true;
+  return (bytesReceived > 0 && bytesAcked === 0) || lastReceivedMs < lastSentMs;
+}
+
+/** Connections on a port, but for the agent's own. */
 export interface ConnectionCount {
   open: number;
+  /** The app has the next word, or its last one is still under way. */
   inFlight: number;
+  /** Those, and those on which something moved within `quiet_ms`: what a drain waits for. */
+  busy: number;
+  /** Those of `busy` that no process has accepted, and for how long nothing came on the one that has waited longest. */
+  queued: number;
+  queuedMs: number;
 }
 
-export function countConnections(connections: readonly TcpConnection[], quietMs: number): ConnectionCount {
-  return {
-    open: connections.length,
-    inFlight: connections.filter((connection) => isInFlight(connection, quietMs)).length,
-  };
+/** Counts connections one after another. */
+export class Tally implements ConnectionCount {
+  open = 0;
+  inFlight = 0;
+  busy = 0;
+  queued = 0;
+  queuedMs = 0;
+
+  constructor(private readonly quietMs: number) {}
+
+  add(connection: TcpConnection): void {
+    this.open++;
+    const owed = isOwed(connection);
+    if (owed) this.inFlight++;
+    if (!owed && !isInFlight(connection, this.quietMs)) return;
+    this.busy++;
+    if (!connection.queued) return;
+    this.queued++;
+    this.queuedMs = Math.max(this.queuedMs, connection.lastReceivedMs);
+  }
 }

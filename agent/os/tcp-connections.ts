@@ -1,21 +1,24 @@
 import { isIPv6 } from "node:net";
 import { addressBytes, isWildcard } from "./address.ts";
-import * as libc from "./libc.ts";
+import { findAttribute, INET_DIAG_INFO, SocketDump, TCP_CLOSE_WAIT, TCP_ESTABLISHED, TCP_LISTEN } from "./sock-diag.ts";
 
 /** An accepted or queued TCP connection in the kernel. Ages are in ms, with the resolution of the kernel's tick. */
 export interface TcpConnection {
-  /** The peer's address and port in hex, as an identity. */
-  peer: string;
-  /** The kernel's id of the socket; never reused. */
-  cookie: bigint;
-  /** Milliseconds since data was last sent, and since it was last received. */
-  lastSentMs: number;
-  lastReceivedMs: number;
-  bytesAcked: bigint;
-  bytesReceived: bigint;
-  /** Received bytes that the app has not read, and sent bytes that the peer has not acknowledged. */
-  unreadBytes: number;
-  unackedBytes: number;
+  /** `address:port` of the other side, in hex: an identity, not for people. */
+  readonly peer: string;
+  readonly peerPort: number;
+  /** The kernel's own name for the socket, which is never used again. */
+  readonly cookie: bigint;
+  /** It is in the listening socket's queue: no process has accepted it. */
+  readonly queued: boolean;
+  /** Milliseconds since the last data was sent, and since the last was received; at first, since it was opened. */
+  readonly lastSentMs: number;
+  readonly lastReceivedMs: number;
+  readonly bytesAcked: number;
+  readonly bytesReceived: number;
+  /** Bytes that the app has not read, and bytes sent that the other side has not acknowledged. */
+  readonly unreadBytes: number;
+  readonly unackedBytes: number;
 }
 
 /** The identity of an address and port, as in `TcpConnection.peer`. */
@@ -26,43 +29,73 @@ export function peerName(address: string, port: number): string {
   return name.toString("hex");
 }
 
-const ESTABLISHED = 1;
-const CLOSE_WAIT = 8;
-const LISTEN = 10;
-
-const NETLINK_SOCK_DIAG = 4;
-const SOCK_DIAG_BY_FAMILY = 20;
-const NLM_F_REQUEST_DUMP = 0x1 | 0x300;
-const NLMSG_ERROR = 2;
-const NLMSG_DONE = 3;
-const IPPROTO_TCP = 6;
-const INET_DIAG_INFO = 2;
-const NLMSG_HEADER = 16;
-const DIAG_MESSAGE = 72;
-
 /**
- * All connections on a listening address, from the kernel by sock_diag(7), so it works for an app in any language.
- * A socket on `::` also has IPv4 connections, with mapped addresses.
+ * A look at every connection on a listening address, from the kernel by sock_diag(7), so that it is the same for an app
+ * in any language. A socket bound to an address of one family has connections of that family only; one on `::` has IPv4
+ * ones as mapped addresses.
+ * @param visit is given one connection after another. The object is the same for all of them: what is needed for longer
+ * has to be copied.
  */
-export function tcpConnections(address: string, port: number): TcpConnection[] {
-  const found: TcpConnection[] = [];
+export function openTcpScan(address: string, port: number, visit: (connection: TcpConnection) => void): SocketDump {
   const wanted = isWildcard(address) ? null : addressBytes(address);
-  dump(isIPv6(address), (1 << ESTABLISHED) | (1 << CLOSE_WAIT), port, (message) => {
-    if (wanted && !message.subarray(8, 8 + wanted.length).equals(wanted)) return;
-    const info = attribute(message, INET_DIAG_INFO);
-    if (!info || info.length < 136) return;
-    found.push({
-      peer: message.subarray(24, 40).toString("hex") + message.subarray(6, 8).toString("hex"),
-      cookie: message.readBigUInt64LE(44),
-      unreadBytes: message.readUInt32LE(56),
-      unackedBytes: message.readUInt32LE(60),
-      lastSentMs: info.readUInt32LE(44),
-      lastReceivedMs: info.readUInt32LE(52),
-      bytesAcked: info.readBigUInt64LE(120),
-      bytesReceived: info.readBigUInt64LE(128),
-    });
+  const row = new Row();
+  const states = [TCP_ESTABLISHED, TCP_CLOSE_WAIT];
+  return new SocketDump({ v6: isIPv6(address), states, port, info: true }, (from, at, end) => {
+    if (wanted && from.compare(wanted, 0, wanted.length, at + 8, at + 8 + wanted.length) !== 0) return;
+    if (row.moveTo(from, at, end)) visit(row);
   });
-  return found;
+}
+
+/** Reads a field from the kernel's answer when it is asked for: there may be tens of thousands, and few are. */
+class Row implements TcpConnection {
+  private from: Buffer = Buffer.alloc(0);
+  /** Where the `struct inet_diag_msg` begins, and the `struct tcp_info`. */
+  private at = 0;
+  private info = 0;
+
+  /** @returns false where the kernel did not say enough of it */
+  moveTo(from: Buffer, at: number, end: number): boolean {
+    this.from = from;
+    this.at = at;
+    this.info = findAttribute(from, at, end, INET_DIAG_INFO, 136);
+    return this.info !== -1;
+  }
+
+  get peer() {
+    const port = this.from.toString("hex", this.at + 6, this.at + 8);
+    return this.from.toString("hex", this.at + 24, this.at + 40) + port;
+  }
+  get peerPort() {
+    return this.from.readUInt16BE(this.at + 6);
+  }
+  get cookie() {
+    return this.from.readBigUInt64LE(this.at + 44);
+  }
+  get queued() {
+    return this.from.readUInt32LE(this.at + 68) === 0;
+  }
+  get unreadBytes() {
+    return this.from.readUInt32LE(this.at + 56);
+  }
+  get unackedBytes() {
+    return this.from.readUInt32LE(this.at + 60);
+  }
+  get lastSentMs() {
+    return this.from.readUInt32LE(this.info + 44);
+  }
+  get lastReceivedMs() {
+    return this.from.readUInt32LE(this.info + 52);
+  }
+  get bytesAcked() {
+    return this.readUInt64(this.info + 120);
+  }
+  get bytesReceived() {
+    return this.readUInt64(this.info + 128);
+  }
+
+  private readUInt64(at: number): number {
+    return this.from.readUInt32LE(at) + this.from.readUInt32LE(at + 4) * 2 ** 32;
+  }
 }
 
 /**
@@ -71,58 +104,13 @@ export function tcpConnections(address: string, port: number): TcpConnection[] {
 export function listenerInode(address: string, port: number): number | null {
   let inode: number | null = null;
   for (const v6 of [false, true]) {
-    dump(v6, 1 << LISTEN, port, (message) => {
-      const local = message.subarray(8, v6 ? 24 : 12);
+    const dump = new SocketDump({ v6, states: [TCP_LISTEN], port, info: false }, (from, at) => {
+      const local = from.subarray(at + 8, at + (v6 ? 24 : 12));
       const anyLocal = local.every((byte) => byte === 0);
       const same = v6 === isIPv6(address) && local.equals(addressBytes(address));
-      if (same || anyLocal || isWildcard(address)) inode ??= message.readUInt32LE(68);
+      if (same || anyLocal || isWildcard(address)) inode ??= from.readUInt32LE(at + 68);
     });
+    dump.read();
   }
   return inode;
-}
-
-function dump(v6: boolean, states: number, port: number, each: (message: Buffer) => void): void {
-  const request = Buffer.alloc(NLMSG_HEADER + 56);
-  request.writeUInt32LE(request.length, 0);
-  request.writeUInt16LE(SOCK_DIAG_BY_FAMILY, 4);
-  request.writeUInt16LE(NLM_F_REQUEST_DUMP, 6);
-  request.writeUInt8(v6 ? libc.AF_INET6 : libc.AF_INET, 16);
-  request.writeUInt8(IPPROTO_TCP, 17);
-  request.writeUInt8(1 << (INET_DIAG_INFO - 1), 18);
-  request.writeUInt32LE(states, 20);
-  request.writeUInt16BE(port, 24);
-  const fd = libc.socket(libc.AF_NETLINK, libc.SOCK_RAW, NETLINK_SOCK_DIAG);
-  try {
-    // The kernel answers at once. The timeout makes sure that the event loop never blocks.
-    const second = Buffer.alloc(16);
-    second.writeUInt32LE(1, 0);
-    libc.setsockopt(fd, libc.SOL_SOCKET, libc.SO_RCVTIMEO, second);
-    libc.send(fd, request);
-    const buffer = Buffer.allocUnsafe(64 * 1024);
-    for (;;) {
-      const length = libc.recv(fd, buffer);
-      for (let at = 0; at + NLMSG_HEADER <= length; ) {
-        const size = buffer.readUInt32LE(at);
-        const type = buffer.readUInt16LE(at + 4);
-        if (type === NLMSG_DONE) return;
-        const body = buffer.subarray(at + NLMSG_HEADER, at + size);
-        if (type === NLMSG_ERROR) throw new libc.NativeError("sock_diag", -body.readInt32LE(0));
-        // The kernel filters by port for most states, but may return listening sockets on other ports.
-        if (body.readUInt16BE(4) === port) each(body);
-        at += (size + 3) & ~3;
-      }
-    }
-  } finally {
-    libc.close(fd);
-  }
-}
-
-function attribute(message: Buffer, wanted: number): Buffer | null {
-  for (let at = DIAG_MESSAGE; at + 4 <= message.length; ) {
-    const size = message.readUInt16LE(at);
-    if (size < 4) return null;
-    if (message.readUInt16LE(at + 2) === wanted) return message.subarray(at + 4, at + size);
-    at += (size + 3) & ~3;
-  }
-  return null;
 }

@@ -2,8 +2,7 @@ import { EventEmitter } from "node:events";
 import type { Progress, WorkerEnd } from "../../protocol/host-status.ts";
 import type { Order } from "../../protocol/order.ts";
 import type { RunConfig } from "../config/release-config.ts";
-import { drain } from "../drain/drain.ts";
-import type { ConnectionCount } from "../drain/in-flight.ts";
+import { drain, NO_CONNECTIONS } from "../drain/drain.ts";
 import type { Resident, SlotJournal } from "../journal/schema.ts";
 import type { InstalledRelease } from "../releases/store/store.ts";
 import type { Pool } from "../workers/pool.ts";
@@ -95,11 +94,6 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
     return (this.pool && this.socket?.origin) ?? "none";
   }
 
-  /** Connections on the slot's port; null if no socket is open. */
-  countConnections(quietMs = 0): ConnectionCount | null {
-    return this.pool?.countConnections(quietMs) ?? null;
-  }
-
   isStaged(release: Resident["release"]): boolean {
     return this.preparer.isReady(release);
   }
@@ -167,7 +161,7 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
       pauseMs: config.drain.pause_ms,
       ...(withdrawTimeoutMs !== undefined && { withdrawTimeoutMs }),
       withdraw: (bounded) => registration.stored(bounded),
-      count: () => this.countConnections(config.drain.quiet_ms) ?? { open: 0, inFlight: 0 },
+      look: async () => (await this.pool?.lookAtConnections()) ?? NO_CONNECTIONS,
       onProgress: ({ waitingFor, done, total }) => {
         const unit = waitingFor === "edges" ? "edges" : "connections";
         this.setProgress({ step: `waiting for ${waitingFor}`, version, done, total, unit });

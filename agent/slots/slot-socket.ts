@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import { StopFailedError } from "../../protocol/errors.ts";
-import { type ConnectionCount, countConnections } from "../drain/in-flight.ts";
+import type { ConnectionScan } from "../drain/connection-counter.ts";
 import { socketInode, whoAccepts } from "../os/accepting.ts";
 import { Listener } from "../os/listener.ts";
 import { portOwner } from "../os/port-owner.ts";
 import { descriptors } from "../os/process.ts";
 import type { ServiceManager } from "../os/service-manager.ts";
-import { listenerInode, tcpConnections } from "../os/tcp-connections.ts";
+import { listenerInode, openTcpScan, type TcpConnection } from "../os/tcp-connections.ts";
 import type { Front } from "../workers/front.ts";
 
 /** A slot's address, and the service manager that keeps its socket while no agent runs. */
@@ -107,9 +107,8 @@ export class SlotSocket implements Front {
     return whoAccepts(pids, this.inode);
   }
 
-  connections(quietMs: number, isOwn: (peer: string) => boolean): ConnectionCount {
-    const all = tcpConnections(this.at.bind, this.at.port).filter(({ peer }) => !isOwn(peer));
-    return countConnections(all, quietMs);
+  openScan(visit: (connection: TcpConnection) => void): ConnectionScan {
+    return openTcpScan(this.at.bind, this.at.port, visit);
   }
 
   /** Has the service manager keep it, so that its queue outlives this agent. */

@@ -7,6 +7,7 @@ export function slotStatus(slot: Slot): SlotStatus {
   const { journal, runtime, machine, orders } = slot;
   const { pool, resident } = runtime;
   const last = journal.order;
+  const connections = pool?.recentConnections() ?? null;
   return {
     slot: slot.name,
     state: machine.state,
@@ -21,7 +22,7 @@ export function slotStatus(slot: Slot): SlotStatus {
       ready: pool?.ready ?? 0,
       restarts: pool?.restarts ?? 0,
     },
-    connections: runtime.countConnections(),
+    connections: connections && { open: connections.open, inFlight: connections.inFlight },
     routedBy: slot.routedBy,
     held: journal.held !== null,
     order: last && {

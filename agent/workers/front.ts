@@ -1,4 +1,5 @@
-import type { ConnectionCount } from "../drain/in-flight.ts";
+import type { ConnectionScan } from "../drain/connection-counter.ts";
+import type { TcpConnection } from "../os/tcp-connections.ts";
 import type { Inheritance } from "./process/launch.ts";
 
 /**
@@ -16,11 +17,10 @@ export interface Front {
    */
   accepting(pids: readonly number[]): Set<number>;
   /**
-   * Connections to the workers, and how many of them have a request in flight.
-   * @param quietMs see `isInFlight`
-   * @param isOwn whether a connection, by its `TcpConnection.peer`, is the agent's own and must not be counted
+   * A look at all connections to the workers.
+   * @param visit as in `openTcpScan`
    */
-  connections(quietMs: number, isOwn: (peer: string) => boolean): ConnectionCount;
+  openScan(visit: (connection: TcpConnection) => void): ConnectionScan;
   /** Stops accepting: releases every hold on the port. Workers finish what they have accepted. Idempotent. */
   free(): void;
   /** Resolves once nothing listens on the port. @throws StopFailedError naming who does. */

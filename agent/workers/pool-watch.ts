@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
-import type { ConnectionCount } from "../drain/in-flight.ts";
+import { ConnectionCounter } from "../drain/connection-counter.ts";
+import type { ConnectionsSeen } from "../drain/drain.ts";
 import type { Front } from "./front.ts";
 import type { WorkerSpec } from "./process/spec.ts";
 import type { Worker } from "./process/worker.ts";
@@ -20,12 +21,15 @@ interface PoolWatchCallbacks {
 /** Watches a pool's workers: the slot's probe, who accepts, and what each of them reports. */
 export class PoolWatch {
   readonly health: HealthProbe;
+  /** Connections to the workers, except for the agent's own probes. */
+  readonly connections: ConnectionCounter;
+  private readonly probeTimeoutMs: number;
   private readonly acceptWatcher: AcceptWatcher;
   private readonly monitor: WorkerMonitor<Worker>;
 
   constructor(
     { config, port }: WorkerSpec,
-    private readonly front: Front,
+    front: Front,
     private readonly workers: ReadonlySet<Worker>,
     callbacks: PoolWatchCallbacks,
     log: Logger,
@@ -36,6 +40,7 @@ export class PoolWatch {
       () => this.health.healthy,
       () => callbacks.onChange(),
     );
+    this.probeTimeoutMs = config.health.timeout_ms;
     this.monitor = new WorkerMonitor(workers, config, callbacks);
     this.health = new HealthProbe({ host: probeAddress(config.bind), port }, config.health, (changed) => {
       if (!changed) return;
@@ -44,6 +49,8 @@ export class PoolWatch {
       this.acceptWatcher.observeWorkers();
       callbacks.onChange();
     });
+    const openScan: Front["openScan"] = (visit) => front.openScan(visit);
+    this.connections = new ConnectionCounter(openScan, this.health.connections, config.drain.quiet_ms);
   }
 
   start(): void {
@@ -70,9 +77,15 @@ export class PoolWatch {
     return [describeProbe(this.health.last), ...lacking.slice(0, 3)].join("; ");
   }
 
-  /** Connections on the slot's port, except the agent's own probes. */
-  countConnections(quietMs: number): ConnectionCount {
-    return this.front.connections(quietMs, (peer) => this.health.connections.has(peer));
+  /**
+   * Looks at the connections now. Those in the queue wait for nothing if the slot is unhealthy, and the oldest of them
+   * has waited for longer than a probe may take.
+   */
+  async lookAtConnections(): Promise<ConnectionsSeen> {
+    const { open, busy, queued, queuedMs } = await this.connections.count();
+    const { known, healthy } = this.health;
+    const unaccepted = known && !healthy && queuedMs >= this.probeTimeoutMs ? queued : 0;
+    return { open, busy, unaccepted, restMs: this.connections.restMs };
   }
 
   /** No more probes. The ends of adopted workers are still noticed. */

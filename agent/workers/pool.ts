@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import { abortable } from "../../daemon/abortable.ts";
 import { NotReadyError } from "../../protocol/errors.ts";
 import type { WorkerEnd } from "../../protocol/host-status.ts";
+import type { ConnectionsSeen } from "../drain/drain.ts";
 import type { ConnectionCount } from "../drain/in-flight.ts";
 import { lastWords } from "../output/last-words.ts";
 import { endAll } from "./end/end-all.ts";
@@ -110,9 +111,14 @@ export class Pool extends EventEmitter<PoolEvents> {
     return this.watch.describeReadiness();
   }
 
-  /** Connections to the workers, except for the agent's own probes. */
-  countConnections(quietMs: number): ConnectionCount {
-    return this.watch.countConnections(quietMs);
+  /** Connections to the workers, as far as is known without waiting: see `ConnectionCounter`. */
+  recentConnections(): ConnectionCount | null {
+    return this.watch.connections.recent();
+  }
+
+  /** Looks at the connections to the workers now. */
+  lookAtConnections(): Promise<ConnectionsSeen> {
+    return this.watch.lookAtConnections();
   }
 
   /**

@@ -1,4 +1,4 @@
-// drain: how long from the last connection's end to a free port, and from an order's publication to the first act on it
+// drain: from the last connection's end to a free port, from an order to the first act, and the cost with many connections
 import { once } from "node:events";
 import { type IncomingMessage, request } from "node:http";
 import { Kvm } from "@nats-io/kv";
@@ -8,6 +8,7 @@ import { buckets, keys } from "../../protocol/subjects.ts";
 import type { Host } from "../../test/support/agent/host.ts";
 import { until } from "../../test/support/until.ts";
 import { releaseOfApp } from "./support/app.ts";
+import { measureManyConnections } from "./support/drain/many-connections.ts";
 import { LogTail } from "./support/log-tail.ts";
 import { table } from "./support/report.ts";
 import { bench, type Run } from "./support/run.ts";
@@ -25,6 +26,11 @@ interface Samples {
 }
 
 await bench("drain", async (run) => {
+  await run.scope(() => measureEnds(run));
+  await measureManyConnections(run);
+});
+
+async function measureEnds(run: Run): Promise<void> {
   // Small and quick, so that there are many samples; what is measured waits for none of these.
   const { host } = await startHost(run, {
     app: { workers: 2 },
@@ -45,7 +51,7 @@ await bench("drain", async (run) => {
     if ((number + 1) % 10 === 0) run.say(`  ${number + 1}/${cycles}: ${latest(samples)}`);
   }
   summarize(run, samples);
-});
+}
 
 interface Tools {
   publish: (slot: string, order: Record<string, unknown>) => Promise<string>;

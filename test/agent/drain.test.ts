@@ -3,12 +3,13 @@ import { writeFileSync } from "node:fs";
 import { Agent } from "node:http";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { type TcpConnection, tcpConnections } from "../../agent/os/tcp-connections.ts";
+import type { TcpConnection } from "../../agent/os/tcp-connections.ts";
 import type { Host } from "../support/agent/host.ts";
 import { useHosts } from "../support/agent/hosts.ts";
 import { getOver } from "../support/load/kept-connection.ts";
 import { answer, type LongRequest, longRequests, type Pace } from "../support/load/long-requests.ts";
 import { makeRelease } from "../support/release.ts";
+import { tcpConnections } from "../support/tcp-connections.ts";
 import { until } from "../support/until.ts";
 
 const STREAMS = { app: { command: [process.execPath, "streams.mjs"], stop_grace_ms: 300 } };

@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { type TcpConnection, tcpConnections } from "../../agent/os/tcp-connections.ts";
+import type { TcpConnection } from "../../agent/os/tcp-connections.ts";
 import type { Host } from "../support/agent/host.ts";
 import { useHosts } from "../support/agent/hosts.ts";
 import { MemberWatch } from "../support/fleet/member-watch.ts";
 import { makeRelease } from "../support/release.ts";
+import { tcpConnections } from "../support/tcp-connections.ts";
 import { until } from "../support/until.ts";
 
 describe("health while serving", () => {

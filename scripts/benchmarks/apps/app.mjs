@@ -7,14 +7,14 @@ import { join } from "node:path";
 // round would be what is measured.
 const REQUESTS_PER_CONNECTION = 500;
 
-const { LISTEN_FDS, LISTEN_PID, PORT, COUNTS_DIRECTORY, SLOTD_VERSION } = process.env;
+const { LISTEN_FDS, LISTEN_PID, PORT, COUNTS_DIRECTORY, SLOTD_VERSION, KEEP_ALIVE_MS = "75000" } = process.env;
 const version = SLOTD_VERSION ?? "none";
 const hello = Buffer.from(JSON.stringify({ version, pid: process.pid, hello: "world" }));
 const inFlight = new Set();
 let served = 0;
 let stopping = false;
 
-const server = createServer({ keepAliveTimeout: 75_000 }, (request, response) => {
+const server = createServer({ keepAliveTimeout: Number(KEEP_ALIVE_MS) }, (request, response) => {
   inFlight.add(response);
   response.once("close", () => {
     inFlight.delete(response);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { countConnections, isInFlight } from "../../../agent/drain/in-flight.ts";
+import { isInFlight, Tally } from "../../../agent/drain/in-flight.ts";
 import type { TcpConnection } from "../../../agent/os/tcp-connections.ts";
 
 const QUIET_MS = 1_000;
@@ -9,19 +9,23 @@ const QUIET_MS = 1_000;
 /** Answered long ago, and everything was acknowledged. */
 const idle: TcpConnection = {
   peer: "",
+  peerPort: 1,
   cookie: 1n,
+  queued: false,
   lastSentMs: 5_000,
   lastReceivedMs: 5_040,
-  bytesAcked: 300n,
-  bytesReceived: 100n,
+  bytesAcked: 300,
+  bytesReceived: 100,
   unreadBytes: 0,
   unackedBytes: 0,
 };
 
-const count = fc.bigInt({ min: 0n, max: 2n ** 40n });
+const count = fc.nat(2 ** 40);
 const connection: fc.Arbitrary<TcpConnection> = fc.record({
   peer: fc.string(),
-  cookie: count,
+  peerPort: fc.nat(65_535),
+  cookie: fc.bigInt({ min: 0n, max: 2n ** 40n }),
+  queued: fc.boolean(),
   lastSentMs: fc.nat(100_000),
   lastReceivedMs: fc.nat(100_000),
   bytesAcked: count,
@@ -36,8 +40,8 @@ describe("whether a connection has a request in flight", () => {
     ["bytes that the app has not read", { unreadBytes: 1 }, true],
     ["bytes that the other side has not acknowledged", { unackedBytes: 1 }, true],
     ["a request that came after the last answer", { lastSentMs: 5_000, lastReceivedMs: 4_000 }, true],
-    ["a first request without an answer", { bytesAcked: 0n, lastSentMs: 60_000, lastReceivedMs: 60_000 }, true],
-    ["a connection on which nothing ever was said", { bytesAcked: 0n, bytesReceived: 0n }, false],
+    ["a first request without an answer", { bytesAcked: 0, lastSentMs: 60_000, lastReceivedMs: 60_000 }, true],
+    ["a connection on which nothing ever was said", { bytesAcked: 0, bytesReceived: 0 }, false],
     ["an answer that has just been sent", { lastSentMs: QUIET_MS - 1 }, true],
     ["an answer of quiet_ms ago", { lastSentMs: QUIET_MS, lastReceivedMs: QUIET_MS }, false],
     ["an answer within the same tick as the request", { lastSentMs: 5_000, lastReceivedMs: 5_000 }, false],
@@ -68,19 +72,24 @@ describe("whether a connection has a request in flight", () => {
   it("ends with time where nothing moves and the app had the last word", () => {
     fc.assert(
       fc.property(connection, fc.nat(10_000), (seen, quietMs) => {
-        const settled = { ...seen, unreadBytes: 0, unackedBytes: 0, bytesAcked: 1n, lastSentMs: seen.lastSentMs };
+        const settled = { ...seen, unreadBytes: 0, unackedBytes: 0, bytesAcked: 1, lastSentMs: seen.lastSentMs };
         const later = { ...settled, lastSentMs: quietMs, lastReceivedMs: quietMs + seen.lastReceivedMs };
         assert.equal(isInFlight(later, quietMs), false);
       }),
     );
   });
 
-  it("counts every connection once, as idle or as in flight", () => {
+  it("counts every connection once, as idle or as busy, and of the busy ones those that nobody has accepted", () => {
     fc.assert(
       fc.property(fc.array(connection), fc.nat(10_000), (all, quietMs) => {
-        const { open, inFlight } = countConnections(all, quietMs);
-        assert.equal(open, all.length);
-        assert.equal(inFlight, all.filter((one) => isInFlight(one, quietMs)).length);
+        const tally = new Tally(quietMs);
+        for (const one of all) tally.add(one);
+        const busy = all.filter((one) => isInFlight(one, quietMs));
+        const queued = busy.filter((one) => one.queued);
+        const counts = [tally.open, tally.inFlight, tally.busy, tally.queued];
+        const owed = all.filter((one) => isInFlight(one, 0));
+        assert.deepEqual(counts, [all.length, owed.length, busy.length, queued.length]);
+        assert.equal(tally.queuedMs, Math.max(0, ...queued.map(({ lastReceivedMs }) => lastReceivedMs)));
       }),
     );
   });

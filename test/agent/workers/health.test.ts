@@ -9,9 +9,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, it } from "node:test";
 import { parseConfig } from "../../../agent/config/load.ts";
-import { peerName, tcpConnections } from "../../../agent/os/tcp-connections.ts";
+import { peerName } from "../../../agent/os/tcp-connections.ts";
 import { HealthProbe } from "../../../agent/workers/watch/health.ts";
 import { probe } from "../../../agent/workers/watch/probe.ts";
+import { tcpConnections } from "../../support/tcp-connections.ts";
 import { until } from "../../support/until.ts";
 
 describe("a health probe", () => {
@@ -159,9 +160,9 @@ describe("a health probe", () => {
     await until(
       "many were made",
       () => {
-        for (const { peer } of tcpConnections("127.0.0.1", port)) {
-          if (probes.connections.has(peer)) ours++;
-          else others.add(peer);
+        for (const one of tcpConnections("127.0.0.1", port)) {
+          if (probes.connections.has(one)) ours++;
+          else others.add(one.peer);
         }
         return made > 150;
       },

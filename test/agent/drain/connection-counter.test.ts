@@ -1,0 +1,126 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { ConnectionCounter } from "../../../agent/drain/connection-counter.ts";
+import type { TcpConnection } from "../../../agent/os/tcp-connections.ts";
+import { until } from "../../support/until.ts";
+
+const idle: TcpConnection = {
+  peer: "",
+  peerPort: 1,
+  cookie: 1n,
+  queued: false,
+  lastSentMs: 5_000,
+  lastReceivedMs: 5_040,
+  bytesAcked: 300,
+  bytesReceived: 100,
+  unreadBytes: 0,
+  unackedBytes: 0,
+};
+const nobodys = { has: () => false, keep: () => {} };
+
+const cpuMs = () => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1_000;
+};
+
+/** A list that keeps the processor busy for its whole slice, and is complete after so many; each gives one connection. */
+function slowScans(slices: number) {
+  const scans: { slices: number }[] = [];
+  const open = (visit: (connection: TcpConnection) => void) => {
+    const scan = { slices: 0 };
+    scans.push(scan);
+    return {
+      read(forMs: number) {
+        const end = cpuMs() + forMs;
+        while (cpuMs() < end);
+        visit(idle);
+        return ++scan.slices === slices;
+      },
+    };
+  };
+  return { open, scans };
+}
+
+describe("counting connections", () => {
+  it("is done in slices, between which others get their turn, and each time anew", async () => {
+    const { open, scans } = slowScans(10);
+    const counter = new ConnectionCounter(open, nobodys, 0);
+    let turns = 0;
+    const others = setInterval(() => turns++, 1);
+    const [one, two] = await Promise.all([counter.count(), counter.count()]);
+    clearInterval(others);
+    assert.deepEqual([one.open, two.open, scans.length], [10, 10, 2]);
+    assert(turns >= 5, `${turns} turns`);
+  });
+
+  it("asks for a rest of many times what it has cost", async () => {
+    const { open } = slowScans(5);
+    const counter = new ConnectionCounter(open, nobodys, 0);
+    assert.equal(counter.restMs, 0);
+    const before = cpuMs();
+    await counter.count();
+    const { restMs } = counter;
+    const costMs = cpuMs() - before;
+    assert(costMs >= 20 && restMs > costMs * 10 && restMs <= costMs * 20, `${restMs} after ${costMs}`);
+  });
+
+  it("tells at once what is known where a look takes long, and does not look again before its rest", async () => {
+    const { open, scans } = slowScans(5);
+    const counter = new ConnectionCounter(open, nobodys, 0);
+    assert.equal(counter.recent(), null);
+    assert.equal(counter.recent(), null);
+    assert.equal((await until("the look is complete", () => counter.recent())).open, 5);
+    counter.recent();
+    assert.equal(scans.length, 1);
+  });
+
+  it("looks at once where that is quick", () => {
+    let looks = 0;
+    const open = (visit: (connection: TcpConnection) => void) => ({
+      read() {
+        for (let i = 0; i <= looks; i++) visit(idle);
+        looks++;
+        return true;
+      },
+    });
+    const counter = new ConnectionCounter(open, nobodys, 0);
+    assert.equal(counter.recent()?.open, 1);
+  });
+
+  it("goes on after a look that the kernel refused", async () => {
+    let refuses = true;
+    const open = (visit: (connection: TcpConnection) => void) => {
+      let slices = 0;
+      return {
+        read() {
+          if (++slices === 1) return false;
+          if (refuses) throw new Error("refused");
+          visit(idle);
+          return true;
+        },
+      };
+    };
+    const counter = new ConnectionCounter(open, nobodys, 0);
+    assert.equal(counter.recent(), null);
+    await assert.rejects(counter.count(), /refused/);
+    refuses = false;
+    assert.equal((await counter.count()).open, 1);
+  });
+
+  it("leaves out the agent's own, and tells which of them are still there", async () => {
+    const own = { ...idle, peer: "own" };
+    const kept: string[][] = [];
+    const open = (visit: (connection: TcpConnection) => void) => ({
+      read() {
+        for (const one of [idle, own, idle]) visit(one);
+        return true;
+      },
+    });
+    const ofAgent = {
+      has: ({ peer }: TcpConnection) => peer === "own",
+      keep: (peers: ReadonlySet<string>) => void kept.push([...peers]),
+    };
+    assert.equal((await new ConnectionCounter(open, ofAgent, 0).count()).open, 2);
+    assert.deepEqual(kept, [["own"]]);
+  });
+});

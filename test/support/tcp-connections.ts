@@ -1,0 +1,13 @@
+import { openTcpScan, type TcpConnection } from "../../agent/os/tcp-connections.ts";
+
+/** All connections on a listening address, as they are now. */
+export function tcpConnections(address: string, port: number): TcpConnection[] {
+  const found: TcpConnection[] = [];
+  openTcpScan(address, port, (one) => {
+    const { peer, peerPort, cookie, queued, lastSentMs, lastReceivedMs } = one;
+    const { bytesAcked, bytesReceived, unreadBytes, unackedBytes } = one;
+    const ages = { lastSentMs, lastReceivedMs };
+    found.push({ peer, peerPort, cookie, queued, ...ages, bytesAcked, bytesReceived, unreadBytes, unackedBytes });
+  }).read();
+  return found;
+}
