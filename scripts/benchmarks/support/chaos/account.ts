@@ -52,9 +52,12 @@ function refusedIn({ code, fromMs, toMs }: TimedFailure, { killedAt, upAt }: Out
   return code === REFUSED && fromMs <= upAt && toMs >= killedAt;
 }
 
-/** Nothing that was opened before the successor was up can have been held by anyone but the process that was killed. */
-function cutBy({ code, openedMs, toMs }: TimedFailure, { killedAt, upAt }: Outage): boolean {
-  return CUT.has(code) && openedMs !== null && openedMs <= upAt && toMs >= killedAt;
+/**
+ * What was opened before the successor was up can only have been held by the process that was killed. One that was
+ * still in that process's queue is reset before its client knows that it is open.
+ */
+function cutBy({ code, fromMs, openedMs, toMs }: TimedFailure, { killedAt, upAt }: Outage): boolean {
+  return CUT.has(code) && (openedMs ?? fromMs) <= upAt && toMs >= killedAt;
 }
 
 /** The kind of error, and what was away, or had just come back, while the request was under way. */

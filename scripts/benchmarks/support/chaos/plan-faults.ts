@@ -33,12 +33,13 @@ interface Habit {
 }
 
 const HABITS: Record<FaultKind, Habit> = {
-  agent: { up: [6_000, 25_000], down: [300, 3_000], long: { down: [20_000, 30_000], every: 3 } },
-  edge: { up: [6_000, 25_000], down: [300, 3_000], long: { down: [16_000, 22_000], every: 4 } },
+  agent: { up: [10_000, 40_000], down: [300, 3_000], long: { down: [20_000, 30_000], every: 2 } },
+  edge: { up: [10_000, 40_000], down: [300, 3_000], long: { down: [16_000, 22_000], every: 4 } },
   // Without it nobody is served, so it is back at once.
-  proxy: { up: [6_000, 25_000], down: [0, 200] },
-  nats: { up: [8_000, 30_000], down: [300, 3_000], long: { down: [16_000, 20_000], every: 3 } },
-  controller: { up: [3_000, 15_000], down: [300, 3_000] },
+  proxy: { up: [8_000, 30_000], down: [0, 200] },
+  nats: { up: [12_000, 45_000], down: [300, 3_000], long: { down: [16_000, 20_000], every: 2 } },
+  // It is run for as long as a deploy takes, and has to get somewhere between two kills.
+  controller: { up: [8_000, 35_000], down: [300, 3_000] },
 };
 
 /**
