@@ -61,7 +61,7 @@ async function startEdge(run: Run, nats: string, kind: ProxyKind): Promise<Pick<
   if (kind === "builtin") {
     const [port] = (await freePorts(1, EDGE_ADDRESS)) as [number];
     const url = `http://${EDGE_ADDRESS}:${port}`;
-    const edge = await Edge.create({ ...common, url, proxy: { kind, host: EDGE_ADDRESS, port } });
+    const edge = await Edge.create({ ...common, url, proxy: { kind, address: EDGE_ADDRESS, port } });
     return { edge: await begin(edge), proxy: null };
   }
   const address = EDGE_ADDRESS;

@@ -17,7 +17,7 @@ export interface Chaos {
   seed: number;
   ms: number;
   hosts: readonly string[];
-  /** The kinds that are killed; all of them by default. */
+  /** The kinds that there are; all of them by default. An edge without a proxy is its own. */
   kinds?: readonly FaultKind[];
 }
 
@@ -50,7 +50,8 @@ export function planFaults({ seed, ms, hosts, kinds = faultKinds }: Chaos): Faul
   const victims = kinds.flatMap((kind) => (kind === "agent" ? hosts : [kind]).map((victim) => ({ kind, victim })));
   const lanes = victims.map(({ kind, victim }, lane) => {
     const random = seededRandom(seed * 31 + lane * 7_919);
-    return lifeOf(HABITS[kind], ms, random).map((times) => ({ kind, victim, ...times }));
+    const habit = HABITS[kind === "edge" && !kinds.includes("proxy") ? "proxy" : kind];
+    return lifeOf(habit, ms, random).map((times) => ({ kind, victim, ...times }));
   });
   return lanes.flat().sort((one, other) => one.atMs - other.atMs);
 }

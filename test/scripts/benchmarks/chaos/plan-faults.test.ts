@@ -53,8 +53,9 @@ describe("the faults of a seed", () => {
     }
   });
 
-  it("leave out the kinds that there are not", () => {
+  it("leave out the kinds that there are not, and have an edge that is its own proxy back at once", () => {
     const plan = planFaults({ ...FULL, kinds: ["agent", "edge"] });
     assert.deepEqual(new Set(plan.map(({ kind }) => kind)), new Set(["agent", "edge"]));
+    assert(plan.every(({ kind, downMs }) => kind !== "edge" || downMs <= 200));
   });
 });
