@@ -6,7 +6,18 @@ import { start } from "./support/processes.ts";
 import type { Figures, Target } from "./support/report.ts";
 import { bench, type Run } from "./support/run.ts";
 
-const NAMES = ["serve", "replace", "restart", "drain", "footprint", "install", "crash-install", "deploy", "scale"];
+const NAMES = [
+  "serve",
+  "replace",
+  "restart",
+  "drain",
+  "footprint",
+  "install",
+  "crash-install",
+  "deploy",
+  "scale",
+  "chaos",
+];
 
 interface Line {
   figures: Figures;

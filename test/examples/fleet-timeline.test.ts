@@ -19,6 +19,7 @@ function phase(change: Partial<PhaseReport>): PhaseReport {
     requests: 0,
     failed: 0,
     failures: {},
+    by: {},
     wrongVersion: 0,
     brokenPages: 0,
     reloads: 0,
@@ -30,7 +31,8 @@ function phase(change: Partial<PhaseReport>): PhaseReport {
 
 function report(change: Partial<UsersReport>): UsersReport {
   const startedAt = new Date(T0).toISOString();
-  return { startedAt, durationMs: 0, marks: [], phases: {}, timeline: [], reloads: [], wrong: [], ...change };
+  const seen = { failures: [], wrong: [] };
+  return { startedAt, durationMs: 0, marks: [], phases: {}, timeline: [], reloads: [], wrong: [], seen, ...change };
 }
 
 function routes(atMs: number, first: string, ...others: string[]) {

@@ -1,5 +1,6 @@
 import { loadavg } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
+import { type CommandLine, type OptionRules, type OptionsOf, readCommandLine } from "./options.ts";
 import { Report } from "./report.ts";
 import { round } from "./statistics.ts";
 
@@ -81,15 +82,15 @@ export class Run {
 
 /**
  * Runs a benchmark as the program: options, progress and tables, the line for programs, and clean-up also on Ctrl-C.
+ * @param own the benchmark's own options, beside `--json` and `--quick`
  */
-export async function bench(name: string, body: (run: Run) => Promise<void>): Promise<void> {
-  const words = process.argv.slice(2);
-  const unknown = words.find((word) => word !== "--json" && word !== "--quick");
-  if (unknown !== undefined) {
-    console.error(`error: unknown option ${unknown}; there are --json and --quick`);
-    process.exit(2);
-  }
-  const run = new Run(name, words.includes("--quick"), words.includes("--json"));
+export async function bench<R extends OptionRules = Record<never, never>>(
+  name: string,
+  body: (run: Run, options: OptionsOf<R>) => Promise<void>,
+  own: R = {} as R,
+): Promise<void> {
+  const { json, quick, options } = optionsOrExit(own);
+  const run = new Run(name, quick, json);
   for (const [signal, number] of [
     ["SIGINT", 2],
     ["SIGTERM", 15],
@@ -108,7 +109,7 @@ export async function bench(name: string, body: (run: Run) => Promise<void>): Pr
   const began = performance.now();
   try {
     run.report.figure("load_before", loadavg()[0] ?? 0);
-    await body(run);
+    await body(run, options);
     run.report.figure("load_after", loadavg()[0] ?? 0);
     run.report.figure("seconds", round((performance.now() - began) / 1000, 0));
   } catch (error) {
@@ -123,4 +124,13 @@ export async function bench(name: string, body: (run: Run) => Promise<void>): Pr
   run.say(run.report.toText());
   if (run.json) console.log(run.report.toJson());
   process.exit(0);
+}
+
+function optionsOrExit<R extends OptionRules>(own: R): CommandLine<R> {
+  try {
+    return readCommandLine(process.argv.slice(2), own);
+  } catch (error) {
+    console.error(`error: ${(error as Error).message}`);
+    process.exit(2);
+  }
 }

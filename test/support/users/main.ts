@@ -19,7 +19,12 @@ process.on("message", (message: ToUsers) => {
 process.on("disconnect", () => process.exit(1));
 
 const makeClient = await clientMaker(options);
-const habits = { urls, switching: options.edges === "switching", everyMs: (options.users / requestsPerSecond) * 1_000 };
+const habits = {
+  urls,
+  switching: options.edges === "switching",
+  everyMs: (options.users / requestsPerSecond) * 1_000,
+  slowEvery: options.slowEvery ?? 0,
+};
 const users = Array.from({ length: options.users }, (_, number) => new User(number, habits, makeClient, tally));
 // The doors open for a few at a time.
 for (let first = 0; first < users.length && !stopped.signal.aborted; first += 50)

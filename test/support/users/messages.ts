@@ -16,6 +16,8 @@ export interface UsersOptions {
   client?: "guarded" | "naive";
   /** What the guarded client waits at least between two reloads, in place of its own minute. */
   reloadPauseMs?: number;
+  /** One call in so many takes 300 ms, so that some are always under way; none by default. */
+  slowEvery?: number;
 }
 
 export type ToUsers = { kind: "mark"; name: string } | { kind: "report" } | { kind: "stop" };

@@ -1,4 +1,5 @@
 import { type Agent, type IncomingHttpHeaders, request } from "node:http";
+import type { Socket } from "node:net";
 
 const TIMEOUT_MS = 10_000;
 
@@ -11,20 +12,44 @@ export interface Asked {
   body?: Buffer;
 }
 
+/** The connection that a request went over. */
+export interface Connection {
+  /** It had been used before. */
+  kept: boolean;
+  /** When it was opened, by the clock of `performance.now`; null where it never was. */
+  openedMs: number | null;
+}
+
 export interface Answer {
   status: number;
   headers: IncomingHttpHeaders;
   text: string;
+  connection: Connection;
 }
 
-/**
- * One request, tried once. Rejects where no whole answer came; the message tells whether the connection had been used
- * before.
- */
+/** No whole answer came. */
+export class SendError extends Error {
+  constructor(
+    readonly code: string,
+    readonly connection: Connection,
+    cause: Error,
+  ) {
+    super(`${code} on a ${connection.kept ? "kept" : "new"} connection`, { cause });
+  }
+}
+
+const openings = new WeakMap<Socket, number>();
+
+/** One request, tried once. @throws SendError */
 export function send({ method, url, headers, agent, body }: Asked): Promise<Answer> {
   return new Promise((resolve, reject) => {
+    let used: Socket | undefined;
+    const connection = (): Connection => ({
+      kept: outgoing.reusedSocket,
+      openedMs: (used && openings.get(used)) ?? null,
+    });
     const fail = (error: NodeJS.ErrnoException) =>
-      reject(new Error(`${error.code ?? error.message} on a ${outgoing.reusedSocket ? "kept" : "new"} connection`));
+      reject(new SendError(error.code ?? error.message, connection(), error));
     const all = body === undefined ? headers : { ...headers, "content-length": String(body.length) };
     const outgoing = request(url, { method, headers: all, agent, timeout: TIMEOUT_MS }, (response) => {
       let text = "";
@@ -33,7 +58,13 @@ export function send({ method, url, headers, agent, body }: Asked): Promise<Answ
         text += chunk;
       });
       response.once("error", fail);
-      response.once("end", () => resolve({ status: response.statusCode ?? 0, headers: response.headers, text }));
+      response.once("end", () =>
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, text, connection: connection() }),
+      );
+    });
+    outgoing.once("socket", (socket) => {
+      used = socket;
+      if (!openings.has(socket)) socket.once("connect", () => openings.set(socket, performance.now()));
     });
     outgoing.once("timeout", () => outgoing.destroy(new Error(`no answer in ${TIMEOUT_MS} ms`)));
     outgoing.once("error", fail);

@@ -1,8 +1,10 @@
 import { percentile, round } from "../../../scripts/benchmarks/support/statistics.ts";
+import type { Connection } from "./send.ts";
 
 export const BUCKET_MS = 250;
 const MAX_RELOADS = 20_000;
 const MAX_FAILURE_KINDS = 50;
+const MAX_SEEN = 20_000;
 
 /** What became of a request. */
 export interface Outcome {
@@ -10,8 +12,32 @@ export interface Outcome {
   asked: string | null;
   answered: string | null;
   /** Why it failed, if it did. */
-  failure: string | null;
-  latencyMs: number;
+  failure: { what: string; code: string } | null;
+  method: "GET" | "POST";
+  connection: Connection;
+  /** By the clock of `performance.now`. */
+  fromMs: number;
+  toMs: number;
+}
+
+/** One request that failed. Times are of the system's clock. */
+export interface SeenFailure {
+  /** Method, what was asked for, and the kind of error. */
+  what: string;
+  /** `ECONNRESET`, `status 503`. */
+  code: string;
+  fromMs: number;
+  toMs: number;
+  /** When its connection was opened; null where it never was. */
+  openedMs: number | null;
+}
+
+/** One answer from another version than the request had named. Times are of the system's clock. */
+export interface SeenAnswer {
+  asked: string;
+  answered: string;
+  fromMs: number;
+  toMs: number;
 }
 
 /** A user's page was loaded anew, since an answer came from another version. Times are ms after the start. */
@@ -28,6 +54,8 @@ export interface PhaseReport {
   failed: number;
   /** How often each failure was seen. */
   failures: Record<string, number>;
+  /** By method and connection: `GET new`, `GET kept`, `POST new`, `POST kept`. */
+  by: Record<string, { requests: number; failed: number }>;
   /** Answers of another version than the request had named. */
   wrongVersion: number;
   /** Pages of which an asset was not to be had. */
@@ -66,6 +94,8 @@ export interface UsersReport {
   /** The first 20,000. */
   reloads: Reload[];
   wrong: WrongAnswers[];
+  /** One by one, the first 20,000 of each. */
+  seen: { failures: SeenFailure[]; wrong: SeenAnswer[] };
 }
 
 /** What is counted of the requests that begin between two marks. */
@@ -76,21 +106,27 @@ export class Phase {
   private flipFlops = 0;
   private futileReloads = 0;
   private readonly failures = new Map<string, number>();
+  private readonly by: PhaseReport["by"] = {};
   private readonly latencies: number[] = [];
   private readonly reloads = new Map<number, number>();
   private readonly seen = new Map<number, Set<string>>();
   brokenPages = 0;
   notices = 0;
 
-  add({ asked, answered, failure, latencyMs }: Outcome): void {
+  add({ asked, answered, failure, method, connection, fromMs, toMs }: Outcome): void {
+    const way = `${method} ${connection.kept ? "kept" : "new"}`;
+    this.by[way] ??= { requests: 0, failed: 0 };
     this.requests++;
+    this.by[way].requests++;
     if (failure !== null) {
       this.failed++;
-      const kind = this.failures.size < MAX_FAILURE_KINDS || this.failures.has(failure) ? failure : "others";
+      this.by[way].failed++;
+      const isKnown = this.failures.size < MAX_FAILURE_KINDS || this.failures.has(failure.what);
+      const kind = isKnown ? failure.what : "others";
       this.failures.set(kind, (this.failures.get(kind) ?? 0) + 1);
       return;
     }
-    this.latencies.push(latencyMs);
+    this.latencies.push(toMs - fromMs);
     if (isWrong(asked, answered)) this.wrongVersion++;
   }
 
@@ -111,6 +147,7 @@ export class Phase {
       requests,
       failed,
       failures: Object.fromEntries(this.failures),
+      by: this.by,
       wrongVersion,
       brokenPages,
       reloads: counts.reduce((sum, count) => sum + count, 0),
@@ -136,6 +173,7 @@ export class Tally {
   private readonly buckets = new Map<number, UsersReport["timeline"][number]>();
   private readonly wrong = new Map<string, WrongAnswers>();
   private readonly reloads: Reload[] = [];
+  private readonly seen: UsersReport["seen"] = { failures: [], wrong: [] };
 
   mark(name: string): void {
     this.marks.push({ name, atMs: this.now() });
@@ -147,11 +185,14 @@ export class Tally {
   add(outcome: Outcome, phase: Phase): void {
     phase.add(outcome);
     const { asked, answered, failure } = outcome;
+    if (failure !== null) this.see(outcome, failure);
     const atMs = this.now();
     const bucket = this.bucketAt(atMs);
     if (failure !== null) bucket.failed++;
     else bucket.byVersion[answered ?? "-"] = (bucket.byVersion[answered ?? "-"] ?? 0) + 1;
     if (failure !== null || asked === null || answered === null || !isWrong(asked, answered)) return;
+    const { fromMs, toMs } = clockTimes(outcome);
+    if (this.seen.wrong.length < MAX_SEEN) this.seen.wrong.push({ asked, answered, fromMs, toMs });
     const key = `${asked} ${answered}`;
     const wrong = this.wrong.get(key) ?? { asked, answered, count: 0, firstAtMs: atMs, lastAtMs: atMs };
     this.wrong.set(key, { ...wrong, count: wrong.count + 1, lastAtMs: atMs });
@@ -172,7 +213,12 @@ export class Tally {
       timeline: [...this.buckets.values()],
       reloads: this.reloads,
       wrong: [...this.wrong.values()],
+      seen: this.seen,
     };
+  }
+
+  private see(outcome: Outcome, { what, code }: NonNullable<Outcome["failure"]>): void {
+    if (this.seen.failures.length < MAX_SEEN) this.seen.failures.push({ what, code, ...clockTimes(outcome) });
   }
 
   private now(): number {
@@ -185,6 +231,11 @@ export class Tally {
     this.buckets.set(atMs, bucket);
     return bucket;
   }
+}
+
+function clockTimes({ fromMs, toMs, connection: { openedMs } }: Outcome) {
+  const at = (ms: number) => Math.round(performance.timeOrigin + ms);
+  return { fromMs: at(fromMs), toMs: at(toMs), openedMs: openedMs === null ? null : at(openedMs) };
 }
 
 function isWrong(asked: string | null, answered: string | null): boolean {

@@ -1,11 +1,12 @@
 import { Agent } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Call, MakeClient } from "./client.ts";
-import { type Answer, type Asked, send } from "./send.ts";
+import { type Answer, type Asked, type Connection, type SendError, send } from "./send.ts";
 import type { Tally } from "./tally.ts";
 
 /** The page's own origin, wherever its requests go. */
 const ORIGIN = "http://web.example";
+const SLOW = "/slow?ms=300";
 const BODY = Buffer.alloc(1_000, "x");
 
 export interface Habits {
@@ -13,6 +14,8 @@ export interface Habits {
   switching: boolean;
   /** Between two calls, on average. */
   everyMs: number;
+  /** One call in so many is slow; 0: none is. */
+  slowEvery: number;
 }
 
 /**
@@ -41,7 +44,7 @@ export class User {
 
   /** Until the signal; a request that was begun comes to its end. */
   async live(signal: AbortSignal): Promise<void> {
-    const { everyMs } = this.habits;
+    const { everyMs, slowEvery } = this.habits;
     let due = performance.now() + Math.random() * everyMs;
     for (let call = this.number; !signal.aborted; call++) {
       await sleep(Math.max(0, due - performance.now()), undefined, { signal }).catch(() => {});
@@ -49,6 +52,7 @@ export class User {
       // Who was kept waiting does not make up for it.
       due = Math.max(due + everyMs * (0.5 + Math.random()), performance.now());
       if (!this.call) await this.load();
+      else if (slowEvery > 0 && call % slowEvery === 0) await this.call(SLOW, { method: "GET" }).catch(() => {});
       else if (call % 2 === 0) await this.call("/api/quote", { method: "GET" }).catch(() => {});
       else await this.call("/api/echo", { method: "POST" }).catch(() => {});
       if (this.toReload) await this.load();
@@ -111,25 +115,27 @@ export class User {
     // At random: by turns, what a page asks for would fall into step with who is asked.
     const turn = switching ? Math.floor(Math.random() * urls.length) : this.number;
     const base = urls[turn % urls.length] as string;
-    const began = performance.now();
+    const fromMs = performance.now();
     const { agent } = this;
-    const count = (answered: string | null, failure: string | null) =>
-      this.tally.add({ asked, answered, failure, latencyMs: performance.now() - began }, phase);
+    const count = (answered: string | null, failure: { code: string; text: string } | null, connection: Connection) => {
+      const seen = failure && { code: failure.code, what: `${method} ${kindOf(path)}: ${failure.text}` };
+      this.tally.add({ asked, answered, failure: seen, method, connection, fromMs, toMs: performance.now() }, phase);
+    };
     let answer: Answer;
     try {
       const body = method === "POST" ? { body: BODY } : {};
       answer = await send({ method, url: new URL(path, base).href, headers, agent, ...body });
     } catch (error) {
-      count(null, `${method} ${kindOf(path)}: ${(error as Error).message}`);
+      const { code, message: text, connection } = error as SendError;
+      count(null, { code, text }, connection);
       throw error;
     }
     // An asset that is missing is the page's misfortune, and counted there.
     const failed = answer.status >= (path.startsWith("/assets/") ? 500 : 400);
-    count(
-      versionOf(answer.headers["x-app-version"]),
-      failed ? `${method} ${kindOf(path)}: status ${answer.status}` : null,
-    );
-    if (failed) throw new Error(`status ${answer.status}`);
+    const status = `status ${answer.status}`;
+    const failure = failed ? { code: status, text: status } : null;
+    count(versionOf(answer.headers["x-app-version"]), failure, answer.connection);
+    if (failed) throw new Error(status);
     return answer;
   }
 }

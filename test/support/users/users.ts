@@ -4,7 +4,7 @@ import type { FromUsers, ToUsers, UsersOptions } from "./messages.ts";
 import type { UsersReport } from "./tally.ts";
 
 export type { UsersOptions } from "./messages.ts";
-export type { PhaseReport, Reload, UsersReport } from "./tally.ts";
+export type { PhaseReport, Reload, SeenAnswer, SeenFailure, UsersReport } from "./tally.ts";
 export { BUCKET_MS } from "./tally.ts";
 
 const MAX_USERS = 5_000;

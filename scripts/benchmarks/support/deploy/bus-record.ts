@@ -1,4 +1,4 @@
-import { type KvEntry, Kvm } from "@nats-io/kv";
+import { type KvEntry, Kvm, KvWatchInclude } from "@nats-io/kv";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { bucketSettings } from "../../../../protocol/bucket-settings.ts";
 import type { HostStatus } from "../../../../protocol/host-status.ts";
@@ -18,13 +18,14 @@ export interface Stored<T> {
   value: T;
 }
 
-/** All that was written of a service since the recording began. */
+/** All that was written of a service since the recording began, also when the bus was away meanwhile. */
 export class BusRecord {
   readonly routes: Stored<Routes>[] = [];
   readonly acks: Stored<EdgeStatus>[] = [];
   readonly orders: Stored<{ host: string; slot: string; order: Order }>[] = [];
   /** When each order was first said to be done: `host order-id` → ms. */
   readonly done = new Map<string, number>();
+  private readonly resumes: (() => Promise<void>)[] = [];
 
   private constructor(
     private readonly nc: NatsConnection,
@@ -32,7 +33,7 @@ export class BusRecord {
   ) {}
 
   static async start(run: Run, url: string, service: string): Promise<BusRecord> {
-    const nc = await connect({ servers: url, name: "bench" });
+    const nc = await connect({ servers: url, name: "bench", maxReconnectAttempts: -1, reconnectTimeWait: 200 });
     run.own(() => nc.close());
     const record = new BusRecord(nc, service);
     const edges = `${service}.*`;
@@ -40,6 +41,7 @@ export class BusRecord {
     await record.follow(buckets.edges, edges, (entry) => record.acks.push(stored(entry)));
     await record.follow(buckets.orders, `${service}.*.*`, (entry) => record.takeOrder(entry));
     await record.follow(buckets.hosts, `${service}.*`, (entry) => record.takeStatus(stored(entry)));
+    void record.resumeAfterReconnects();
     return record;
   }
 
@@ -82,10 +84,30 @@ export class BusRecord {
   private async follow(bucket: keyof typeof bucketSettings, key: string, take: (entry: KvEntry) => void) {
     const { description, history, ttlMs: ttl } = bucketSettings[bucket];
     const kv = await new Kvm(this.nc).create(bucket, { description, history, ttl });
-    const entries = await kv.watch({ key });
-    void (async () => {
-      for await (const entry of entries) if (entry.operation === "PUT") take(entry);
-    })();
+    let heard = 0;
+    const begin = async (include: KvWatchInclude) => {
+      const entries = await kv.watch({ key, include });
+      void (async () => {
+        for await (const entry of entries) {
+          if (entry.revision <= heard) continue;
+          heard = entry.revision;
+          if (entry.operation === "PUT") take(entry);
+        }
+      })();
+      return entries;
+    };
+    let entries = await begin(KvWatchInclude.LastValue);
+    this.resumes.push(async () => {
+      entries.stop();
+      // What was missed is still there: of each key, the last few values.
+      entries = await until(`${bucket} can be followed again`, () => begin(KvWatchInclude.AllHistory));
+    });
+  }
+
+  /** A watch does not outlive its server. */
+  private async resumeAfterReconnects(): Promise<void> {
+    for await (const { type } of this.nc.status())
+      if (type === "reconnect") await Promise.all(this.resumes.map((resume) => resume()));
   }
 }
 
