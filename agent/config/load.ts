@@ -1,8 +1,9 @@
 import { type ConfigKind, decodeConfig, deepFreeze, readConfigFile } from "../../daemon/read-config.ts";
 import { ConfigInvalidError } from "../../protocol/errors.ts";
+import { isWildcard } from "../os/address.ts";
 import { advertisedAddress } from "./advertised-address.ts";
 import { longestNotifyPath } from "./notify-paths.ts";
-import { type Config, configSchema, isWildcard, slotWorkers } from "./schema.ts";
+import { type Config, configSchema, slotWorkers } from "./schema.ts";
 
 /** Longest path that fits a unix socket's address, with its final NUL (unix(7), sun_path). */
 const MAX_SOCKET_PATH = 107;

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { absolutePath, natsConfigSchema } from "../../bus/config.ts";
 import { hostSchema, nameSchema } from "../../protocol/names.ts";
 import { parsePublicKey } from "../../protocol/signature.ts";
+import { isWildcard } from "../os/address.ts";
 
 const port = z.int().min(1).max(65535);
 const durationMs = z
@@ -248,8 +249,6 @@ const logs = z.strictObject({
     .min(64 * 1024)
     .default(64 * 1024 ** 2),
 });
-
-export const isWildcard = (address: string) => ["0.0.0.0", "::"].includes(address);
 
 /** The configuration file, key by key. docs/config.md explains each of them. */
 export const configSchema = z

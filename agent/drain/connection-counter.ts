@@ -14,7 +14,7 @@ export interface ConnectionScan {
 }
 
 /** Connections that are not to be counted: the agent's own. */
-export interface OwnConnections {
+interface OwnConnections {
   has(connection: TcpConnection): boolean;
   /** Tells which of them a whole look has found, and when it began: others are gone. */
   keep(peers: ReadonlySet<string>, beganMs: number): void;

@@ -5,6 +5,7 @@ import type { SlotStatus } from "../../protocol/host-status.ts";
 import { type Host, leftProcesses } from "../support/agent/host.ts";
 import { useHosts } from "../support/agent/hosts.ts";
 import { makeRelease } from "../support/release.ts";
+import { PATIENCE_MS } from "../support/until.ts";
 
 /** Waits for connections in a blocking accept, which the kernel does not show. */
 const BLOCKS = `

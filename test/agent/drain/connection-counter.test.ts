@@ -23,7 +23,9 @@ const cpuMs = () => {
   return (user + system) / 1_000;
 };
 
-/** A list that keeps the processor busy for its whole slice, and is complete after so many; each gives one connection. */
+/**
+ * A list that keeps the processor busy for its whole slice, and is complete after so many; each gives one connection.
+ */
 function slowScans(slices: number) {
   const scans: { slices: number }[] = [];
   const open = (visit: (connection: TcpConnection) => void) => {
