@@ -78,7 +78,7 @@ export class Builtin implements ManagedProxy {
     const version = this.choose(request);
     if (version === null) return answerFailure(response, noEndpoint);
     try {
-      await forward(request, response, this.origins, version, this.naming.header);
+      await forward(request, response, this.origins, version, this.naming);
     } catch (error) {
       this.log.warn({ err: error }, "request could not be forwarded");
       answerFailure(response, { status: 502, reason: "the request could not be forwarded" });

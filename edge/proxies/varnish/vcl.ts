@@ -62,7 +62,7 @@ export function renderVcl(table: Table, naming: VersionNaming, settings: VclSett
       table.unnamed.length === 0,
     ),
     retryElsewhere(versions),
-    builtinSubroutines(naming.header, settings),
+    builtinSubroutines(naming, settings),
     "",
   ].join("\n");
 }
