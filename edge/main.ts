@@ -1,11 +1,10 @@
 #!/usr/bin/env node
-import { Command } from "commander";
 import { pino } from "pino";
 import { programVersion } from "../daemon/version.ts";
 import { type SlotdError, toSlotdError } from "../protocol/errors.ts";
+import { CommandLineEnd, type EdgeOptions, exitCodeOf, parseCommandLine } from "./command-line.ts";
 import { loadEdgeConfig } from "./config/load.ts";
 import { Edge } from "./edge.ts";
-import { helpText } from "./help-text.ts";
 import { kindOf } from "./proxies/kinds.ts";
 import { renderBase } from "./proxies/render-base.ts";
 import { holdDirectory } from "./state/hold-directory.ts";
@@ -15,22 +14,14 @@ import { StateFile } from "./state/state-file.ts";
 let acceptLoss = () => {};
 process.on("SIGUSR1", () => acceptLoss());
 
-const command = new Command("slotd-edge")
-  .description("Makes a proxy route to the versions that a fleet serves, and acknowledges what the proxy runs with")
-  .version(programVersion)
-  .requiredOption("-c, --config <file>", "configuration file (TOML)")
-  .option("--check-config", "check the configuration and exit")
-  .option("--render-base", "print the configuration to start the proxy with, and exit")
-  .option("--pretty", "log for people, not as JSON")
-  .addHelpText("after", helpText)
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
-command.parse();
-const options = command.opts<{ config: string; checkConfig?: boolean; renderBase?: boolean; pretty?: boolean }>();
+const options = parsed();
 
 try {
   const config = loadEdgeConfig(options.config);
   if (options.checkConfig) {
-    console.log(`${options.config}: good (service ${config.service}, edge ${config.edge}, proxy ${config.proxy.kind})`);
+    const { service, edge, proxy } = config;
+    const text = `${options.config}: good (service ${service}, edge ${edge}, proxy ${proxy.kind})`;
+    console.log(options.json ? JSON.stringify({ good: true, service, edge, proxy: proxy.kind }) : text);
     process.exit(0);
   }
   if (options.renderBase) {
@@ -66,8 +57,18 @@ try {
   fail(toSlotdError(error));
 }
 
+function parsed(): EdgeOptions {
+  try {
+    return parseCommandLine(process.argv);
+  } catch (error) {
+    if (!(error instanceof CommandLineEnd)) throw error;
+    if (error.message !== "") console.error(error.message);
+    process.exit(error.exitCode);
+  }
+}
+
 function fail(error: SlotdError): never {
   console.error(`error ${error.code}: ${error.message}`);
-  if (error.code === "CONFIG_INVALID") process.exit(2);
-  process.exit(error.code === "EDGE_RUNNING" || error.code === "PORT_TAKEN" ? 3 : 1);
+  if (options.json) console.log(JSON.stringify({ good: false, error: error.toWire() }));
+  process.exit(exitCodeOf(error));
 }

@@ -69,7 +69,10 @@ export const errorCodes = {
   ],
   ARCHIVE_CORRUPT: ["The archive is damaged or incomplete.", "Rebuild and publish it."],
   DISK_FULL: ["A write ran out of space, or a release would not fit.", "Free space or inodes in the state directory."],
-  PORT_TAKEN: ["Another process listens on the slot's port.", "End that process, or give the slot another port."],
+  PORT_TAKEN: [
+    "Another process listens on the slot's port, or on that of the edge's builtin router.",
+    "End that process, or set another port.",
+  ],
   COMMAND_NOT_FOUND: ["The app's command can't be run.", "Check [app] command and working_directory."],
   ACCOUNT_UNKNOWN: [
     "The workers' user or one of their groups does not exist on this host.",

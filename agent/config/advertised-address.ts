@@ -3,6 +3,9 @@ import { type NetworkInterfaceInfo, networkInterfaces } from "node:os";
 
 type Interfaces = Readonly<Record<string, readonly NetworkInterfaceInfo[] | undefined>>;
 
+/** Addresses at which a socket listens on every address. */
+export const wildcards: readonly string[] = ["0.0.0.0", "::"];
+
 /**
  * The address at which others reach a host that listens on every address: that of the interface with the default
  * route, else the only one there is. A host without a network reaches itself at loopback.

@@ -1,7 +1,6 @@
 import { type ConfigKind, decodeConfig, deepFreeze, readConfigFile } from "../../daemon/read-config.ts";
 import { ConfigInvalidError } from "../../protocol/errors.ts";
-import { isWildcard } from "../os/address.ts";
-import { advertisedAddress } from "./advertised-address.ts";
+import { advertisedAddress, wildcards } from "./advertised-address.ts";
 import { longestNotifyPath } from "./notify-paths.ts";
 import { type Config, configSchema, slotWorkers } from "./schema.ts";
 
@@ -29,7 +28,7 @@ export function parseConfig(text: string, path = "the configuration"): Config {
     ...config,
     slots: slotWorkers(config),
     state_directory: config.state_directory ?? `/var/lib/slotd/${config.service}`,
-    advertise: config.advertise ?? (isWildcard(config.bind) ? ownAddress(config.bind) : config.bind),
+    advertise: config.advertise ?? (wildcards.includes(config.bind) ? ownAddress(config.bind) : config.bind),
     control: { ...config.control, socket },
   };
   const beside = longestNotifyPath(whole);

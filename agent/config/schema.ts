@@ -3,7 +3,7 @@ import { z } from "zod";
 import { absolutePath, natsConfigSchema } from "../../bus/config.ts";
 import { hostSchema, nameSchema } from "../../protocol/names.ts";
 import { parsePublicKey } from "../../protocol/signature.ts";
-import { isWildcard } from "../os/address.ts";
+import { wildcards } from "./advertised-address.ts";
 
 const port = z.int().min(1).max(65535);
 const durationMs = z
@@ -264,7 +264,7 @@ export const configSchema = z
      */
     advertise: z
       .union([z.ipv4(), z.ipv6()], "must be an IP address, since edges look up no names")
-      .refine((address) => !isWildcard(address), "must be the address of one host")
+      .refine((address) => !wildcards.includes(address), "must be the address of one host")
       .optional(),
     slots: z
       .record(nameSchema, slot)

@@ -7,6 +7,8 @@ const KIND: ConfigKind = {
   // An address may hold a login.
   secret: /^nats\.servers/,
   rules: {
+    service: "must match [a-z0-9][a-z0-9_-]{0,62}",
+    proxy: 'must be a table, such as { kind = "haproxy", … }; see docs/edge.md',
     "proxy.kind": `must be one of ${Object.keys(proxyKinds)
       .map((kind) => `"${kind}"`)
       .join(", ")}`,

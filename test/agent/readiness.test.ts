@@ -57,6 +57,7 @@ describe("becoming ready", () => {
   it("fails and says what to change where the app opens its port itself", () =>
     failsWith("NOT_ACCEPTING", /opened the port itself.*listen = "node".*LISTEN_FDS/s, {
       app: { command: AWKWARD("opens-its-own-port") },
+      readiness: { timeout_ms: PATIENCE_MS },
     }));
 
   it("fails and says where the app listens instead", () =>

@@ -44,9 +44,34 @@ describe("the command slotd-edge", () => {
     assert.deepEqual([good.code, good.stdout.includes("good (service web, edge e1, proxy builtin)")], [0, true]);
     const bad = await slotdEdge("--config", configured(`${config(8080)}x = 1`), "--check-config");
     assert.deepEqual([bad.code, /CONFIG_INVALID: configuration: x /.test(bad.stderr)], [2, true]);
-    assert.equal((await slotdEdge()).code, 2);
+    const json = await slotdEdge("--config", configured(config(8080)), "--check-config", "--json");
+    assert.deepEqual(JSON.parse(json.stdout), { good: true, service: "web", edge: "e1", proxy: "builtin" });
+    const broken = await slotdEdge("--config", configured(`${config(8080)}x = 1`), "--check-config", "--json");
+    const { good: isGood, error } = JSON.parse(broken.stdout);
+    assert.deepEqual([broken.code, isGood, error.code], [2, false, "CONFIG_INVALID"]);
+    for (const missing of [`edge = "e1"\n`, 'service = "web"\n']) {
+      const { code, stderr } = await slotdEdge("--config", configured(missing), "--check-config");
+      assert.equal(code, 2);
+      assert.doesNotMatch(stderr, /Invalid input|received/, "no words of a library");
+    }
     const help = await slotdEdge("--help");
     assert.deepEqual([help.code, /SIGUSR1/.test(help.stdout)], [0, true]);
+  });
+
+  it("says what is wrong with a command line, with a code, and where the help is", async () => {
+    for (const [args, what] of [
+      [[], /^error USAGE: --config <file> is missing; see slotd-edge --help\n$/],
+      [["--confg", "f"], /^error USAGE: unknown option '--confg'.*--config.*; see slotd-edge --help\n$/],
+      [["--config"], /^error USAGE: .*argument missing; see slotd-edge --help\n$/],
+      [["--config", "f", "more"], /^error USAGE: too many arguments.*; see slotd-edge --help\n$/],
+      [["--config", "f", "--json"], /^error USAGE: --json goes with --check-config/],
+    ] as const) {
+      const { code, stdout, stderr } = await slotdEdge(...args);
+      assert.deepEqual([code, stdout], [2, ""], args.join(" "));
+      assert.match(stderr, what);
+    }
+    const version = await slotdEdge("--version");
+    assert.deepEqual([version.code, /^\d/.test(version.stdout)], [0, true]);
   });
 
   it("exits with 3 if another process uses its port", async () => {
@@ -54,7 +79,11 @@ describe("the command slotd-edge", () => {
     const other = createServer().listen(port, "127.0.0.1");
     fleet.onEnd(() => other.close());
     const ended = await slotdEdge("--config", configured(config(port)));
-    assert.deepEqual([ended.code, /PORT_TAKEN/.test(ended.stderr)], [3, true]);
+    assert.deepEqual(
+      [ended.code, /PORT_TAKEN: .* set another proxy\.port/.test(ended.stderr)],
+      [3, true],
+      ended.stderr,
+    );
   });
 
   it("exits with 3 if another edge uses its state directory, and takes over from a killed one", async () => {

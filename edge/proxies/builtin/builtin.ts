@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Logger } from "pino";
-import { PortTakenError } from "../../../protocol/errors.ts";
+import { RouterPortTakenError } from "../../../protocol/edge-errors.ts";
 import { chooseVersion } from "../../table/choose-version.ts";
 import type { Table, VersionNaming } from "../../table/table.ts";
 import type { ManagedProxy } from "../contract.ts";
@@ -36,12 +36,12 @@ export class Builtin implements ManagedProxy {
     });
   }
 
-  /** @throws PortTakenError */
+  /** @throws RouterPortTakenError */
   async listen(): Promise<void> {
     const { address, port } = this.config;
     await new Promise<void>((resolve, reject) => {
       this.server.once("error", (error: NodeJS.ErrnoException) =>
-        reject(error.code === "EADDRINUSE" ? new PortTakenError(`${address}:${port}`, null) : error),
+        reject(error.code === "EADDRINUSE" ? new RouterPortTakenError(`${address}:${port}`) : error),
       );
       this.server.listen(port, address, resolve);
     });
@@ -78,7 +78,7 @@ export class Builtin implements ManagedProxy {
     const version = this.choose(request);
     if (version === null) return answerFailure(response, noEndpoint);
     try {
-      await forward(request, response, this.origins, version, this.naming.header);
+      await forward(request, response, this.origins, version, this.naming);
     } catch (error) {
       this.log.warn({ err: error }, "request could not be forwarded");
       answerFailure(response, { status: 502, reason: "the request could not be forwarded" });

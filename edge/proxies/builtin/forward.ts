@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
 import type { Dispatcher } from "undici";
+import type { VersionNaming } from "../../table/table.ts";
 import { answerFailure, failureOf, isCutBeforeAnswer, isUnconnected, noEndpoint } from "./failure.ts";
-import { hasBody, requestHeaders, responseHeaders } from "./headers.ts";
+import { cacheHeaders, hasBody, requestHeaders, responseHeaders } from "./headers.ts";
 import { LazyBody } from "./lazy-body.ts";
 import type { Origin, Origins } from "./origins.ts";
 
@@ -17,7 +18,7 @@ export async function forward(
   response: ServerResponse,
   origins: Origins,
   version: string,
-  header: string,
+  naming: VersionNaming,
 ): Promise<void> {
   const gone = new AbortController();
   response.once("close", () => gone.abort());
@@ -31,7 +32,11 @@ export async function forward(
     origin.inFlight++;
     try {
       const answer = await ask(origin, request, body, gone.signal);
-      response.writeHead(answer.statusCode, { ...responseHeaders(answer.headers), [header.toLowerCase()]: version });
+      response.writeHead(answer.statusCode, {
+        ...responseHeaders(answer.headers),
+        ...cacheHeaders(answer.headers, naming),
+        [naming.header.toLowerCase()]: version,
+      });
       await pipeline(answer.body, response);
       return;
     } catch (error) {

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
+import type { VersionNaming } from "../../table/table.ts";
 
 /** Hop-by-hop headers, which are not forwarded: RFC 9110, section 7.6.1. */
 const HOP_BY_HOP = [
@@ -40,6 +41,25 @@ export function responseHeaders(headers: IncomingHttpHeaders): Record<string, st
   return Object.fromEntries(
     Object.entries(headers).flatMap(([name, value]) => (left.has(name) || value === undefined ? [] : [[name, value]])),
   );
+}
+
+/**
+ * Tells caches in front what a response depends on, and that one with a cookie is for one user.
+ * @param headers the response's, by lower-case names
+ */
+export function cacheHeaders(headers: IncomingHttpHeaders, { header, cookie }: VersionNaming): Record<string, string> {
+  const vary = listOf(headers.vary);
+  for (const name of cookie === null ? [header] : [header, "Cookie"])
+    if (!vary.some((other) => other.toLowerCase() === name.toLowerCase())) vary.push(name);
+  if (headers["set-cookie"] === undefined) return { vary: vary.join(", ") };
+  const directives = listOf(headers["cache-control"]).filter((directive) => directive.toLowerCase() !== "public");
+  const isPrivate = directives.some((directive) => ["private", "no-store"].includes(directive.toLowerCase()));
+  return { vary: vary.join(", "), "cache-control": [...directives, ...(isPrivate ? [] : ["private"])].join(", ") };
+}
+
+function listOf(value: string | string[] | undefined): string[] {
+  const values = [value ?? []].flat().join(",").split(",");
+  return values.map((each) => each.trim()).filter((each) => each !== "");
 }
 
 /** Whether a body follows: RFC 9112, section 6. */

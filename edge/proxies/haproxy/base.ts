@@ -77,6 +77,7 @@ ${namedVersion(naming)}
   http-request return status 503 content-type application/json string ${json("NO_ENDPOINT", "Nobody serves the default version.")} if !{ var(txn.route) -m found } { str(${routedKey}),${map} -m found }
   http-request return status 503 content-type application/json string ${json("NO_ROUTES", "There are no routes yet.")} if !{ var(txn.route) -m found }
   http-response set-header ${naming.header} %[var(txn.route),field(2,/)]
+${cacheRules(naming)}
   use_backend ${placePrefix(service)}%[var(txn.route),field(1,/)]
 `;
 }
@@ -115,6 +116,18 @@ function namedVersion({ header, query, cookie }: VersionNaming): string {
     .map(
       (fetch) => `  http-request set-var(txn.asked) ${fetch} if !{ var(txn.asked) -m found } { ${fetch} -m reg ^[^:] }`,
     )
+    .join("\n");
+}
+
+/** Tells caches in front what the response depends on, and that one with a cookie is for one user. */
+function cacheRules({ header, cookie }: VersionNaming): string {
+  const vary = cookie === null ? [header] : [header, "Cookie"];
+  return [
+    ...vary.map((name) => `http-response add-header Vary ${name} unless { res.hdr(Vary) -m str -i ${name} }`),
+    "http-response replace-value Cache-Control ^[Pp][Uu][Bb][Ll][Ii][Cc]$ private if { res.hdr(Set-Cookie) -m found }",
+    "http-response add-header Cache-Control private if { res.hdr(Set-Cookie) -m found } !{ res.hdr(Cache-Control) -m str -i private no-store }",
+  ]
+    .map((line) => `  ${line}`)
     .join("\n");
 }
 

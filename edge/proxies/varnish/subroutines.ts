@@ -1,13 +1,18 @@
+import type { VersionNaming } from "../../table/table.ts";
 import type { VarnishConfig } from "./config.ts";
 
 export type SubroutineSettings = Pick<VarnishConfig, "cache" | "connect_timeout_ms">;
 
 /**
- * The subroutines that Varnish calls itself. They are the same for every table. `header` names the version that
- * answered.
+ * The subroutines that Varnish calls itself. They are the same for every table. The header of `naming` names the
+ * version that answered.
  * @param service one of several that share the cache; null if there is only one
  */
-export function builtinSubroutines(header: string, settings: SubroutineSettings, service: string | null): string {
+export function builtinSubroutines(
+  naming: VersionNaming,
+  settings: SubroutineSettings,
+  service: string | null,
+): string {
   return [
     receive(settings),
     hash(service),
@@ -15,7 +20,7 @@ export function builtinSubroutines(header: string, settings: SubroutineSettings,
     backendFetch,
     backendResponse,
     backendError(settings),
-    deliver(header),
+    deliver(naming),
     synth,
   ].join("\n");
 }
@@ -78,12 +83,31 @@ function backendError({ connect_timeout_ms }: SubroutineSettings): string {
 }`;
 }
 
-function deliver(header: string): string {
+/** Tells caches in front what a response depends on, and that one with a cookie is for one user. */
+function deliver({ header, cookie }: VersionNaming): string {
+  const vary = cookie === null ? [header] : [header, "Cookie"];
   return `sub vcl_deliver {
   unset resp.http.${header};
   if (resp.http.slotd-reason) { unset resp.http.slotd-reason; }
-  else { set resp.http.${header} = req.http.slotd-version; }
+  else {
+    set resp.http.${header} = req.http.slotd-version;
+    std.collect(resp.http.Vary);
+${vary.map((name) => varyOn(name)).join("\n")}
+    if (resp.http.Set-Cookie) {
+      std.collect(resp.http.Cache-Control);
+      set resp.http.Cache-Control = regsuball(resp.http.Cache-Control, "(?i)(^|[ ,])public([ ,]|$)", "\\1private\\2");
+      if (resp.http.Cache-Control == "") { set resp.http.Cache-Control = "private"; }
+      elsif (resp.http.Cache-Control !~ "(?i)(^|[ ,])(private|no-store)([ ,]|$)") {
+        set resp.http.Cache-Control = resp.http.Cache-Control + ", private";
+      }
+    }
+  }
 }`;
+}
+
+function varyOn(name: string): string {
+  return `    if (!resp.http.Vary) { set resp.http.Vary = "${name}"; }
+    elsif (resp.http.Vary !~ "(?i)(^|[ ,])${name}([ ,]|$)") { set resp.http.Vary = resp.http.Vary + ", ${name}"; }`;
 }
 
 const synth = `sub vcl_synth {

@@ -66,7 +66,7 @@ export function renderVcl(table: Table, naming: VersionNaming, settings: VclSett
       table.unnamed.length === 0,
     ),
     retryElsewhere(versions),
-    builtinSubroutines(naming.header, settings, settings.shared ? table.service : null),
+    builtinSubroutines(naming, settings, settings.shared ? table.service : null),
     "",
   ].join("\n");
 }

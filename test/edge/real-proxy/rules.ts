@@ -262,6 +262,17 @@ export function proxyRules<P extends RealProxy>(
       assert.equal((await ask(server.url)).named, "1.0+a");
     });
 
+    it("a proxy that is started alone spreads requests by the weights of the last table, not by equal ones", async () => {
+      const [heavy, light] = [b1.inTable(9), b2.inTable(1)];
+      const endpoints = [heavy, light].sort((x, y) => (x.id < y.id ? -1 : 1));
+      await apply({ ...tableOf({}, "B"), versions: [{ version: "B", endpoints }] });
+      await server.restart();
+      const before = [b1.requests, b2.requests] as const;
+      for (let i = 0; i < 100; i++) assert.equal((await ask(server.url)).status, 200);
+      const [many, few] = [b1.requests - before[0], b2.requests - before[1]];
+      assert(many > 70 && few < 30 && many + few === 100, `${many} and ${few}`);
+    });
+
     it("a restarted edge takes over the running proxy, and no request fails", async () => {
       await apply(tableOf(both(), "1.0+a"));
       const users = new Users(server.url, [null, "B"], () => true, 4);

@@ -93,7 +93,7 @@ export class FleetMembers {
     const { version, host, port, address } = backend;
     const registration: Registration = {
       ...{ service: this.service, stage: "prod", host, slot: "a", version, sha256: "a".repeat(64), epoch: 1 },
-      ...{ address: { host: address, port }, capacity: 2, workers: 2, status: "ALIVE" },
+      ...{ address: { host: address, port }, capacity: 2, workers: 3, status: "ALIVE" },
       ...over,
     };
     const { service, stage, slot } = registration;
@@ -125,7 +125,8 @@ export class FleetMembers {
 
   /** @returns the revision */
   routes(routes: Pick<Routes, "default" | "serving"> & Partial<Routes>): Promise<number> {
-    const whole: Routes = { epoch: 1, revision: 1, mode: "atomic", ...routes };
+    // Not the KV revision, which edges acknowledge.
+    const whole: Routes = { epoch: 1, revision: 71, mode: "atomic", ...routes };
     return this.write(buckets.routes, keys.routes(this.service), JSON.stringify(whole));
   }
 
