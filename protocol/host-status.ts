@@ -27,8 +27,13 @@ export const drainRecordSchema = z.object({
   missingEdges: z.array(nameSchema).optional(),
   /** What ended the wait for requests in flight. */
   idle: z.enum(drainClauses),
-  /** Connections without a request that were still open at the end. */
+  /** Connections without a request that were still open at the end, and that the app could close itself. */
   idleConnections: count,
+  /**
+   * Connections that the app kept open after its stop signal, such as WebSockets and quiet streams, and that were cut
+   * when the drain's time was up. Not among those above. Absent in records of versions that did not tell them apart.
+   */
+  cutUpgraded: count.optional(),
   /** Requests that were still in flight at the end and were cut. */
   cutRequests: count,
   reason: z.string().optional(),

@@ -191,6 +191,8 @@ const drain = z.strictObject({
   timeout_ms: durationMs.default(60_000),
   /** A connection on which nothing moved for this long, after the app had the last word, is idle. */
   quiet_ms: durationMs.default(1_000),
+  /** Whether to wait for requests only, or until clients and the app have closed every connection. */
+  until: z.enum(["idle", "closed"]).default("idle"),
 });
 
 /** What a release may say of itself, in a slotd.toml at its top. */

@@ -14,7 +14,7 @@ export interface ConnectionScan {
 }
 
 /** Connections that are not to be counted: the agent's own. */
-interface OwnConnections {
+export interface Uncounted {
   has(connection: TcpConnection): boolean;
   /** Tells which of them a whole look has found, and when it began: others are gone. */
   keep(peers: ReadonlySet<string>, beganMs: number): void;
@@ -31,7 +31,7 @@ class Look {
 
   constructor(
     openScan: (visit: (connection: TcpConnection) => void) => ConnectionScan,
-    private readonly own: OwnConnections,
+    private readonly own: Uncounted,
     quietMs: number,
   ) {
     this.tally = new Tally(quietMs);
@@ -65,7 +65,7 @@ export class ConnectionCounter {
   /** @param quietMs see `isInFlight` */
   constructor(
     private readonly openScan: (visit: (connection: TcpConnection) => void) => ConnectionScan,
-    private readonly own: OwnConnections,
+    private readonly own: Uncounted,
     private readonly quietMs: number,
   ) {}
 

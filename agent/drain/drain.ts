@@ -33,6 +33,8 @@ export interface DrainOptions {
   /** How long readers of the serverset have to see it where there is no edge that could acknowledge. */
   pauseMs: number;
   timeoutMs: number;
+  /** Whether to wait until every connection is closed, not only until none has a request. */
+  untilClosed: boolean;
   /**
    * How long the withdrawal may take to reach the bus; unbounded where a bus that is away must not take traffic away.
    */
@@ -43,9 +45,12 @@ export interface DrainOptions {
   onProgress(progress: DrainProgress): void;
 }
 
-/** What a drain waits for, and how far that is: edges that have acknowledged, or connections without a request. */
+/**
+ * What a drain waits for, and how far that is: edges that have acknowledged, connections without a request, or none at
+ * all.
+ */
 export interface DrainProgress {
-  waitingFor: "withdrawal" | "edges" | "requests";
+  waitingFor: "withdrawal" | "edges" | "requests" | "connections";
   done: number;
   total: number;
 }
@@ -56,12 +61,18 @@ interface EdgesSeen {
   missing?: string[];
 }
 
+export interface Drained {
+  record: DrainRecord;
+  /** Until when upgraded connections may live on, monotonic: the time for requests counts for them as well. */
+  patientUntilMs: number;
+}
+
 /**
  * Waits until nobody is using a version: withdraw, wait until the edges run with that, then until no connection has a
  * request in flight. Nothing is signalled here. The record says what ended each wait.
  * @throws the signal's reason if the drain was cancelled.
  */
-export async function drain(options: DrainOptions): Promise<DrainRecord> {
+export async function drain(options: DrainOptions): Promise<Drained> {
   const { version, look, forced } = options;
   const startedAt = new Date().toISOString();
   const begin = performance.now();
@@ -70,6 +81,8 @@ export async function drain(options: DrainOptions): Promise<DrainRecord> {
     idle: DrainClause,
     { open, busy }: ConnectionsSeen,
     mark: Mark | undefined,
+    // What an app with upgraded connections has kept until the end is no idle connection.
+    cutUpgraded = options.untilClosed && idle !== "idle" ? open - busy : 0,
   ): DrainRecord => ({
     version,
     startedAt,
@@ -79,18 +92,22 @@ export async function drain(options: DrainOptions): Promise<DrainRecord> {
     edges,
     ...(missing.length > 0 && { missingEdges: missing }),
     idle,
-    idleConnections: open - busy,
+    idleConnections: open - busy - cutUpgraded,
+    cutUpgraded,
     cutRequests: busy,
     ...(forced !== undefined && { reason: forced }),
   });
 
   options.onProgress({ waitingFor: "withdrawal", done: 0, total: 0 });
   const mark = await withdraw(options);
-  if (forced !== undefined) return record({ clause: "forced" }, "forced", await look(), mark);
-
+  if (forced !== undefined) {
+    const patientUntilMs = performance.now();
+    return { record: record({ clause: "forced" }, "forced", await look(), mark), patientUntilMs };
+  }
   const edges = await untilSeen(options, mark);
-  const [idle, last] = await untilIdle(options);
-  return record(edges, idle, last, mark);
+  const patientUntilMs = performance.now() + options.timeoutMs;
+  const [idle, last] = await untilIdle(options, patientUntilMs);
+  return { record: record(edges, idle, last, mark), patientUntilMs };
 }
 
 /** Waits until the edges run with the withdrawal, or, where there is none, for the pause. */
@@ -132,17 +149,19 @@ async function withdraw(options: DrainOptions): Promise<Mark | undefined> {
  * Two looks in a row that show nothing to wait for: a request may just be between the queue and the app.
  * @returns what ended the wait, and the look that did
  */
-async function untilIdle(options: DrainOptions): Promise<["idle" | "unaccepted" | "timeout", ConnectionsSeen]> {
-  const { look, timeoutMs, signal, onProgress } = options;
-  const end = performance.now() + timeoutMs;
+async function untilIdle(
+  { look, untilClosed, signal, onProgress }: DrainOptions,
+  endMs: number,
+): Promise<["idle" | "unaccepted" | "timeout", ConnectionsSeen]> {
   for (let quiet = 0; ; ) {
     signal.throwIfAborted();
     const seen = await look();
-    quiet = seen.busy === seen.unaccepted ? quiet + 1 : 0;
-    if (quiet === 2) return [seen.busy === 0 ? "idle" : "unaccepted", seen];
-    const leftMs = end - performance.now();
+    const left = untilClosed ? seen.open : seen.busy;
+    quiet = left === seen.unaccepted ? quiet + 1 : 0;
+    if (quiet === 2) return [left === 0 ? "idle" : "unaccepted", seen];
+    const leftMs = endMs - performance.now();
     if (leftMs <= 0) return ["timeout", seen];
-    onProgress({ waitingFor: "requests", done: seen.open - seen.busy, total: seen.open });
+    onProgress({ waitingFor: untilClosed ? "connections" : "requests", done: seen.open - left, total: seen.open });
     const pauseMs = Math.max(SAMPLE_MS, Math.min(seen.restMs, leftMs));
     await sleep(pauseMs, undefined, { signal }).catch(() => signal.throwIfAborted());
   }

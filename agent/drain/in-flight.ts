@@ -29,6 +29,8 @@ export interface ConnectionCount {
   /** Those of `busy` that no process has accepted, and for how long nothing came on the one that has waited longest. */
   queued: number;
   queuedMs: number;
+  /** Those that a process has accepted, whatever goes on there. */
+  accepted: number;
 }
 
 /** Counts connections one after another. */
@@ -38,11 +40,13 @@ export class Tally implements ConnectionCount {
   busy = 0;
   queued = 0;
   queuedMs = 0;
+  accepted = 0;
 
   constructor(private readonly quietMs: number) {}
 
   add(connection: TcpConnection): void {
     this.open++;
+    if (!connection.queued) this.accepted++;
     const owed = isOwed(connection);
     if (owed) this.inFlight++;
     if (!owed && !isInFlight(connection, this.quietMs)) return;

@@ -34,7 +34,7 @@ export async function performStep(step: NonNullable<Step>, context: StepContext)
     case "undrain":
       return runtime.undrain();
     case "stop":
-      return runtime.stop();
+      return runtime.stop(drainBounds.forced === undefined ? signal : AbortSignal.abort());
     case "fail":
       return runtime.fail();
     case "remove":

@@ -3,8 +3,10 @@ import type { Progress, WorkerEnd } from "../../protocol/host-status.ts";
 import type { Order } from "../../protocol/order.ts";
 import type { RunConfig } from "../config/release-config.ts";
 import { drain, NO_CONNECTIONS } from "../drain/drain.ts";
+import { withCut } from "../drain/with-cut.ts";
 import type { Resident, SlotJournal } from "../journal/schema.ts";
 import type { InstalledRelease } from "../releases/store/store.ts";
+import type { ExtendedGrace } from "../workers/end/end-all.ts";
 import type { Pool } from "../workers/pool.ts";
 import type { Worker } from "../workers/process/worker.ts";
 import type { SlotDependencies } from "./dependencies.ts";
@@ -60,6 +62,8 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
   private socket: SlotSocket | null = null;
   /** A socket that the service manager kept while no worker had it; the next workers get it. */
   private spare: SlotSocket | null = null;
+  /** Until when upgraded connections may live on, monotonic; null where the workers were not drained. */
+  private patientUntilMs: number | null = null;
 
   constructor(
     private readonly deps: SlotDependencies,
@@ -151,11 +155,13 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
     const version = this.resident?.release.version ?? "";
     this.drained = false;
     this.machine.send("drain");
-    const lastDrain = await drain({
+    this.patientUntilMs = null;
+    const { record: lastDrain, patientUntilMs } = await drain({
       version,
       forced,
       signal,
       timeoutMs,
+      untilClosed: config.drain.until === "closed",
       edges: this.deps.edges,
       edgesTimeoutMs: config.drain.edges_timeout_ms,
       pauseMs: config.drain.pause_ms,
@@ -168,6 +174,7 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
       },
     });
     this.drained = true;
+    this.patientUntilMs = patientUntilMs;
     this.note({ lastDrain });
     emit({ kind: "drain", message: `${version} was drained (${lastDrain.idle})`, version, facts: { ...lastDrain } });
   }
@@ -183,10 +190,19 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
     if (!this.deps.record.current.leaving) this.note({ leaving: true });
   }
 
-  /** Ends every process of the slot, and frees its port. */
-  async stop(): Promise<void> {
+  /** Ends every process of the slot, and frees its port. @param hurry upgraded connections are not waited for */
+  async stop(hurry: AbortSignal): Promise<void> {
     this.machine.send("stop");
-    await this.endPool();
+    const version = this.resident?.release.version ?? "";
+    const untilMs = this.patientUntilMs;
+    if (untilMs === null) return this.endPool();
+    let most = 0;
+    const onWaiting = (open: number) => {
+      most = Math.max(most, open);
+      const step = "waiting for upgraded connections";
+      this.setProgress({ step, version, done: most - open, total: most, unit: "connections" });
+    };
+    await this.endPool({ untilMs, hurry, onWaiting });
   }
 
   /** Ends every process of the slot, and leaves the slot failed. */
@@ -280,14 +296,27 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
   }
 
   /** After a crash between the two journal writes, the next agent ends the processes rather than taking them over. */
-  private async endPool(): Promise<void> {
+  private async endPool(patience?: ExtendedGrace): Promise<void> {
     if (!this.pool) return;
     this.note({ stopping: true });
-    await this.pool.stop();
+    const cut = await this.pool.stop(patience);
+    if (this.drained) this.noteCut(cut);
     this.pool = null;
     this.drained = false;
+    this.patientUntilMs = null;
     this.note({ stopping: false, workers: [] });
     this.register();
+  }
+
+  /** Completes the drain's record with the connections that were cut when the workers ended. */
+  private noteCut(connections: number): void {
+    const { lastDrain } = this.deps.record.current;
+    const completed = lastDrain && withCut(lastDrain, connections);
+    if (!completed) return;
+    const { version, cutUpgraded = 0 } = completed;
+    this.note({ lastDrain: completed });
+    const message = `${cutUpgraded} upgraded connection${cutUpgraded === 1 ? " was" : "s were"} cut`;
+    this.deps.emit({ kind: "drain", message: `${version}: ${message}`, version, facts: { cutUpgraded } });
   }
 
   private note(change: Partial<SlotJournal>): void {

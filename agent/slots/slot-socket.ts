@@ -121,10 +121,14 @@ export class SlotSocket implements Front {
     this.listener.close();
   }
 
+  get isFree(): boolean {
+    return listenerInode(this.at.bind, this.at.port) === null;
+  }
+
   async untilFree(): Promise<void> {
     const { slot, bind, port } = this.at;
     const end = performance.now() + CLOSING_MS;
-    while (listenerInode(bind, port) !== null) {
+    while (!this.isFree) {
       if (performance.now() > end) {
         const owner = portOwner(bind, port);
         const who = owner ? `process ${owner.pid} (${owner.command})` : "a process that can't be seen from here";

@@ -154,7 +154,8 @@ export class Slot extends EventEmitter<{ change: [] }> {
   leave(): void {
     this.ending = "left";
     this.runtime.abandon();
-    this.current?.abort.abort(new Superseded());
+    // A stop under way is completed by the next agent: it must not be hurried.
+    if (this.current?.step !== "stop") this.current?.abort.abort(new Superseded());
     this.wakeup.call();
   }
 
@@ -310,9 +311,11 @@ export class Slot extends EventEmitter<{ change: [] }> {
     this.emit("change");
   }
 
-  /** Wakes the reconciler, and interrupts the current step if possible. */
+  /** Wakes the reconciler, and interrupts the current step if possible. A stop can only be hurried. */
   private interrupt(): void {
-    if (this.current && INTERRUPTIBLE.includes(this.current.step)) this.current.abort.abort(new Superseded());
+    const { current } = this;
+    const hurried = current?.step === "stop" && this.drainBounds(this.orders.pending).forced !== undefined;
+    if (current && (hurried || INTERRUPTIBLE.includes(current.step))) current.abort.abort(new Superseded());
     this.wakeup.call();
   }
 }

@@ -23,6 +23,8 @@ export interface Front {
   openScan(visit: (connection: TcpConnection) => void): ConnectionScan;
   /** Stops accepting: releases every hold on the port. Workers finish what they have accepted. Idempotent. */
   free(): void;
+  /** Nothing listens on the port any more. */
+  readonly isFree: boolean;
   /** Resolves once nothing listens on the port. @throws StopFailedError naming who does. */
   untilFree(): Promise<void>;
   /** Releases only this agent's hold: the workers keep serving, and the next agent takes over. */

@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import { ConnectionCounter } from "../drain/connection-counter.ts";
 import type { ConnectionsSeen } from "../drain/drain.ts";
+import type { KeptSeen } from "./end/end-all.ts";
 import type { Front } from "./front.ts";
 import type { WorkerSpec } from "./process/spec.ts";
 import type { Worker } from "./process/worker.ts";
@@ -29,7 +30,7 @@ export class PoolWatch {
 
   constructor(
     { config, port }: WorkerSpec,
-    front: Front,
+    private readonly front: Front,
     private readonly workers: ReadonlySet<Worker>,
     callbacks: PoolWatchCallbacks,
     log: Logger,
@@ -86,6 +87,12 @@ export class PoolWatch {
     const { known, healthy } = this.health;
     const unaccepted = known && !healthy && queuedMs >= this.probeTimeoutMs ? queued : 0;
     return { open, busy, unaccepted, restMs: this.connections.restMs };
+  }
+
+  /** Looks at the connections that workers keep open after their stop signal. */
+  async lookAtKept(): Promise<KeptSeen> {
+    const { accepted } = await this.connections.count();
+    return { open: accepted, heeded: this.front.isFree, restMs: this.connections.restMs };
   }
 
   /** No more probes. The ends of adopted workers are still noticed. */

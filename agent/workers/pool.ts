@@ -6,7 +6,7 @@ import type { WorkerEnd } from "../../protocol/host-status.ts";
 import type { ConnectionsSeen } from "../drain/drain.ts";
 import type { ConnectionCount } from "../drain/in-flight.ts";
 import { lastWords } from "../output/last-words.ts";
-import { endAll } from "./end/end-all.ts";
+import { type ExtendedGrace, endAll } from "./end/end-all.ts";
 import { OrphanReaper } from "./end/orphan-reaper.ts";
 import type { Front } from "./front.ts";
 import { PoolWatch } from "./pool-watch.ts";
@@ -165,19 +165,24 @@ export class Pool extends EventEmitter<PoolEvents> {
   /**
    * Ends every process of the slot: stop signal, grace period, SIGKILL to the rest of the tree. Afterwards none of them
    * runs, and the port is free.
+   * @param patience for connections that the workers keep open; without it they get the grace period only
+   * @returns how many connections were cut by that SIGKILL
    * @throws StopFailedError naming what is left.
    */
-  async stop(): Promise<void> {
+  async stop(patience?: ExtendedGrace): Promise<number> {
     this.isStopping = true;
     this.halt();
-    await endAll(this.spec, this.living, this.reaper.stop(), () => {
+    const onSignalled = () => {
       this.watch.observeWorkers();
       // From now on no new connection is accepted; those that were live on in the workers.
       this.front.free();
-    });
+    };
+    const kept = { look: () => this.watch.lookAtKept(), patience };
+    const cut = await endAll(this.spec, this.living, this.reaper.stop(), onSignalled, kept);
     this.watch.stop();
     await this.front.untilFree();
     this.spec.cgroup?.remove();
+    return cut;
   }
 
   /** Stops watching without touching a worker: the next agent adopts them. */

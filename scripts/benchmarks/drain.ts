@@ -1,5 +1,4 @@
-// drain: from the last connection's end to a free port, from an order to the first act, and the cost with many
-// connections
+// drain: from the last connection to a free port, from an order to the first act, and what many connections cost
 import { once } from "node:events";
 import { type IncomingMessage, request } from "node:http";
 import { Kvm } from "@nats-io/kv";

@@ -55,7 +55,7 @@ function slotNotes(slot: SlotStatus, now: number): Note[] {
   }
   if (lastDrain)
     add(
-      lastDrain.cutRequests > 0 ? "odd" : "plain",
+      lastDrain.cutRequests + (lastDrain.cutUpgraded ?? 0) > 0 ? "odd" : "plain",
       `last drain: ${drainText(lastDrain)}, ${age(lastDrain.startedAt, now)} ago`,
     );
   return found;

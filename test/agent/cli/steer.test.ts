@@ -16,6 +16,7 @@ function record(over: Partial<DrainRecord> = {}): DrainRecord {
     edges: "acked",
     idle: "idle",
     idleConnections: 2,
+    cutUpgraded: 1,
     cutRequests: 0,
     ...over,
   };
@@ -73,7 +74,7 @@ describe("slotctl drain, undrain and restart", () => {
     );
     assert.match(
       stdout,
-      /a {2}drained 1\.4\.2 in 4s: edges acked, requests idle; 2 idle connections left, 0 requests cut; held until slotctl undrain a\n$/,
+      /a {2}drained 1\.4\.2 in 4s: edges acked, requests idle; 2 idle connections left, 1 upgraded connection cut, 0 requests cut; held until slotctl undrain a\n$/,
     );
     const { method, body } = await agent.untilAsked("/drain");
     assert.equal(method, "POST");

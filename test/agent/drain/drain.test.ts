@@ -21,7 +21,7 @@ function start(inFlight: readonly number[], over: Partial<DrainOptions> = {}) {
   const looks: number[] = [];
   const steps: string[] = [];
   const abort = new AbortController();
-  const done = drain({
+  const drained = drain({
     version: "1",
     withdraw: async () => 7 as Mark,
     async look() {
@@ -33,13 +33,15 @@ function start(inFlight: readonly number[], over: Partial<DrainOptions> = {}) {
     edgesTimeoutMs: 10_000,
     pauseMs: 0,
     timeoutMs: 10_000,
+    untilClosed: false,
     signal: abort.signal,
     onProgress: ({ waitingFor }) => {
       if (steps.at(-1) !== waitingFor) steps.push(waitingFor);
     },
     ...over,
   });
-  return { done, looks, steps, abort };
+  const done = drained.then(({ record }) => record);
+  return { done, drained, looks, steps, abort };
 }
 
 /** A withdrawal that the bus never takes. */
@@ -73,6 +75,24 @@ describe("a drain", () => {
     const { idle, cutRequests, idleConnections, durationMs, revision } = await done;
     assert.deepEqual([idle, cutRequests, idleConnections, revision], ["timeout", 4, KEPT, 7]);
     assert(durationMs >= 120 && durationMs < 5_000);
+  });
+
+  it("waits until all connections are closed where it has to, and takes those that were kept to the end for upgraded ones", async () => {
+    const kept = await start([1, 0], { untilClosed: true, timeoutMs: 120 }).done;
+    assert.deepEqual([kept.idle, kept.idleConnections, kept.cutUpgraded, kept.cutRequests], ["timeout", 0, KEPT, 0]);
+    const open = [3, 1, 0, 0];
+    let looks = 0;
+    const look = async () => ({ open: open[Math.min(looks++, 3)] as number, busy: 0, unaccepted: 0, restMs: 0 });
+    const closed = await start([], { untilClosed: true, look }).done;
+    assert.deepEqual([closed.idle, closed.idleConnections, closed.cutUpgraded, looks], ["idle", 0, 0, 4]);
+  });
+
+  it("tells until when upgraded connections may live on: for as long as requests are waited for", async () => {
+    const began = performance.now();
+    const { patientUntilMs } = await start([0], { pauseMs: 50, timeoutMs: 10_000 }).drained;
+    assert(patientUntilMs >= began + 10_000 && patientUntilMs <= performance.now() + 10_000);
+    const forced = await start([0], { forced: "now", timeoutMs: 10_000 }).drained;
+    assert(forced.patientUntilMs <= performance.now());
   });
 
   it("tells what it waits for, in order", async () => {

@@ -86,9 +86,10 @@ describe("whether a connection has a request in flight", () => {
         for (const one of all) tally.add(one);
         const busy = all.filter((one) => isInFlight(one, quietMs));
         const queued = busy.filter((one) => one.queued);
-        const counts = [tally.open, tally.inFlight, tally.busy, tally.queued];
+        const accepted = all.filter((one) => !one.queued);
+        const counts = [tally.open, tally.accepted, tally.inFlight, tally.busy, tally.queued];
         const owed = all.filter((one) => isInFlight(one, 0));
-        assert.deepEqual(counts, [all.length, owed.length, busy.length, queued.length]);
+        assert.deepEqual(counts, [all.length, accepted.length, owed.length, busy.length, queued.length]);
         assert.equal(tally.queuedMs, Math.max(0, ...queued.map(({ lastReceivedMs }) => lastReceivedMs)));
       }),
     );
