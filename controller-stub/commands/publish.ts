@@ -5,7 +5,8 @@ import { listServices } from "../../bus/list-services.ts";
 import type { BusSession } from "../../bus/session.ts";
 import { type ArchiveFormat, packageSuffix } from "../../protocol/package.ts";
 import { suggestion } from "../closest.ts";
-import { type Context, withBus } from "../context.ts";
+import { type Context, LeftOut, withBus } from "../context.ts";
+import { freeVersion } from "../deploy/run/verbs/free-version.ts";
 import { ArgumentError } from "../errors.ts";
 import { parseName, parseVersion } from "../options.ts";
 import { checkArchive } from "../publish/check-archive.ts";
@@ -25,6 +26,7 @@ interface PublishOptions {
   format?: ArchiveFormat;
   mirror?: URL[];
   anyName?: boolean;
+  replace?: boolean;
 }
 
 const EXAMPLES = `
@@ -59,6 +61,10 @@ export function addPublish(program: Command, context: Context): void {
     .addOption(new Option("--format <format>", "which archive of a package hosts get").choices(["gz", "zst"]))
     .option("--mirror <url>", "another address with the same files below it; repeatable", aMirror)
     .option("--any-name", "publish a package that was packed under another name than the service's")
+    .option(
+      "--replace",
+      "replace other content of this version on the bus; only if no host holds it, and it was never served",
+    )
     .addHelpText("after", EXAMPLES)
     .action((service: string, version: string, file: string, options: PublishOptions, command: Command) =>
       publish(context, command, { service, version, file }, options),
@@ -83,7 +89,7 @@ async function publish(
   const isPackage = what.file.endsWith(packageSuffix);
   if (format !== undefined && !isPackage) throw new ArgumentError("--format", `is for a NAME-V${packageSuffix}`);
   if (!isPackage) await checkArchive(what.file);
-  const { already, ...release } = await withTarget(context, command, { ...options, service: what.service }, (target) =>
+  const { already, ...release } = await withTarget(context, command, { ...options, ...what }, (target) =>
     isPackage
       ? publishPackage(target, { ...what, format, anyName, mirrorsOf }, onProgress)
       : publishArchive(target, { ...what, mirrorsOf }, onProgress),
@@ -92,18 +98,22 @@ async function publish(
   report(context, what.service, { ...release, already });
 }
 
+type TargetOptions = Pick<PublishOptions, "to" | "headersFile" | "replace"> & { service: string; version: string };
+
 function withTarget<T>(
   context: Context,
   command: Command,
-  { service, to, headersFile }: Pick<PublishOptions, "to" | "headersFile"> & { service: string },
+  { to, headersFile, replace = false, ...what }: TargetOptions,
   use: (target: PublishTarget) => Promise<T>,
 ): Promise<T> {
   const isHttp = /^https?:\/\//.test(to);
   if (headersFile !== undefined && !isHttp) throw new ArgumentError("--headers-file", "is for --to http(s)://…");
+  if (replace && to !== "nats") throw new ArgumentError("--replace", "is for releases on the bus");
   if (isHttp) return use(new HttpTarget(to, headersFile, context.signal));
   if (to === "nats")
     return withBus(context, command, async (bus) => {
-      await warnIfUnknown(context, bus, service);
+      await warnIfUnknown(context, bus, what.service);
+      if (replace) await freeVersion(bus, what, new LeftOut(context.output).note);
       return use(new NatsTarget(bus));
     });
   if (to.includes("://") && !to.startsWith("file:///"))

@@ -8,14 +8,16 @@ import { join } from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { create } from "tar";
-import { openReleases } from "../../bus/buckets.ts";
+import { openBucket, openReleases } from "../../bus/buckets.ts";
 import type { BusSession } from "../../bus/session.ts";
 import { EndedBySignalError } from "../../controller-stub/errors.ts";
 import { findRelease, publishRelease } from "../../controller-stub/publish/releases.ts";
+import type { SlotStatus } from "../../protocol/host-status.ts";
 import { parseObjectUrl, releaseSchema } from "../../protocol/release.ts";
+import { buckets } from "../../protocol/subjects.ts";
 import { type NatsServer, startNats } from "../support/nats/server.ts";
 import { endAll, run } from "./cli.ts";
-import { connectTo, hostStatus, report } from "./fake-host.ts";
+import { connectTo, hostStatus, report, slotStatus } from "./fake-host.ts";
 
 let nats: NatsServer;
 let bus: BusSession;
@@ -119,6 +121,32 @@ describe("slotd-controller publish", () => {
     await assert.rejects(publishing, { code: "INTERRUPTED" });
     await own.close();
     assert.equal((await store.status()).size, size);
+  });
+
+  it("--replace frees the name of a version that no host had, and refuses any other", async () => {
+    const [one, other] = [await archive("first", 500), await archive("second", 500)];
+    const replace = (service: string) => run(nats.url, "publish", service, "1", other.file, "--replace", "--json");
+    const id = "install-1";
+    const order = { id, epoch: 1, action: "install", version: "1", outcome: "failed" } as const;
+    const cases: [service: string, slot: Partial<SlotStatus>, isFree: boolean][] = [
+      ["unused", {}, true],
+      ["refused", { order }, true],
+      ["held", { version: "1", state: "serving" }, false],
+      ["pending", { order: { ...order, outcome: "pending" } }, false],
+    ];
+    for (const [service, slot, isFree] of cases) {
+      assert.equal((await run(nats.url, "publish", service, "1", one.file)).code, 0);
+      await report(bus, hostStatus(service, "h1", { slots: { a: slotStatus("a", slot) } }));
+      const said = await replace(service);
+      assert.equal(said.code, isFree ? 0 : 1, `${service}: ${said.stderr}`);
+      if (!isFree) assert.equal(said.json().error.code, "VERSION_IN_USE");
+      assert.equal((await findRelease(bus, service, "1")).sha256, isFree ? other.sha256 : one.sha256, service);
+    }
+    const routes = { epoch: 1, revision: 1, mode: "atomic", default: "1", serving: ["1"] };
+    await (await openBucket(bus, buckets.routes)).put("unused", JSON.stringify(routes));
+    assert.match((await replace("unused")).stderr, /can't be replaced: it is served/);
+    const elsewhere = await run(nats.url, "publish", "x", "1", one.file, "--replace", "--to", directory);
+    assert.match(elsewhere.stderr, /--replace is for releases on the bus/);
   });
 
   it("what no host could unpack is refused before it takes the version's name", async () => {

@@ -17,7 +17,7 @@ _slotd_controller() {
   local run="--by --barrier-timeout --without-edge --lease --patience"
   local waves="$run --wave --max-failures --pause --only --exclude"
   case "$verb" in
-    publish) options+=" --to --headers-file --format --mirror --any-name" ;;
+    publish) options+=" --to --headers-file --format --mirror --any-name --replace" ;;
     deploy | prepare) options+=" $waves --canary --exclude-absent --message --release --live --dry-run" ;;
     promote | abort) options+=" $run" ;;
     rollback) options+=" $run --exclude-absent" ;;
