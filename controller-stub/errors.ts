@@ -79,7 +79,7 @@ export class VersionTakenError extends SlotdError {
   ) {
     super(
       `${service} ${version} is published with sha256 ${published}, but this archive has ${offered}; ` +
-        "publish it under a new version, since a version never changes",
+        "publish it under a new version, or, if no host ever had it, with --replace",
       { field: "version" },
     );
   }

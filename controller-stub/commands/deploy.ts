@@ -11,13 +11,17 @@ import { withFleetView } from "../deploy/run/fleet-view.ts";
 import { underLock, withFleetBus } from "../deploy/run/under-lock.ts";
 import type { DeployRequest } from "../deploy/run/verbs/begin-deploy.ts";
 import { deployVersion, dryRun } from "../deploy/run/verbs/deploy.ts";
+import { readRelease } from "../publish/read-release.ts";
 
 const EXAMPLES = `
 Examples:
   slotd-controller deploy web 1.5.0 --message "faster checkout"
   slotd-controller deploy web 1.5.0 --wave 25% --pause 30000 --canary canary
   slotd-controller deploy web 1.5.0 --dry-run
-  slotd-controller deploy web 1.5.0 --exclude-absent --without-edge edge-3`;
+  slotd-controller deploy web 1.5.0 --exclude-absent --without-edge edge-3
+  slotd-controller publish web 1.5.0 dist/web-1.5.0.release.json \\
+    --to /srv/releases --json > web.json
+  slotd-controller deploy web 1.5.0 --release web.json`;
 
 export function addDeploy(program: Command, context: Context): void {
   addVerb(program, context, "deploy")
@@ -45,7 +49,9 @@ function addVerb(program: Command, context: Context, verb: "deploy" | "prepare")
   return addDeployOptions(command).action((service: string, version: string, options: DeployOptions, self: Command) => {
     const { by = context.user, message = "" } = options;
     const goal = verb === "deploy" ? "promote" : "prepare";
-    const request: DeployRequest = { service, version, goal, plan: planOf(options), by, message, live: options.live };
+    const release = options.release === undefined ? undefined : readRelease(service, version, options.release);
+    const plan = planOf(options);
+    const request: DeployRequest = { service, version, goal, plan, by, message, live: options.live, release };
     if (options.dryRun) return showDryRun(context, self, request);
     return underLock(context, self, { verb, service, options }, (deployContext, view) =>
       deployVersion(deployContext, view, request),

@@ -1,10 +1,10 @@
-import { readFileSync } from "node:fs";
 import { type Command, createArgument, Option } from "commander";
-import { type Release, releaseSchema } from "../../protocol/release.ts";
+import type { Release } from "../../protocol/release.ts";
 import type { Context } from "../context.ts";
 import { ArgumentError } from "../errors.ts";
 import { addOrderOptions, type OrderOptions, parseName, parseVersion, wholeNumberParser } from "../options.ts";
 import { issueOrder } from "../orders/issue.ts";
+import { readRelease } from "../publish/read-release.ts";
 import { findRelease } from "../publish/releases.ts";
 
 interface InstallOptions extends OrderOptions {
@@ -49,7 +49,7 @@ export function addInstall(program: Command, context: Context): void {
     )
     .addHelpText("after", EXAMPLES)
     .action((service: string, version: string, options: InstallOptions, self: Command) => {
-      const given = givenRelease(version, options);
+      const given = givenRelease(service, version, options);
       const workers = options.workers === undefined ? {} : { workers: options.workers };
       return issueOrder(context, self, {
         service,
@@ -63,26 +63,15 @@ export function addInstall(program: Command, context: Context): void {
     });
 }
 
-function givenRelease(version: string, { url, sha256, size, release }: InstallOptions): Release | undefined {
-  if (release !== undefined) return readRelease(version, release);
+function givenRelease(
+  service: string,
+  version: string,
+  { url, sha256, size, release }: InstallOptions,
+): Release | undefined {
+  if (release !== undefined) return readRelease(service, version, release);
   if (url === undefined && sha256 === undefined && size === undefined) return undefined;
   if (url === undefined) throw new ArgumentError("--url", "is required with --sha256 or --size");
   if (sha256 === undefined) throw new ArgumentError("--sha256", "is required with --url");
   if (size === undefined) throw new ArgumentError("--size", "is required with --url");
   return { version, url, sha256, sizeBytes: size };
-}
-
-function readRelease(version: string, file: string): Release {
-  try {
-    const { service: _, already: __, ...release } = JSON.parse(readFileSync(file, "utf8"));
-    const parsed = releaseSchema.safeParse(release);
-    if (!parsed.success)
-      throw new Error(parsed.error.issues.map(({ path, message }) => `${path.join(".")} ${message}`)[0]);
-    if (parsed.data.version === version) return parsed.data;
-  } catch (cause) {
-    throw new ArgumentError("--release", `is not what \`publish --json\` prints: ${(cause as Error).message}`, {
-      cause,
-    });
-  }
-  throw new ArgumentError("--release", `is not of version ${version}`);
 }

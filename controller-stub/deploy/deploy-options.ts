@@ -25,6 +25,7 @@ export interface DeployOptions extends WaveOptions {
   message?: string;
   dryRun?: boolean;
   live?: string;
+  release?: string;
 }
 
 const LEASE_MS = 15_000;
@@ -92,6 +93,7 @@ export function addDeployOptions(command: Command): Command {
     .option("--canary <stage>", "deploy to the hosts of this stage first, in one wave", parseName)
     .option("--exclude-absent", "give hosts that do not report their orders, but do not wait for them")
     .option("--message <text>", "the reason, for the record", aMessage)
+    .option("--release <file>", "what `publish --json` printed, for other targets than the bus")
     .option("--live <version>", "the default, if the bus has lost the routes", parseVersion)
     .option("--dry-run", "print the plan and change nothing");
 }

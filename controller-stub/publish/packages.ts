@@ -23,6 +23,8 @@ export interface PackageToPublish {
   file: string;
   /** The format of the archive that hosts get; by default the first that was packed. */
   format?: ArchiveFormat | undefined;
+  /** Whether it may have been packed under another name than the service's. */
+  anyName?: boolean;
   /** The addresses of a name in the other places that have the same files. */
   mirrorsOf?: (name: string) => string[];
 }
@@ -34,12 +36,15 @@ export interface PackageToPublish {
  */
 export async function publishPackage(
   target: PublishTarget,
-  { service, version, file, format, mirrorsOf = () => [] }: PackageToPublish,
+  { service, version, file, format, anyName = false, mirrorsOf = () => [] }: PackageToPublish,
   onProgress: OnProgress = () => {},
 ): Promise<Published> {
   const description = await readPackage(file);
   if (description.version !== version)
     throw new ArgumentError("<version>", `must be ${description.version}, as ${file} says`);
+  const packedAs = packedName(description);
+  if (!anyName && packedAs !== service)
+    throw new ArgumentError("<file>", `is of ${packedAs}, not of ${service}; --any-name publishes it all the same`);
   const nameOf = (each: string) => `${service}/${version}/${each}`;
   const addressOf = (each: string) => ({ url: target.addressOf(nameOf(each)), mirrors: mirrorsOf(nameOf(each)) });
   const release = toRelease(description, format, addressOf);
@@ -68,6 +73,13 @@ export async function publishPackage(
   } finally {
     for (const local of files.values()) await local.close();
   }
+}
+
+/** The name that `slotctl pack` gave its files: NAME-VERSION.tar.gz. */
+function packedName({ version, archives }: ReleasePackage): string {
+  const [{ file }] = archives as [PackedFile];
+  const end = file.lastIndexOf(`-${version}.tar`);
+  return end > 0 ? file.slice(0, end) : file;
 }
 
 /**

@@ -121,7 +121,12 @@ export async function findRelease(bus: BusSession, service: string, version: str
   const described = await fetchRelease(target, service, version);
   const name = described ? parseObjectUrl(described.release.url).name : keys.archive(service, version);
   const info = await target.info(name);
-  if (info === null) throw new ReleaseNotFoundError(version, target.addressOf(name), "there is no such object");
+  if (info === null)
+    throw new ReleaseNotFoundError(
+      version,
+      target.addressOf(name),
+      "there is no such object; one that was published elsewhere needs --release FILE",
+    );
   if (described) return described.release;
   return { version, url: target.addressOf(name), sha256: digestOf(info), sizeBytes: info.size };
 }

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, afterEach, before, describe, it, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
+import { create } from "tar";
 import { openReleases } from "../../bus/buckets.ts";
 import type { BusSession } from "../../bus/session.ts";
 import { publishRelease } from "../../controller-stub/publish/releases.ts";
@@ -60,14 +61,14 @@ describe("slotd-controller publish with a package", () => {
 
   /** Publishes, which must succeed. */
   async function publish(service: string, version: string, file: string, ...more: string[]) {
-    const ended = await run(nats.url, "publish", service, version, file, "--json", ...more);
+    const ended = await run(nats.url, "publish", service, version, file, "--json", "--any-name", ...more);
     assert.equal(ended.code, 0, ended.stderr);
     const { already, service: _, ...release } = ended.json();
     return { already: already as boolean, release: releaseSchema.parse(release) };
   }
 
   async function refused(code: string, ...args: string[]): Promise<string> {
-    const ended = await run(nats.url, "publish", ...args, "--json");
+    const ended = await run(nats.url, "publish", ...args, "--json", "--any-name");
     assert.notEqual(ended.code, 0);
     assert.equal(ended.json().error.code, code, ended.stderr);
     return ended.json().error.message;
@@ -92,7 +93,7 @@ describe("slotd-controller publish with a package", () => {
       deltas: [[one.description.tree, two.description.deltas[0]?.sha256]],
     });
     assert.deepEqual(await publish("web", "2", two.path), { already: true, release });
-    const ordered = await run(nats.url, "install", "web", "2", "--slot", "a", "--host", "h1");
+    const ordered = await run(nats.url, "install", "web", "2", "--slot", "a", "--host", "h1", "--unseen");
     assert.equal(ordered.code, 0, ordered.stderr);
     const order = await orderFor(bus, "web", "h1", "a");
     assert.ok(order.action === "install");
@@ -117,10 +118,20 @@ describe("slotd-controller publish with a package", () => {
     );
   });
 
+  it("a package of another name is refused, unless that is meant", async () => {
+    for (const to of ["nats", join(directory, "named")]) {
+      const args = ["publish", "api", "1", one.path, "--to", to, "--json"];
+      const wrong = await run(nats.url, ...args);
+      assert.equal(wrong.code, 2, wrong.stderr);
+      assert.match(wrong.json().error.message, /<file> is of web, not of api; --any-name/);
+      assert.equal((await run(nats.url, ...args, "--any-name")).code, 0);
+    }
+  });
+
   it("a version never changes: not by another package, not by another archive, on no target", async () => {
     const other = await otherTree("1");
     const plain = join(directory, "plain.tar.gz");
-    await writeFile(plain, "anything else");
+    await create({ file: plain, gzip: true, cwd: dirname(one.path) }, ["web-1.release.json"]);
     const server = await putServer();
     for (const [i, to] of ["nats", join(directory, "never"), `${server.origin}/base`].entries()) {
       const service = `never-${i}`;
@@ -172,12 +183,36 @@ describe("slotd-controller publish with a package", () => {
     const file = join(directory, "published.json");
     const printed = await run(nats.url, "publish", "web", "2", two.path, "--to", to, "--json");
     await writeFile(file, printed.stdout);
-    const ordered = await run(nats.url, "install", "web", "2", "--slot", "b", "--host", "h2", "--release", file);
+    const ordered = await run(
+      nats.url,
+      "install",
+      "web",
+      "2",
+      "--slot",
+      "b",
+      "--host",
+      "h2",
+      "--unseen",
+      "--release",
+      file,
+    );
     assert.equal(ordered.code, 0, ordered.stderr);
     const order = await orderFor(bus, "web", "h2", "b");
     assert.ok(order.action === "install");
     assert.deepEqual(order.release, release);
-    const wrong = await run(nats.url, "install", "web", "3", "--slot", "b", "--host", "h2", "--release", file);
+    const wrong = await run(
+      nats.url,
+      "install",
+      "web",
+      "3",
+      "--slot",
+      "b",
+      "--host",
+      "h2",
+      "--unseen",
+      "--release",
+      file,
+    );
     assert.equal(wrong.code, 2);
   });
 
@@ -227,7 +262,7 @@ describe("slotd-controller publish with a package", () => {
     for (const to of ["nats", join(directory, "two")]) {
       const files = [one.path, other.path];
       const ends = await Promise.all(
-        files.map((file) => run(nats.url, "publish", "both", "1", file, "--to", to, "--json")),
+        files.map((file) => run(nats.url, "publish", "both", "1", file, "--to", to, "--json", "--any-name")),
       );
       assert.deepEqual(ends.map(({ code }) => code).sort(), [0, 1], ends.map(({ stderr }) => stderr).join());
       const winner = ends.findIndex(({ code }) => code === 0);

@@ -105,6 +105,15 @@ describe("slotd-controller status and watch", () => {
     assert.deepEqual([code, stdout], [0, "no host of hostless has reported in the last day"]);
   });
 
+  it("hosts shows where the default version lacks ready workers", async () => {
+    const workers = { wanted: 4, alive: 4, ready: 1, restarts: 0 };
+    const slots = { a: slotStatus("a", { state: "serving", version: "2", workers }), b: slotStatus("b") };
+    await report(bus, hostStatus("sick", "h1", { slots, warnings: ["the disk is slow"] }));
+    const routes = { epoch: 1, revision: 1, mode: "atomic", default: "2", serving: ["2"] };
+    await (await openBucket(bus, buckets.routes)).put("sick", JSON.stringify(routes));
+    assert.match((await run(nats.url, "hosts", "sick")).stdout, /^h1 .* default 2: 1 of 4 ready, 1$/m);
+  });
+
   it("status --watch shows what is reported after it began", async () => {
     const watching = start(nats.url, ["status", "growing", "--watch"]);
     await watching.line(/no host of growing/);

@@ -81,10 +81,18 @@ export function hostTable(
       routes === null ? "-" : lacks.length === 0 ? "yes" : colours.red(`lacks ${lacks.join(" ")}`),
       ...[status.agentVersion, status.load?.load1.toFixed(2) ?? "-"],
       isStale(status, now) ? colours.red(`${age} stale`) : age,
-      String(status.warnings.length || ""),
+      warningsCell(status, routes, colours),
     ];
   });
   return formatColumns(HOST_HEAD, rows, colours);
+}
+
+/** How many warnings a host reports, and how many workers of the default version lack there. */
+function warningsCell({ slots, warnings }: HostStatus, routes: Routes | null, colours: Colours): string {
+  const unready = Object.values(slots)
+    .filter(({ version, workers }) => version !== null && version === routes?.default && workers.ready < workers.wanted)
+    .map(({ version, workers }) => colours.red(`default ${version}: ${workers.ready} of ${workers.wanted} ready`));
+  return [...unready, ...(warnings.length > 0 ? [String(warnings.length)] : [])].join(", ");
 }
 
 const REVISION_HEAD = ["REVISION", "ROUTED", "HOSTS", "WORKERS", "CONNS", "BY", "AGE", "MESSAGE"];

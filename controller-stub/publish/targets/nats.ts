@@ -4,6 +4,7 @@ import { isConflict } from "../../../bus/retry.ts";
 import type { BusSession } from "../../../bus/session.ts";
 import { sha256Schema } from "../../../protocol/names.ts";
 import { objectUrl } from "../../../protocol/release.ts";
+import { keys } from "../../../protocol/subjects.ts";
 import type { LocalFile } from "./local-file.ts";
 import type { PublishTarget, StoredText } from "./target.ts";
 
@@ -43,6 +44,19 @@ export class NatsTarget implements PublishTarget {
 
   replaceText(name: string, text: string, was: StoredText | null): Promise<boolean> {
     return this.put(name, {}, () => new Blob([text]).stream() as ReadableStream<Uint8Array>, was);
+  }
+
+  /** Deletes the archive, the package and the description of a version. */
+  async removeVersion(service: string, version: string): Promise<void> {
+    const store = await openReleases(this.bus);
+    const all = await this.bus.persist(() => store.list());
+    const [plain, described] = [keys.archive(service, version), `${service}/${version}.json`];
+    const own = all.filter(
+      ({ name }) => [plain, described].includes(name) || name.startsWith(`${service}/${version}/`),
+    );
+    // The description goes first: without it nobody can order what is half deleted.
+    own.sort((x, y) => Number(y.name === described) - Number(x.name === described));
+    for (const { name, deleted } of own) if (!deleted) await this.bus.persist(() => store.delete(name));
   }
 
   private async put(

@@ -13,12 +13,12 @@ _slotd_controller() {
       *) verb=${COMP_WORDS[i]} && break ;;
     esac
   done
-  local orders="--slot --host --all-hosts --wait --by --epoch --id"
+  local orders="--slot --host --all-hosts --unseen --wait --by --epoch --id"
   local run="--by --barrier-timeout --without-edge --lease --patience"
   local waves="$run --wave --max-failures --pause --only --exclude"
   case "$verb" in
-    publish) options+=" --to --headers-file --format --mirror" ;;
-    deploy | prepare) options+=" $waves --canary --exclude-absent --message --live --dry-run" ;;
+    publish) options+=" --to --headers-file --format --mirror --any-name --replace" ;;
+    deploy | prepare) options+=" $waves --canary --exclude-absent --message --release --live --dry-run" ;;
     promote | abort) options+=" $run" ;;
     rollback) options+=" $run --exclude-absent" ;;
     resume) options+=" $run --max-failures --exclude-absent" ;;

@@ -1,8 +1,13 @@
 import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, afterEach, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
 import { openBucket } from "../../../bus/buckets.ts";
 import { parseOrder } from "../../../protocol/order.ts";
 import { buckets, keys } from "../../../protocol/subjects.ts";
+import { makeRelease } from "../../support/release.ts";
 import { everywhere, Theatre } from "./stage.ts";
 
 const theatre = new Theatre();
@@ -10,6 +15,31 @@ describe("a deploy of the whole fleet", () => {
   before(() => theatre.open());
   afterEach(() => theatre.clear());
   after(() => theatre.close());
+
+  it("a release that was published elsewhere is deployed from what publish printed, and rolled back to", async (t) => {
+    const stage = await theatre.stage();
+    await stage.twoVersions();
+    const directory = await mkdtemp(join(tmpdir(), "slotd-elsewhere-"));
+    t.after(() => rm(directory, { recursive: true, force: true }));
+    const archive = fileURLToPath((await makeRelease(directory, "E", { files: { "app.js": "" } })).url);
+    const printed = await stage.run("publish", "E", archive, "--to", join(directory, "store"));
+    assert.equal(printed.code, 0, printed.stderr);
+    const file = join(directory, "web.json");
+    await writeFile(file, printed.stdout);
+    const missing = await stage.run("deploy", "E");
+    assert.match(missing.stderr, /error RELEASE_NOT_FOUND: .*published elsewhere needs --release FILE/);
+    assert.match((await stage.run("deploy", "F", "--release", file)).stderr, /--release is of version E, not F/);
+    const { code, stderr } = await stage.run("deploy", "E", "--release", file);
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(await stage.served(), ["E", ["B", "E"]]);
+    const order = parseOrder(
+      (await (await openBucket(theatre.bus, buckets.orders)).get(keys.order(stage.service, "h1", "a")))?.string() ?? "",
+    );
+    assert.ok(order.action === "install" && order.release.url.startsWith(`file://${directory}/store/`));
+    assert.equal((await stage.run("deploy", "C")).code, 0);
+    assert.equal((await stage.run("rollback")).code, 0);
+    assert.deepEqual((await stage.served())?.[0], "E");
+  });
 
   it("three versions after one another: the fleet goes from nothing to B previous and C current, and no edge is surprised", async () => {
     const stage = await theatre.stage();

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { create } from "tar";
 import { Edge } from "../../../../test/support/edge.ts";
 import { until } from "../../../../test/support/until.ts";
 import { Controller } from "../deploy/controller.ts";
@@ -55,7 +56,8 @@ export class SizedFleet {
 
   async publish(version: string): Promise<void> {
     const file = join(this.directory, `${version}.tar.gz`);
-    writeFileSync(file, randomBytes(64));
+    writeFileSync(join(this.directory, version), randomBytes(64));
+    await create({ file, gzip: true, cwd: this.directory }, [version]);
     await this.controller.do("publish", SERVICE, version, file);
   }
 
