@@ -53,7 +53,7 @@ for (const kind of ["haproxy", "varnish"] as const)
       }
       for (const service of SERVICES) {
         const { status, named, body } = await asked(service);
-        assert.deepEqual([status, named], [200, `${service}-1`]);
+        assert.deepEqual([status, named], [200, `${service}-1`], body);
         assert.match(body, new RegExp(`^hello from ${service}-1,`));
       }
       assert.equal((await asked("other")).status, 404);

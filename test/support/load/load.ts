@@ -47,9 +47,9 @@ export class Load {
   private async one(agent: Agent, target: { host: string; port: number }): Promise<void> {
     const { method = "GET", path = "/", headers = {} } = this.options;
     try {
-      const { status, version } = await send(agent, { ...target, method, path, headers });
+      const { status, version, body } = await send(agent, { ...target, method, path, headers });
       this.versions.set(version, (this.versions.get(version) ?? 0) + 1);
-      if (status !== 200) this.failures.push(`${method} answered ${status}`);
+      if (status !== 200) this.failures.push(`${method} answered ${status}: ${body}`);
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       this.failures.push(`${method} to ${target.port}: ${code ?? ""} ${message}`);
@@ -63,11 +63,15 @@ function send(
   agent: Agent,
   to: { host: string; port: number; method: string; path: string; headers: Record<string, string> },
 ) {
-  return new Promise<{ status: number; version: string }>((resolve, reject) => {
+  return new Promise<{ status: number; version: string; body: string }>((resolve, reject) => {
     const call = request({ ...to, agent, timeout: PATIENCE_MS }, (response) => {
-      response.resume().once("error", reject);
+      let body = "";
+      response.setEncoding("utf8").once("error", reject);
+      response.on("data", (text: string) => {
+        body = (body + text).slice(0, 200);
+      });
       const version = String(response.headers["x-app-version"]);
-      response.once("end", () => resolve({ status: response.statusCode ?? 0, version }));
+      response.once("end", () => resolve({ status: response.statusCode ?? 0, version, body }));
     });
     call.once("error", reject);
     call.once("timeout", () => call.destroy(new Error(`no answer in ${PATIENCE_MS} ms`)));
