@@ -118,6 +118,8 @@ export class TwoServices {
       "127.0.0.1:4222": `127.0.0.1:${this.nats.port}`,
       "127.0.0.1:8080": `${ADDRESS}:${this.port}`,
       'bind = "127.0.0.1"': `bind = "${ADDRESS}"`,
+      // On a busy machine an app may take a while to answer.
+      'path = "/"': 'path = "/"\ntimeout_ms = 30_000',
       '"node"': JSON.stringify(process.execPath),
       6082: String(this.cliPort),
       ...Object.fromEntries([8100, 8101, 8200, 8201].map((port, i) => [port, String(slots[i])])),
