@@ -54,6 +54,9 @@ describe("simulated users", () => {
       { failed: 0, wrongVersion: 0, brokenPages: 0, notices: 0 },
     );
     assert.deepEqual([reloads, wrong], [[], []]);
+    assert.deepEqual(Object.keys(start.by).sort(), ["GET kept", "GET new", "POST kept", "POST new"]);
+    const byWay = Object.values(start.by).reduce((sum, way) => sum + way.requests, 0);
+    assert.equal(byWay, start.requests);
     assert.deepEqual(new Set(timeline.flatMap(({ byVersion }) => Object.keys(byVersion))), new Set(["1.0"]));
     const counted = timeline.reduce((sum, { byVersion }) => sum + (byVersion["1.0"] ?? 0), 0);
     assert.equal(counted, start.requests);
@@ -75,6 +78,16 @@ describe("simulated users", () => {
     const deploy = of(report, "deploy");
     assert(deploy.failed > 0, "the port was closed meanwhile");
     assert(Object.keys(deploy.failures).some((failure) => /ECONNREFUSED on a new connection/.test(failure)));
+    const { failures, wrong: wrongOnes } = report.seen;
+    // Some began before the mark.
+    const failedInAll = Object.values(report.phases).reduce((sum, phase) => sum + phase.failed, 0);
+    assert.equal(failures.length, failedInAll, "each is kept with its times");
+    for (const { code, fromMs, toMs, openedMs } of failures) {
+      assert(fromMs >= Date.parse(report.startedAt) - 1 && fromMs <= toMs && toMs <= Date.now() + 1);
+      assert(code !== "ECONNREFUSED" || openedMs === null);
+      assert(openedMs === null || openedMs <= toMs);
+    }
+    assert.equal(wrongOnes.length, 20);
     assert.deepEqual([deploy.reloads, deploy.mostReloadsOfAUser, deploy.flipFlops], [20, 1, 0]);
     assert.equal(deploy.wrongVersion, 20, "each user was told once");
     const { failed, reloads, wrongVersion } = of(report, "after");
