@@ -53,7 +53,7 @@ function wrong(what: string): CommandLineEnd {
 }
 
 /** How the process ends after an error. */
-export function exitCodeOf({ code }: SlotdError): number {
+export function edgeExitCode({ code }: SlotdError): number {
   if (code === "CONFIG_INVALID") return 2;
   return code === "EDGE_RUNNING" || code === "PORT_TAKEN" ? 3 : 1;
 }

@@ -2,7 +2,7 @@
 import { pino } from "pino";
 import { programVersion } from "../daemon/version.ts";
 import { type SlotdError, toSlotdError } from "../protocol/errors.ts";
-import { CommandLineEnd, type EdgeOptions, exitCodeOf, parseCommandLine } from "./command-line.ts";
+import { CommandLineEnd, type EdgeOptions, edgeExitCode, parseCommandLine } from "./command-line.ts";
 import { loadEdgeConfig } from "./config/load.ts";
 import { Edge } from "./edge.ts";
 import { kindOf } from "./proxies/kinds.ts";
@@ -70,5 +70,5 @@ function parsed(): EdgeOptions {
 function fail(error: SlotdError): never {
   console.error(`error ${error.code}: ${error.message}`);
   if (options.json) console.log(JSON.stringify({ good: false, error: error.toWire() }));
-  process.exit(exitCodeOf(error));
+  process.exit(edgeExitCode(error));
 }

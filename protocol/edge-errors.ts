@@ -7,16 +7,6 @@ export class EdgeRunningError extends SlotdError {
   }
 }
 
-/** Another process listens where the builtin router would. */
-export class RouterPortTakenError extends SlotdError {
-  readonly code = "PORT_TAKEN";
-  constructor(address: string) {
-    super(`${address} is taken by another process; end it, or set another proxy.port or proxy.address`, {
-      field: "proxy.port",
-    });
-  }
-}
-
 export class EdgeStateError extends SlotdError {
   readonly code = "EDGE_STATE";
 }

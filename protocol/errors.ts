@@ -224,12 +224,10 @@ export class PortTakenError extends SlotdError {
   constructor(
     readonly address: string,
     readonly owner: { pid: number; command: string } | null,
+    remedy = "give the slot another port",
   ) {
-    super(
-      owner
-        ? `${address} is taken by process ${owner.pid} (${owner.command}); end it or give the slot another port`
-        : `${address} is taken by a process that can't be seen from here; end it or give the slot another port`,
-    );
+    const who = owner ? `process ${owner.pid} (${owner.command})` : "a process that can't be seen from here";
+    super(`${address} is taken by ${who}; end it or ${remedy}`);
   }
 }
 

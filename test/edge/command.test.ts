@@ -80,7 +80,7 @@ describe("the command slotd-edge", () => {
     fleet.onEnd(() => other.close());
     const ended = await slotdEdge("--config", configured(config(port)));
     assert.deepEqual(
-      [ended.code, /PORT_TAKEN: .* set another proxy\.port/.test(ended.stderr)],
+      [ended.code, /PORT_TAKEN: .*; end it or set another proxy\.port/.test(ended.stderr)],
       [3, true],
       ended.stderr,
     );

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Logger } from "pino";
-import { RouterPortTakenError } from "../../../protocol/edge-errors.ts";
+import { PortTakenError } from "../../../protocol/errors.ts";
 import { chooseVersion } from "../../table/choose-version.ts";
 import type { Table, VersionNaming } from "../../table/table.ts";
 import type { ManagedProxy } from "../contract.ts";
@@ -36,12 +36,16 @@ export class Builtin implements ManagedProxy {
     });
   }
 
-  /** @throws RouterPortTakenError */
+  /** @throws PortTakenError */
   async listen(): Promise<void> {
     const { address, port } = this.config;
     await new Promise<void>((resolve, reject) => {
       this.server.once("error", (error: NodeJS.ErrnoException) =>
-        reject(error.code === "EADDRINUSE" ? new RouterPortTakenError(`${address}:${port}`) : error),
+        reject(
+          error.code === "EADDRINUSE"
+            ? new PortTakenError(`${address}:${port}`, null, "set another proxy.port")
+            : error,
+        ),
       );
       this.server.listen(port, address, resolve);
     });

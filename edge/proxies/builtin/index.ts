@@ -6,7 +6,7 @@ import type { BuiltinConfig } from "./config.ts";
 
 /**
  * Starts the router.
- * @throws RouterPortTakenError
+ * @throws PortTakenError
  */
 export async function createBuiltin(config: BuiltinConfig, naming: VersionNaming, log: Logger): Promise<ManagedProxy> {
   const router = new Builtin(config, naming, log);
