@@ -2,7 +2,7 @@ import type { Bucket, BucketEntry } from "../../bus/buckets.ts";
 import { openBucket } from "../../bus/buckets.ts";
 import { isConflict } from "../../bus/retry.ts";
 import type { BusSession } from "../../bus/session.ts";
-import { decode } from "../../protocol/decode.ts";
+import { decode, maxDeployChars } from "../../protocol/decode.ts";
 import { type Deploy, deploySchema } from "../../protocol/deploy.ts";
 import { InternalError } from "../../protocol/errors.ts";
 import type { HostStatus } from "../../protocol/host-status.ts";
@@ -54,7 +54,7 @@ export function readDeploy(service: string, entry: BucketEntry | null): Deploy {
   if (entry === null || entry.operation !== "PUT") {
     return { service, epoch: 0, lock: null, deploy: null, revisions: [] };
   }
-  const decoded = decode(deploySchema, entry.string());
+  const decoded = decode(deploySchema, entry.string(), maxDeployChars);
   if ("value" in decoded) return decoded.value;
   const why = `the record of ${service} in ${buckets.deploys} can't be read (${decoded.broken})`;
   throw new InternalError(`${why}; fix it, or delete it to start over`);
