@@ -12,7 +12,10 @@ export interface LiveAgent {
 
 /** What the agent itself says that does not fit. */
 export function checkWarnings({ status }: LiveAgent): Check[] {
-  return status.warnings.map((warning) => warn("agent", warning, "as it says"));
+  const { warnings, lastError } = status;
+  const checks = warnings.map((warning) => warn("agent", warning, "as it says"));
+  if (lastError?.code === "HOST_NAME_TAKEN") checks.push(fail("host name", lastError.message, "as it says"));
+  return checks;
 }
 
 /** Whether an agent answers, and is the one that the configuration is about. */
