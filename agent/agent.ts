@@ -26,7 +26,7 @@ import type { SlotRegistration } from "./slots/slot-registration.ts";
 import { storeName } from "./slots/slot-socket.ts";
 import { slotStatus } from "./slots/status.ts";
 import { openState, type State } from "./state.ts";
-import { checkStopTime } from "./stop-time.ts";
+import { checkStopTime, farewellMs, withdrawnMs } from "./stop-time.ts";
 import { endOrphanedGroup } from "./workers/end/end-orphaned-group.ts";
 import { HostCgroups } from "./workers/process/cgroups.ts";
 import { Secrets } from "./workers/process/secrets.ts";
@@ -37,9 +37,6 @@ const FIGURES_MS = 30_000;
 const TRIM_MS = 1_000;
 /** Periodic work begins this long after a start: taking over what serves comes first. */
 const SETTLED_MS = 100;
-/** Bounds the agent's end: the last status and events, and the bus's connection. */
-const STOP_MS = 3_000;
-const WITHDRAW_MS = 2_000;
 
 /** What an agent holds of its host. */
 interface Host {
@@ -97,7 +94,8 @@ export class Agent {
       this.emit({ slot: "-", kind: "release", message: `release ${version} was removed`, version });
     this.releases = new HostReleases(config, objectSource(this.bus), () => [...this.slots.values()], onRemoved, log);
     const statuses = () => Object.fromEntries([...this.slots].map(([name, slot]) => [name, slotStatus(slot)]));
-    this.report = new HostReport(config, this.bus, statuses, (summary) => host.manager.beat(summary), log);
+    const onTaken = (error: SlotdError) => this.announce(error, "another agent has this host's name");
+    this.report = new HostReport(config, this.bus, statuses, (summary) => host.manager.beat(summary), onTaken, log);
     this.slots = this.createSlots();
     host.manager.forgetExcept([...this.slots.keys()].map(storeName));
     const onOrder = (slot: string, text: string) => this.slots.get(slot)?.receiveOrder(text);
@@ -163,16 +161,16 @@ export class Agent {
     this.orders.stop();
     for (const slot of this.slots.values()) slot.shutDown(mode);
     await this.running.catch(() => {});
-    const bounded = AbortSignal.timeout(WITHDRAW_MS);
+    const bounded = AbortSignal.timeout(withdrawnMs);
     if (this.bus.connected) await Promise.allSettled(this.registrations.map((each) => each.stored(bounded)));
-    await this.started.stopAll(STOP_MS);
+    await this.started.stopAll(farewellMs);
   }
 
   /** Ends the agent and leaves the workers running, for the next agent to take over. */
   async leave(): Promise<void> {
     this.orders.stop();
     for (const slot of this.slots.values()) slot.leave();
-    await this.started.stopAll(STOP_MS);
+    await this.started.stopAll(farewellMs);
   }
 
   status(): HostStatus {
@@ -215,7 +213,12 @@ export class Agent {
 
   /** Reports an error that belongs to no slot. */
   private reportError(error: SlotdError, what: string): void {
-    this.log.error({ ...this.report.noteError(error) }, what);
+    this.report.noteError(error);
+    this.announce(error, what);
+  }
+
+  private announce(error: SlotdError, what: string): void {
+    this.log.error({ ...error.toWire() }, what);
     this.emit({ slot: "-", kind: "error", message: error.message, code: error.code });
   }
 

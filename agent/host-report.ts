@@ -1,12 +1,14 @@
 import type { Logger } from "pino";
 import type { BusConnection } from "../bus/connection.ts";
 import { KeyPublisher } from "../bus/key-publisher.ts";
+import { Throttle } from "../daemon/throttle.ts";
 import { programVersion } from "../daemon/version.ts";
 import type { SlotdError } from "../protocol/errors.ts";
 import type { HostStatus, SlotStatus, WireError } from "../protocol/host-status.ts";
 import { buckets, keys } from "../protocol/subjects.ts";
 import type { Config } from "./config/schema.ts";
 import { hostFigures } from "./host-figures.ts";
+import { HostName } from "./host-name.ts";
 import { bootId } from "./os/process.ts";
 
 /** Changes in quick succession are published together. */
@@ -20,12 +22,13 @@ export class HostReport {
   /** The cgroup v2 controllers that enforce limits; null where no cgroup was delegated. */
   controllers: string[] | null = null;
   private readonly publisher: KeyPublisher;
+  private readonly name: HostName;
   private readonly startedAt = new Date().toISOString();
   private readonly warnings = new Set<string>();
   private lastError: WireError | null = null;
   private load: HostStatus["load"] = null;
-  private soon: NodeJS.Timeout | undefined;
-  private publishedAt = Number.NEGATIVE_INFINITY;
+  private begun = false;
+  private readonly publishing = new Throttle(() => this.publishNow(), GAP_MS);
 
   constructor(
     private readonly config: Config,
@@ -33,9 +36,14 @@ export class HostReport {
     private readonly slots: () => Record<string, SlotStatus>,
     /** Gets the summary line each time the status is published. */
     private readonly onPublish: (summary: string) => void,
+    /** Another agent writes this host's status, too. */
+    onTaken: (error: SlotdError) => void,
     log: Logger,
   ) {
-    this.publisher = new KeyPublisher(bus, buckets.hosts, keys.host(config.service, config.host), log);
+    const key = keys.host(config.service, config.host);
+    this.name = new HostName(`${buckets.hosts} ${key}`, { pid: process.pid, startedAt: this.startedAt }, onTaken);
+    const onForeign = (text: string) => this.name.hear(text, performance.now());
+    this.publisher = new KeyPublisher(bus, buckets.hosts, key, log, { onForeign });
   }
 
   status(): HostStatus {
@@ -55,14 +63,13 @@ export class HostReport {
       load: this.load,
       slots: this.slots(),
       warnings: [...this.warnings],
-      lastError: this.lastError,
+      lastError: this.name.problem(performance.now()) ?? this.lastError,
     };
   }
 
   /** Keeps an error that belongs to no slot. */
-  noteError(error: SlotdError): WireError {
+  noteError(error: SlotdError): void {
     this.lastError = { ...error.toWire(), at: new Date().toISOString() };
-    return this.lastError;
   }
 
   /** Keeps a sentence about something that works, but not as configured. */
@@ -76,17 +83,12 @@ export class HostReport {
   }
 
   publish(): void {
-    clearTimeout(this.soon);
-    this.soon = undefined;
-    this.publishedAt = performance.now();
-    const status = this.status();
-    this.publisher.set(JSON.stringify(status));
-    this.onPublish(summarize(status));
+    this.publishing.now();
   }
 
+  /** Nothing before the first `publish`: until then, what serves was not taken over. */
   publishSoon(): void {
-    const waitMs = Math.max(0, this.publishedAt + GAP_MS - performance.now());
-    this.soon ??= setTimeout(() => this.publish(), waitMs);
+    if (this.begun) this.publishing.call();
   }
 
   /** Publishes the last status, if the bus is up, and stops. */
@@ -95,8 +97,15 @@ export class HostReport {
       this.publish();
       await this.publisher.stored(signal).catch(() => {});
     }
-    clearTimeout(this.soon);
+    this.publishing.stop();
     this.publisher.stop();
+  }
+
+  private publishNow(): void {
+    this.begun = true;
+    const status = this.status();
+    this.publisher.set(JSON.stringify(status));
+    this.onPublish(summarize(status));
   }
 }
 

@@ -2,11 +2,17 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import type { Config } from "./config/schema.ts";
 import { unitName } from "./os/unit.ts";
+import { shutdownWithdrawMs } from "./slots/slot.ts";
 
 const run = promisify(execFile);
 const ASK_TIMEOUT_MS = 10_000;
-/** What is waited for beside the configured times: the bus that takes a withdrawal, and the last status. */
-const GOODBYE_MS = 6_000;
+/** What an end waits for after its slots have stopped: that the bus has stored that nothing serves here any more. */
+export const withdrawnMs = 1_000;
+/** Then for the last status and events, and for the bus's connection to be closed. */
+export const farewellMs = 1_500;
+const MARGIN_MS = 500;
+/** What is waited for beside the configured times. */
+const GOODBYE_MS = shutdownWithdrawMs + withdrawnMs + farewellMs + MARGIN_MS;
 
 /** How long a stop of the agent may take by its configuration. The slots stop side by side. */
 export function longestStopMs({ drain, app }: Pick<Config, "drain" | "app">): number {

@@ -11,6 +11,7 @@ import type { Kept } from "./kept.ts";
 import { listenToKeys, type PutListener } from "./listen.ts";
 import type { Login } from "./login-rules.ts";
 import { reasonOf } from "./reason.ts";
+import { valueText } from "./value-text.ts";
 
 const CONNECT_TIMEOUT_MS = 3_000;
 const RECONNECT_MS = 250;
@@ -35,6 +36,12 @@ export interface ConnectionTraits {
 }
 
 export type DaemonLogin = Login & { replicas: number };
+
+/** A key's value, or null for a deletion. */
+export interface Value {
+  revision: number;
+  text: string | null;
+}
 
 interface ConnectionEvents {
   /** Connected, and everything that the daemon needs there exists. Emitted again after every reconnection. */
@@ -103,6 +110,14 @@ export class BusConnection extends EventEmitter<ConnectionEvents> {
       this.opened.set(bucket, kv);
     }
     return kv;
+  }
+
+  /** What a key holds, with null for a deletion; null where it was never written. @throws where the bus is away */
+  async read(bucket: string, key: string): Promise<Value | null> {
+    const entry = await (await this.kv(bucket)).get(key);
+    if (!entry) return null;
+    const { revision, operation, value } = entry;
+    return { revision, text: operation === "PUT" ? valueText(bucket, value) : null };
   }
 
   /**

@@ -34,6 +34,8 @@ export interface KeyReader {
 export class KeyFollower {
   private timer: NodeJS.Timeout | undefined;
   private unlisten: (() => void) | null = null;
+  private reading: Promise<void> | null = null;
+  private next: Promise<void> | null = null;
 
   constructor(
     private readonly bus: FollowedBus,
@@ -57,9 +59,26 @@ export class KeyFollower {
     this.unlisten = null;
   }
 
-  /** Reads now, where the bus is up, within a bound. What could not be read stays as it was known. */
-  async refresh(): Promise<void> {
-    if (!this.bus.connected) return;
+  /**
+   * Reads now, where the bus is up, within a bound. What could not be read stays as it was known. Reads never overlap:
+   * all who ask during one share the next, since that one may have missed what they heard of.
+   */
+  refresh(): Promise<void> {
+    if (!this.bus.connected) return Promise.resolve();
+    if (!this.reading) {
+      this.reading = this.readOnce().finally(() => {
+        this.reading = null;
+      });
+      return this.reading;
+    }
+    this.next ??= this.reading.then(() => {
+      this.next = null;
+      return this.refresh();
+    });
+    return this.next;
+  }
+
+  private async readOnce(): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(new Error(`not read within ${READ_MS} ms`)), READ_MS);

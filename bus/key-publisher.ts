@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { KV } from "@nats-io/kv";
 import type { Logger } from "pino";
+import { valueText } from "./value-text.ts";
 
 const RETRY_MS = 250;
 
@@ -12,6 +13,16 @@ interface PublishingBus {
   on(event: "up", listener: () => void): unknown;
   off(event: "up", listener: () => void): unknown;
 }
+
+export interface KeyPublisherOptions {
+  /** Write an unchanged value again this often; by default the caller changes it often enough. */
+  heartbeatMs?: number;
+  /** Called with a value that someone else has written over this publisher's, before that is written over in turn. */
+  onForeign?(text: string): void;
+}
+
+/** JetStream's code where a key has another revision than the expected one. */
+const WRONG_REVISION = 10071;
 
 /**
  * Keeps one key of a bucket at the value that it should have: writes on change and as a heartbeat, again and again
@@ -30,15 +41,16 @@ export class KeyPublisher {
   private writing = false;
   private heartbeat: NodeJS.Timeout | undefined;
   private readonly stopped = new AbortController();
+  private readonly onForeign: KeyPublisherOptions["onForeign"];
 
   constructor(
     private readonly bus: PublishingBus,
     private readonly bucket: string,
     readonly key: string,
     private readonly log: Logger,
-    /** Write an unchanged value again this often; by default the caller changes it often enough. */
-    heartbeatMs?: number,
+    { heartbeatMs, onForeign }: KeyPublisherOptions = {},
   ) {
+    this.onForeign = onForeign;
     if (heartbeatMs !== undefined) {
       this.heartbeat = setInterval(() => {
         if (typeof this.desired === "string") this.touch();
@@ -111,10 +123,24 @@ export class KeyPublisher {
   /** Returns the revision with which readers of the bucket know of it: a deletion has one as well. */
   private async store(value: string | null): Promise<number> {
     const kv = await this.bus.kv(this.bucket);
-    if (value !== null) return kv.put(this.key, value);
+    if (value !== null) return this.onForeign ? this.putOver(kv, value) : kv.put(this.key, value);
     const there = await kv.get(this.key);
     if (there?.operation === "PUT") await kv.delete(this.key);
     return (await kv.get(this.key))?.revision ?? this.revision;
+  }
+
+  /** Puts a value over the last one of this publisher. What was there before its first is its predecessor's. */
+  private async putOver(kv: KV, value: string): Promise<number> {
+    if (this.revision === 0) return kv.put(this.key, value);
+    try {
+      return await kv.update(this.key, value, this.revision);
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== WRONG_REVISION) throw error;
+    }
+    // Someone else wrote; or the bucket is a new one, or an acknowledgement of our own was lost.
+    const there = await kv.get(this.key);
+    if (there?.operation === "PUT") this.onForeign?.(valueText(this.bucket, there.value));
+    return kv.put(this.key, value);
   }
 
   private release(): void {

@@ -1,5 +1,6 @@
 import type { NatsConnection } from "@nats-io/transport-node";
 import { subjects } from "../protocol/subjects.ts";
+import { valueText } from "./value-text.ts";
 
 export interface PutListener {
   /** A put was heard, or with null a deletion. It is an ordinary message: the stream may have refused it. */
@@ -15,7 +16,7 @@ export function listenToKeys(nc: NatsConnection, bucket: string, filter: string,
     callback: (error, message) => {
       if (error) return listener.onError?.(error);
       const isDeletion = Boolean(message.headers?.get("KV-Operation"));
-      listener.onPut(message.subject.slice(prefix), isDeletion ? null : message.string());
+      listener.onPut(message.subject.slice(prefix), isDeletion ? null : valueText(bucket, message.data));
     },
   });
   return () => subscription.unsubscribe();

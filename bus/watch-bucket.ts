@@ -3,6 +3,7 @@ import type { KvWatchEntry } from "@nats-io/kv";
 import type { Logger } from "pino";
 import { ListingCount } from "./bucket-info.ts";
 import type { BusConnection } from "./connection.ts";
+import { valueText } from "./value-text.ts";
 
 const RETRY_MS = 500;
 /** How often the bucket's leader is asked whether it is there, and is still the same bucket. */
@@ -151,6 +152,6 @@ export class BucketWatch {
   }
 }
 
-function heard(entry: KvWatchEntry): Heard {
-  return { key: entry.key, revision: entry.revision, text: entry.operation === "PUT" ? entry.string() : null };
+function heard({ bucket, key, revision, operation, value }: KvWatchEntry): Heard {
+  return { key, revision, text: operation === "PUT" ? valueText(bucket, value) : null };
 }

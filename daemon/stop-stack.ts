@@ -5,7 +5,7 @@ interface Started {
   stop(signal: AbortSignal): unknown;
 }
 
-/** What a daemon has started, so that it is stopped in reverse order, under one deadline. */
+/** What was started, so that it is stopped in reverse order, under one deadline. */
 export class StopStack {
   private readonly started: Started[] = [];
   private stopping: Promise<void> | undefined;

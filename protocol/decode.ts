@@ -1,7 +1,9 @@
 import type { z } from "zod";
 
-/** Longer than anything that a program of slotd writes into a bucket, where a server takes messages of 1 MiB. */
-const MAX_CHARS = 1024 * 1024;
+/** Longer than anything that a program of slotd writes into a bucket, except for the record of a deploy. */
+export const maxValueChars = 256 * 1024;
+/** The record of a deploy names every host. A server takes messages of 1 MiB. */
+export const maxDeployChars = 1024 * 1024;
 /** A message may repeat a name of any length. */
 const MAX_RULE_CHARS = 300;
 
@@ -9,8 +11,8 @@ const MAX_RULE_CHARS = 300;
 export type Decoded<T> = { value: T } | { broken: string };
 
 /** Reads a value that somebody else wrote: a key of a bucket, a file. It may be anything. */
-export function decode<S extends z.ZodType>(schema: S, text: string): Decoded<z.infer<S>> {
-  const json = parseJson(text);
+export function decode<S extends z.ZodType>(schema: S, text: string, maxChars?: number): Decoded<z.infer<S>> {
+  const json = parseJson(text, maxChars);
   if ("broken" in json) return json;
   const parsed = schema.safeParse(json.value);
   if (parsed.success) return { value: parsed.data };
@@ -19,8 +21,8 @@ export function decode<S extends z.ZodType>(schema: S, text: string): Decoded<z.
 }
 
 /** The same without a schema. */
-export function parseJson(text: string): Decoded<unknown> {
-  if (text.length > MAX_CHARS) return { broken: `must be at most ${MAX_CHARS} characters long` };
+export function parseJson(text: string, maxChars = maxValueChars): Decoded<unknown> {
+  if (text.length > maxChars) return { broken: `must be at most ${maxChars} characters long` };
   try {
     return { value: JSON.parse(text) };
   } catch {

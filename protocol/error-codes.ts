@@ -9,6 +9,14 @@ export const errorCodes = {
     "The order's epoch is lower than the highest that the slot has seen.",
     "Read the current epoch and deploy again.",
   ],
+  EPOCH_TOO_HIGH: [
+    "The order's epoch is implausibly far above the highest that the slot has seen.",
+    "Take epochs from the service's record in slotd-deploys, and issue the order again.",
+  ],
+  HOST_NAME_TAKEN: [
+    "Another agent of this service writes the same keys: two hosts have one name, or names that differ only in . and _.",
+    "Give each host a name of its own: `host` in slotd.toml.",
+  ],
   SLOT_UNKNOWN: ["No slot of this host has that name.", "Use one of the slots in the host's configuration."],
   SLOT_STATE: [
     "The slot's state does not allow this.",

@@ -66,6 +66,34 @@ export class StaleEpochError extends SlotdError {
   }
 }
 
+export class EpochTooHighError extends SlotdError {
+  readonly code = "EPOCH_TOO_HIGH";
+  constructor(
+    orderId: string,
+    readonly epoch: number,
+    readonly highest: number,
+  ) {
+    super(
+      `order ${orderId} has epoch ${epoch}, which is too far above ${highest}, the highest that this slot has seen; ` +
+        "take epochs from the service's record in slotd-deploys",
+      { orderId, field: "epoch" },
+    );
+  }
+}
+
+export class HostNameTakenError extends SlotdError {
+  readonly code = "HOST_NAME_TAKEN";
+  constructor(
+    readonly key: string,
+    other: string,
+  ) {
+    super(
+      `another agent writes ${key}, too (${other}): both carry out each other's orders, and take turns in the routes; ` +
+        "give each host a name of its own (host in slotd.toml; in keys, dots become underscores)",
+    );
+  }
+}
+
 export class SlotUnknownError extends SlotdError {
   readonly code = "SLOT_UNKNOWN";
   constructor(slot: string, known: readonly string[]) {

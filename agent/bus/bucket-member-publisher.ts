@@ -11,7 +11,7 @@ export class BucketMemberPublisher implements MemberPublisher {
   private readonly publisher: KeyPublisher;
 
   constructor(bus: BusConnection, key: string, log: Logger) {
-    this.publisher = new KeyPublisher(bus, buckets.serversets, key, log, memberLeaseMs / 3);
+    this.publisher = new KeyPublisher(bus, buckets.serversets, key, log, { heartbeatMs: memberLeaseMs / 3 });
   }
 
   publish(member: Member | null): void {

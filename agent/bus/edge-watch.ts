@@ -10,6 +10,8 @@ import { EdgeLeases, type Found } from "./edge-leases.ts";
 
 /** How often to check for leases that have ended. */
 const LEASES_MS = 1_000;
+/** How many edges' statuses are asked for at a time. */
+const AT_ONCE = 32;
 
 /**
  * The edges of a service, by what they report. A report is believed as it is heard, stored or not: it is the edge's own
@@ -83,14 +85,15 @@ export class EdgeWatch extends EventEmitter<{ change: [] }> {
 
   async read(): Promise<void> {
     const began = performance.now();
-    const kv = await this.bus.kv(buckets.edges);
     const found = new Map<string, Found>();
     const present = await this.bus.keys(buckets.edges, keys.edge(this.service, "*"));
-    const entries = await Promise.all(present.map((key) => kv.get(key)));
-    for (const entry of entries) {
-      if (entry?.operation !== "PUT") continue;
-      const text = entry.string();
-      found.set(this.edgeOf(entry.key), { text, status: this.parse(entry.key, text) });
+    for (let next = 0; next < present.length; next += AT_ONCE) {
+      await Promise.all(
+        present.slice(next, next + AT_ONCE).map(async (key) => {
+          const text = (await this.bus.read(buckets.edges, key))?.text ?? null;
+          if (text !== null) found.set(this.edgeOf(key), { text, status: this.parse(key, text) });
+        }),
+      );
     }
     this.leases.take(found, began, performance.now());
     this.emit("change");

@@ -7,6 +7,8 @@ import type { OrderSource } from "../slots/order-source.ts";
 
 /** After a hint a replica may still answer with the value before. */
 const LATE_MS = [50, 250, 1_000];
+/** However many puts are heard, a slot's order is read this often at most. */
+const GAP_MS = 100;
 /** Retry delay bounds for an order that could not be journalled; the delay doubles. */
 const RETRY_MIN_MS = 1_000;
 const RETRY_MAX_MS = 30_000;
@@ -17,6 +19,14 @@ interface Brought {
   text: string | null;
   failures: number;
   retry: NodeJS.Timeout | undefined;
+  /** Puts that were heard so far. */
+  hints: number;
+  /** Somebody reads, and takes note of further hints. */
+  looking: boolean;
+}
+
+function noOrder(): Brought {
+  return { revision: 0, text: null, failures: 0, retry: undefined, hints: 0, looking: false };
 }
 
 /** Delivers each slot's last order from the bus. A put that is heard is only a hint; the key is read. */
@@ -37,7 +47,7 @@ export class OrderWatch implements OrderSource {
     private readonly refresh: () => Promise<void>,
     private readonly log: Logger,
   ) {
-    this.brought = new Map(slots.map((slot) => [slot, { revision: 0, text: null, failures: 0, retry: undefined }]));
+    this.brought = new Map(slots.map((slot) => [slot, noOrder()]));
     this.follower = new KeyFollower(bus, buckets.orders, keys.order(service, host, "*"), this, log);
   }
 
@@ -56,7 +66,10 @@ export class OrderWatch implements OrderSource {
 
   onPut(key: string): void {
     const slot = key.split(".").at(-1) as string;
-    if (this.brought.has(slot)) void this.readNewer(slot);
+    const brought = this.brought.get(slot);
+    if (!brought) return;
+    brought.hints++;
+    if (!brought.looking) void this.readNewer(slot, brought);
   }
 
   async read(): Promise<void> {
@@ -69,12 +82,20 @@ export class OrderWatch implements OrderSource {
     for (const brought of this.brought.values()) brought.revision = 0;
   };
 
-  private async readNewer(slot: string): Promise<void> {
-    for (const wait of LATE_MS) {
-      if ((await this.readSlot(slot)) !== "nothing new") return;
-      await sleep(wait, undefined, { ref: false });
+  /** Reads until what the last hint was about is here. */
+  private async readNewer(slot: string, brought: Brought): Promise<void> {
+    brought.looking = true;
+    let late = 0;
+    for (let wait: number | undefined = 0; wait !== undefined && !this.stopped; ) {
+      const { hints } = brought;
+      const found = await this.readSlot(slot);
+      if (brought.hints !== hints) {
+        late = 0;
+        wait = GAP_MS;
+      } else wait = found === "nothing new" ? LATE_MS[late++] : undefined;
+      if (wait !== undefined) await sleep(wait, undefined, { ref: false });
     }
-    await this.readSlot(slot);
+    brought.looking = false;
   }
 
   /** Delivers the slot's order, unless it already was. */
@@ -82,14 +103,13 @@ export class OrderWatch implements OrderSource {
     const brought = this.brought.get(slot) as Brought;
     const session = this.sessions;
     try {
-      const kv = await this.bus.kv(buckets.orders);
-      const entry = await kv.get(keys.order(this.service, this.host, slot));
-      if (entry?.operation !== "PUT" || entry.revision <= brought.revision) return "nothing new";
+      const entry = await this.bus.read(buckets.orders, keys.order(this.service, this.host, slot));
+      const text = entry?.text ?? null;
+      if (entry === null || text === null || entry.revision <= brought.revision) return "nothing new";
       await this.refresh();
       // Another read may have been faster, with this order or a newer one.
       const late = session !== this.sessions || entry.revision <= brought.revision;
       if (this.stopped || late) return "nothing new";
-      const text = entry.string();
       // After a reconnection: an order that was delivered before it.
       const known = brought.revision === 0 && brought.text === text;
       this.log.debug({ slot, revision: entry.revision, known }, "order was read");

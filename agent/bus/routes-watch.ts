@@ -2,12 +2,15 @@ import { EventEmitter } from "node:events";
 import type { Logger } from "pino";
 import type { BusConnection } from "../../bus/connection.ts";
 import { KeyFollower } from "../../bus/follow-keys.ts";
+import { Throttle } from "../../daemon/throttle.ts";
 import { decode } from "../../protocol/decode.ts";
 import { type Routes, routesSchema } from "../../protocol/routes.ts";
 import { buckets, keys } from "../../protocol/subjects.ts";
 
 /** After a hint a replica may still answer with the value before. */
 const LATE_MS = 1_000;
+/** However many puts are heard, the routes are read this often at most. */
+const GAP_MS = 100;
 
 /**
  * The routes of a service. A put is only a hint, since the stream refuses one that another controller was faster than;
@@ -18,8 +21,11 @@ export class RoutesWatch extends EventEmitter<{ change: [] }> {
   routes: Routes | null = null;
   private readonly watch: KeyFollower;
   private last: string | null = null;
+  /** The last routes were malformed, which was logged once. */
+  private malformed = false;
   private late: NodeJS.Timeout | undefined;
   private revision = 0;
+  private readonly hinted = new Throttle(() => void this.refresh(), GAP_MS);
 
   constructor(
     private readonly bus: BusConnection,
@@ -39,6 +45,7 @@ export class RoutesWatch extends EventEmitter<{ change: [] }> {
     this.bus.off("up", this.onUp);
     this.watch.stop();
     clearTimeout(this.late);
+    this.hinted.stop();
   }
 
   /** Reads them again, within a time limit. Never rejects. */
@@ -47,18 +54,17 @@ export class RoutesWatch extends EventEmitter<{ change: [] }> {
   }
 
   onPut(): void {
-    void this.refresh();
+    this.hinted.call();
     clearTimeout(this.late);
     this.late = setTimeout(() => void this.refresh(), LATE_MS);
   }
 
   async read(): Promise<void> {
-    const kv = await this.bus.kv(buckets.routes);
-    const entry = await kv.get(keys.routes(this.service));
+    const entry = await this.bus.read(buckets.routes, keys.routes(this.service));
     // A replica may answer with the previous value, and reads may overtake each other.
     if (entry && entry.revision < this.revision) return;
     this.revision = entry?.revision ?? 0;
-    const text = entry?.operation === "PUT" ? entry.string() : null;
+    const text = entry?.text ?? null;
     if (text === this.last) return;
     this.last = text;
     this.take(text);
@@ -72,9 +78,11 @@ export class RoutesWatch extends EventEmitter<{ change: [] }> {
   private take(text: string | null): void {
     const decoded = text === null ? { value: null } : decode(routesSchema, text);
     if ("broken" in decoded) {
-      this.log.warn({ fault: decoded.broken }, "routes are malformed; they are ignored");
+      if (!this.malformed) this.log.warn({ fault: decoded.broken }, "routes are malformed; they are ignored");
+      this.malformed = true;
       return;
     }
+    this.malformed = false;
     this.routes = decoded.value;
     this.emit("change");
   }

@@ -14,13 +14,20 @@ const orderRecordSchema = z.object({
 /** An accepted order and what became of it. */
 export type OrderRecord = z.infer<typeof orderRecordSchema>;
 
+/** Epochs count orders. None above this was ever handed out: it is forgotten, so that it makes no later order stale. */
+const MAX_EPOCH = 2 ** 50;
+const epochSchema = z
+  .int()
+  .nonnegative()
+  .transform((epoch) => (epoch > MAX_EPOCH ? 0 : epoch));
+
 const residentSchema = z.object({
   release: releaseSchema,
   /** In place of the slot's configured share. */
   workers: z.int().positive().optional(),
   /** As the order said. */
   role: z.enum(["current", "previous"]).optional(),
-  epoch: z.int().nonnegative(),
+  epoch: epochSchema,
   /** It was ready at least once. Only then does the agent bring it back after a failure. */
   proven: z.boolean(),
 });
@@ -29,7 +36,7 @@ export type Resident = z.infer<typeof residentSchema>;
 
 const slotJournalSchema = z.object({
   /** The highest epoch of an accepted order. */
-  epoch: z.int().nonnegative(),
+  epoch: epochSchema,
   order: orderRecordSchema.nullable(),
   /** Earlier orders by id, newest last, so that a repeat gets the recorded outcome. */
   history: z.array(
@@ -45,7 +52,15 @@ const slotJournalSchema = z.object({
   held: z.object({ by: z.string(), reason: z.string().optional() }).nullable(),
   /** The workers were told to end: after a crash they are not taken over any more. */
   stopping: z.boolean(),
-  workers: z.array(z.object({ number: z.int().nonnegative(), startedAt: z.number(), identity: identitySchema })),
+  workers: z.array(
+    z.object({
+      number: z.int().nonnegative(),
+      startedAt: z.number(),
+      identity: identitySchema,
+      /** Where its own output begins, see `OutputStart`. */
+      outputStart: z.string().nullable().optional(),
+    }),
+  ),
   lastDrain: drainRecordSchema.nullable(),
   /** The verdict of a crash loop, which took a serving slot out of service. Cleared by a new order or a restart. */
   condemned: wireErrorSchema.nullable().default(null),

@@ -1,11 +1,12 @@
-import { closeSync, fchmodSync, openSync } from "node:fs";
+import { closeSync, fchmodSync, fstatSync, openSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { FollowedFile } from "./followed-file.ts";
+import { ownPart, startAt } from "./own-part.ts";
 import { type Tail, tail } from "./tail.ts";
 import { Trimmer } from "./trimmer.ts";
-import type { OutputFilter, OutputLine, WorkerOutput, Writer } from "./worker-output.ts";
+import type { OutputFilter, OutputLine, OutputStart, WorkerOutput, Writer } from "./worker-output.ts";
 
 const FOLLOW_MS = 200;
 const MODE = 0o640;
@@ -28,11 +29,13 @@ export class FileOutput implements WorkerOutput {
     this.trimmer = new Trimmer(directory, maxBytes, onNoHoles);
   }
 
-  open(writer: Writer): number {
-    const fd = openSync(this.place(writer), "a", MODE);
+  open(writer: Writer): { fd: number; start: OutputStart } {
+    const path = this.place(writer);
+    const fd = openSync(path, "a", MODE);
     try {
       fchmodSync(fd, MODE);
-      return fd;
+      const { ino, size } = fstatSync(fd, { bigint: true });
+      return { fd, start: startAt(ino, size, this.trimmer.cut(path)) };
     } catch (error) {
       closeSync(fd);
       throw error;
@@ -43,9 +46,9 @@ export class FileOutput implements WorkerOutput {
     return join(this.directory, `${slot}-${worker}.log`);
   }
 
-  async lastLines(writer: Writer, count: number): Promise<string[]> {
+  async lastLines(writer: Writer, start: OutputStart, count: number): Promise<string[]> {
     try {
-      return (await this.tail(this.place(writer), count)).lines;
+      return (await this.tail(this.place(writer), count, start)).lines;
     } catch {
       return [];
     }
@@ -80,13 +83,15 @@ export class FileOutput implements WorkerOutput {
     return this.trimmer.trim();
   }
 
-  /** Reads again if the file was cut meanwhile. */
-  private async tail(path: string, count: number): Promise<Tail> {
+  /** Reads again if the file was cut meanwhile. @param start of a process, for its own part only */
+  private async tail(path: string, count: number, start?: OutputStart): Promise<Tail> {
     for (;;) {
       await this.trimmer.settled(path);
-      const { number } = this.trimmer.cut(path);
-      const found = await tail(path, count, this.trimmer.heads);
-      if (this.trimmer.cut(path).number === number) return found;
+      const cut = this.trimmer.cut(path);
+      const own = start === undefined ? undefined : ownPart(start, cut);
+      if (own === null) return { lines: [], end: 0, rest: 0 };
+      const found = await tail(path, count, this.trimmer.heads, own);
+      if (this.trimmer.cut(path).number === cut.number) return found;
     }
   }
 

@@ -1,3 +1,4 @@
+import { bootId } from "../os/process.ts";
 import type { OutputLine } from "./worker-output.ts";
 
 /** A line, and where it stands in the journal. */
@@ -43,6 +44,18 @@ export function isAfter(cursor: string, other: string): boolean {
     if (one.get(same) !== undefined && one.get(same) === two.get(same))
       return number(one, ordered) > number(two, ordered);
   return number(one, "t") > number(two, "t");
+}
+
+/** A place in the journal that all later entries stand after: by this boot's clock, elsewhere by the time. */
+export function cursorOfNow(): string {
+  const hex = (microseconds: bigint) => microseconds.toString(16);
+  const [clock, time] = [process.hrtime.bigint() / 1_000n, BigInt(Date.now()) * 1_000n];
+  return `b=${bootId().replaceAll("-", "")};m=${hex(clock)};t=${hex(time)}`;
+}
+
+/** Whether a text is a cursor that entries can be compared with. */
+export function isCursor(text: string): boolean {
+  return /(?:^|;)t=[0-9a-f]{1,16}(?:;|$)/.test(text);
 }
 
 function fields(cursor: string): Map<string, string> {

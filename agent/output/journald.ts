@@ -5,8 +5,8 @@ import { promisify } from "node:util";
 import { unixAddress } from "../os/address.ts";
 import * as libc from "../os/libc.ts";
 import { unitName } from "../os/unit.ts";
-import { type Entry, isAfter, JSON_LINES, parseEntry } from "./journald-entry.ts";
-import type { OutputFilter, OutputLine, WorkerOutput, Writer } from "./worker-output.ts";
+import { cursorOfNow, type Entry, isAfter, isCursor, JSON_LINES, parseEntry } from "./journald-entry.ts";
+import type { OutputFilter, OutputLine, OutputStart, WorkerOutput, Writer } from "./worker-output.ts";
 
 /** systemd-journald's stream socket: what a service's standard output is connected to. */
 const SOCKET = "/run/systemd/journal/stdout";
@@ -65,7 +65,8 @@ export class JournaldOutput implements WorkerOutput {
    * Where journald does not take a connection, what the worker writes is lost, as a service's is: that it serves counts
    * for more.
    */
-  open(writer: Writer): number {
+  open(writer: Writer): { fd: number; start: OutputStart } {
+    const start = cursorOfNow();
     // A journald that hangs must not hang the agent.
     const fd = libc.socket(libc.AF_UNIX, libc.SOCK_STREAM | libc.SOCK_NONBLOCK);
     try {
@@ -73,11 +74,11 @@ export class JournaldOutput implements WorkerOutput {
       libc.connect(fd, unixAddress(SOCKET));
       libc.send(fd, Buffer.from(`${[this.identifier(writer), this.unit ?? "", PRIORITY, 1, 0, 0, 0].join("\n")}\n`));
       libc.setBlocking(fd);
-      return fd;
+      return { fd, start };
     } catch (error) {
       libc.close(fd);
       this.onLost(writer, error as Error);
-      return openSync("/dev/null", "w");
+      return { fd: openSync("/dev/null", "w"), start };
     }
   }
 
@@ -85,13 +86,15 @@ export class JournaldOutput implements WorkerOutput {
     return `journal:${this.identifier(writer)}`;
   }
 
-  async lastLines(writer: Writer, count: number): Promise<string[]> {
+  async lastLines(writer: Writer, start: OutputStart, count: number): Promise<string[]> {
+    if (!isCursor(start)) return [];
     // Else the last words of a process that has just ended may not be there yet.
     await run("journalctl", ["--sync"], { timeout: SYNC_MS }).catch(() => {});
     const lines: string[] = [];
     try {
       const bound = AbortSignal.timeout(TIMEOUT_MS);
-      for await (const { line } of this.last([this.identifier(writer)], count, bound)) lines.push(line.line);
+      for await (const { cursor, line } of this.last([this.identifier(writer)], count, bound))
+        if (isAfter(cursor, start)) lines.push(line.line);
     } catch {
       // What was read before is something.
     }

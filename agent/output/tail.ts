@@ -1,5 +1,7 @@
+import type { BigIntStats } from "node:fs";
 import { open } from "node:fs/promises";
 import type { Heads } from "./heads.ts";
+import type { OwnPart } from "./own-part.ts";
 
 const CHUNK = 64 * 1024;
 /** A single line, or a file without line ends, is not read further back than this. */
@@ -16,23 +18,40 @@ export interface Tail {
 /**
  * The last lines of a worker's output file, back to its head; a file that has no hole may continue backwards in an
  * older half. A file that is gone has none.
+ * @param own to read that part only
  */
-export async function tail(path: string, count: number, heads: Heads): Promise<Tail> {
-  const newer = await lastLines(path, count, heads);
-  if (newer.lines.length >= count || heads.at(path) > 0) return newer;
-  const older = await lastLines(`${path}.1`, count - newer.lines.length, null);
+export async function tail(path: string, count: number, heads: Heads, own?: OwnPart): Promise<Tail> {
+  const newer = await lastLines(path, count, heads, (stats) => beginOf(stats, own));
+  if (newer.lines.length >= count || heads.at(path) > 0 || own?.olderBegin === null) return newer;
+  const older = await lastLines(`${path}.1`, count - newer.lines.length, null, () => own?.olderBegin ?? 0);
   return { ...newer, lines: [...older.lines, ...newer.lines] };
 }
 
-async function lastLines(path: string, count: number, heads: Heads | null): Promise<Tail> {
+/** Where the own part of a file begins; at its end where nothing in it is known to be. */
+function beginOf({ ino, size }: BigIntStats, own: OwnPart | undefined): number {
+  if (!own) return 0;
+  const end = Number(size);
+  // Another file by now, which someone else put there.
+  if (ino !== own.inode) return end;
+  // Truncated since, so that all of it is newer.
+  return own.begin > end ? 0 : own.begin;
+}
+
+async function lastLines(
+  path: string,
+  count: number,
+  heads: Heads | null,
+  begin: (stats: BigIntStats) => number,
+): Promise<Tail> {
   const file = await open(path, "r").catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return null;
     throw error;
   });
   if (!file) return { lines: [], end: 0, rest: 0 };
   try {
-    const head = (await heads?.find(path)) ?? 0;
-    const { size } = await file.stat();
+    const stats = await file.stat({ bigint: true });
+    const size = Number(stats.size);
+    const head = Math.max((await heads?.find(path)) ?? 0, begin(stats));
     const chunks: Buffer[] = [];
     let ends = 0;
     let at = size;

@@ -23,7 +23,10 @@ function processesOf(token: string): Found[] {
   }));
 }
 
-/** Whether an agent started the process itself: the launcher gave it its own pid in LISTEN_PID. */
+/**
+ * Whether an agent started the process itself: the launcher gave it its own pid in LISTEN_PID. An app may have removed
+ * that variable; a leader of a group without it counts as started by an agent.
+ */
 function isLaunched({ identity, env, group }: Found): boolean {
   return group === identity.pid && [undefined, String(identity.pid)].includes(env.get("LISTEN_PID"));
 }
@@ -61,7 +64,7 @@ export function findLeftovers(
     const leads = isLaunched(found) && env.get("SLOTD_VERSION") === version && Number.isInteger(number);
     if (leads && !workers.has(number)) {
       const known = journalled.find((entry) => entry.identity.pid === identity.pid && isAlive(entry.identity));
-      workers.set(number, Worker.adopt(number, version as string, identity, known?.startedAt ?? Date.now()));
+      workers.set(number, Worker.adopt(number, version as string, identity, known ?? { startedAt: Date.now() }));
     } else {
       others.push(found);
     }
@@ -70,8 +73,10 @@ export function findLeftovers(
   // the rest.
   const hidden = journalled.filter(({ number, identity }) => !workers.has(number) && isAlive(identity));
   const shares = (pid: number) => (stored ? stored.isHeldBy(pid) : SlotSocket.isListening(address, pid));
-  for (const { number, identity, startedAt } of version === null ? [] : hidden)
-    if (shares(identity.pid)) workers.set(number, Worker.adopt(number, version as string, identity, startedAt));
+  for (const known of version === null ? [] : hidden) {
+    const { number, identity } = known;
+    if (shares(identity.pid)) workers.set(number, Worker.adopt(number, version as string, identity, known));
+  }
   const leaders = new Set([...workers.values()].map((worker) => worker.pid));
   // A worker's own children are part of it, also those that made groups of their own.
   const belongs = ({ group, env }: Found) => leaders.has(group) || leaders.has(Number(env.get("LISTEN_PID")));

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import {
   DigestMismatchError,
+  EpochTooHighError,
   OrderConflictError,
   type SlotdError,
   StaleEpochError,
@@ -11,6 +12,12 @@ import { type Order, orderVersion } from "../../protocol/order.ts";
 import { isSameContent } from "../../protocol/release.ts";
 import type { SlotJournal } from "../journal/schema.ts";
 import { routedBy, type Traffic } from "./routed-by.ts";
+
+/**
+ * How far an order's epoch may be above the highest that the slot has seen. Epochs count orders, so that a slot that
+ * has seen none can still join; and no order can use them up, after which every later one would be stale.
+ */
+const MAX_EPOCH_STEP = 2 ** 32;
 
 type Seen = SlotJournal["history"][number];
 
@@ -37,6 +44,8 @@ export function judgeOrder(slot: string, order: Order, journal: SlotJournal, tra
   }
   if (order.epoch < journal.epoch)
     return { verdict: "refuse", error: new StaleEpochError(order.id, order.epoch, journal.epoch) };
+  if (order.epoch > journal.epoch + MAX_EPOCH_STEP)
+    return { verdict: "refuse", error: new EpochTooHighError(order.id, order.epoch, journal.epoch) };
 
   const held = [journal.resident?.release, pendingRelease(journal)].filter((release) => release !== undefined);
   if (order.action === "install") {

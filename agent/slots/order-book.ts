@@ -8,6 +8,7 @@ import type { SlotRecord } from "../journal/journal.ts";
 import type { SlotJournal } from "../journal/schema.ts";
 import type { EmitEvent } from "./dependencies.ts";
 import { fingerprint, judgeOrder } from "./judge-order.ts";
+import { Refusals, type Untold } from "./refusals.ts";
 import type { Traffic } from "./routed-by.ts";
 
 /** How many outcomes of earlier orders are kept, to answer a repeated order. */
@@ -20,6 +21,7 @@ const DEPENDENT: readonly ErrorCode[] = ["DIGEST_MISMATCH", "VERSION_NOT_INSTALL
 export class OrderBook {
   /** Why the last order was refused; null after one was accepted. */
   refused: WireError | null = null;
+  private readonly refusals = new Refusals((untold) => this.tellUntold(untold));
 
   constructor(
     private readonly slot: string,
@@ -119,6 +121,7 @@ export class OrderBook {
     const wire = { ...error.toWire(), ...(order && { orderId: order.id }), at: new Date().toISOString() };
     if (order && DEPENDENT.includes(error.code)) this.recordRefusal(order, wire);
     this.refused = wire;
+    if (!this.refusals.isNews(wire)) return;
     this.log.warn({ ...wire }, "order was refused");
     this.emit({
       kind: "order",
@@ -127,6 +130,12 @@ export class OrderBook {
       ...(wire.orderId && { orderId: wire.orderId }),
       ...(wire.field && { facts: { field: wire.field } }),
     });
+  }
+
+  private tellUntold({ count, last }: Untold): void {
+    const message = `${count} more orders were refused, the last: ${last.message}`;
+    this.log.warn({ count, last }, "more orders were refused");
+    this.emit({ kind: "order", message, code: last.code, facts: { count } });
   }
 
   private announce(order: Order, what: string, error?: SlotdError): void {

@@ -11,6 +11,9 @@ export interface Traffic {
 
 export const noTraffic: Traffic = { routes: null, edges: [] };
 
+/** Of many edges only these are named. */
+const NAMED = 8;
+
 /** Who routes to a version, in words; null: nobody, as far as is known. Pure. */
 export function routedBy(version: string, { routes, edges }: Traffic): string | null {
   if (routes?.default === version) return "the routes, as the default";
@@ -18,5 +21,6 @@ export function routedBy(version: string, { routes, edges }: Traffic): string | 
   const routing = edges.filter((edge) => edge.serving.includes(version) || edge.default === version);
   const names = routing.map(({ edge }) => edge);
   if (names.length === 0) return null;
-  return `${names.length === 1 ? "edge" : "edges"} ${names.join(", ")}`;
+  const more = names.length > NAMED ? ` and ${names.length - NAMED} more` : "";
+  return `${names.length === 1 ? "edge" : "edges"} ${names.slice(0, NAMED).join(", ")}${more}`;
 }

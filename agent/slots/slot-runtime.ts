@@ -352,7 +352,13 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
     setImmediate(() => {
       this.recording = false;
       const workers = this.pool?.workers ?? [];
-      this.note({ workers: workers.map(({ number, identity, startedAt }) => ({ number, identity, startedAt })) });
+      const journalled = workers.map(({ number, identity, startedAt, outputStart }) => ({
+        number,
+        identity,
+        startedAt,
+        outputStart,
+      }));
+      this.note({ workers: journalled });
     });
   }
 

@@ -26,7 +26,7 @@ import { Wakeup } from "./wakeup.ts";
 const RETRY_MIN_MS = 1_000;
 const RETRY_MAX_MS = 60_000;
 /** How long the agent's own end waits for the bus to store a withdrawal. */
-const SHUTDOWN_WITHDRAW_MS = 3_000;
+export const shutdownWithdrawMs = 3_000;
 
 /**
  * One slot: a port and a share of the workers. It moves what is towards what is wanted, one step at a time, and never
@@ -238,7 +238,7 @@ export class Slot extends EventEmitter<{ change: [] }> {
     const reason = this.ending === "forced" ? "the agent was told to end at once" : pending?.reason;
     return {
       timeoutMs: ordered ?? this.deps.config.drain.timeout_ms,
-      ...(this.ending !== "no" && { withdrawTimeoutMs: SHUTDOWN_WITHDRAW_MS }),
+      ...(this.ending !== "no" && { withdrawTimeoutMs: shutdownWithdrawMs }),
       forced: this.ending === "forced" || pending?.force ? reason : undefined,
     };
   }

@@ -6,6 +6,7 @@ import type { WorkerEnd } from "../../protocol/host-status.ts";
 import type { ConnectionsSeen } from "../drain/drain.ts";
 import type { ConnectionCount } from "../drain/in-flight.ts";
 import { lastWords } from "../output/last-words.ts";
+import type { OutputStart } from "../output/worker-output.ts";
 import { type ExtendedGrace, endAll } from "./end/end-all.ts";
 import { OrphanReaper } from "./end/orphan-reaper.ts";
 import type { Front } from "./front.ts";
@@ -42,6 +43,8 @@ interface PoolEvents {
  */
 export class Pool extends EventEmitter<PoolEvents> {
   readonly ends: WorkerEnd[] = [];
+  /** Where the output of the workers that ended begins. */
+  private readonly outputStarts = new WeakMap<WorkerEnd, OutputStart | null>();
   private isStopping = false;
   private readonly indexes: WorkerIndexes;
   /** Every living worker: those with an index, replacements, and those that were told to end. */
@@ -193,9 +196,11 @@ export class Pool extends EventEmitter<PoolEvents> {
     this.front.abandon();
   }
 
-  /** The last meaningful lines of a worker's output, for a message. */
-  async lastWords({ worker }: WorkerEnd): Promise<string> {
-    return this.spec.secrets.redact(await lastWords(this.spec.output, writer(this.spec, worker)));
+  /** The last meaningful lines that a worker wrote before this end, for a message. */
+  lastWords(end: WorkerEnd): Promise<string> {
+    const { spec } = this;
+    const start = this.outputStarts.get(end) ?? null;
+    return lastWords(spec.output, writer(spec, end.worker), start, (text) => spec.secrets.redact(text));
   }
 
   private get stopSignal(): NodeJS.Signals {
@@ -281,6 +286,7 @@ export class Pool extends EventEmitter<PoolEvents> {
   private onEnded(index: WorkerIndex, worker: Worker, end: WorkerEnd): void {
     this.living.delete(worker);
     this.ends.push(end);
+    this.outputStarts.set(end, worker.outputStart);
     if (this.ends.length > KEPT_ENDS) this.ends.shift();
     const expected = EXPECTED.includes(end.reason);
     const output = this.spec.output.place(writer(this.spec, worker.number));

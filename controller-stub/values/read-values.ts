@@ -1,4 +1,4 @@
-import { decode } from "../../protocol/decode.ts";
+import { decode, maxDeployChars } from "../../protocol/decode.ts";
 import { type Deploy, deploySchema } from "../../protocol/deploy.ts";
 import { maxEpoch } from "../../protocol/epoch.ts";
 import { OrderMalformedError } from "../../protocol/errors.ts";
@@ -63,7 +63,7 @@ export function readRoutes(_key: string, text: string): Read<Routes> {
 }
 
 export function readRecord(key: string, text: string): Read<Deploy> {
-  return named(decode(deploySchema, text), ({ service }) => ({ service: [service, key] }));
+  return named(decode(deploySchema, text, maxDeployChars), ({ service }) => ({ service: [service, key] }));
 }
 
 export function readOrder(_key: string, text: string): Read<Order> {

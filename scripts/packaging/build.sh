@@ -144,7 +144,10 @@ put_control() {
   kib=$(find "$stage" -type f -printf '%s\n' | awk '{ kib += int(($1 + 1023) / 1024) } END { print kib }')
   sed "s/@VERSION@/$version/; s/@ARCH@/$arch/; s/@SIZE@/$kib/" scripts/packaging/control >"$control/control"
   local script
-  for script in postinst prerm postrm; do put 755 "scripts/packaging/$script" "DEBIAN/$script"; done
+  for script in postinst prerm postrm; do
+    sed -e '/^# @workers$/ {' -e 'r scripts/packaging/workers.sh' -e 'd' -e '}' "scripts/packaging/$script" |
+      install -D -m 755 /dev/stdin "$control/$script"
+  done
   (cd "$stage" && find . -type f -not -path './DEBIAN/*' -printf '%P\0' | LC_ALL=C sort -z | xargs -0 md5sum) >"$control/md5sums"
 }
 

@@ -58,6 +58,7 @@ describe("an order that is not to be acted on", () => {
     await refused(host, install({ url: "gopher://h/1" }), "ORDER_MALFORMED", "release.url");
     await refused(host, uninstall({ force: true }), "ORDER_MALFORMED", "reason");
     await refused(host, { ...install({}), epoch: 0 }, "STALE_EPOCH", "epoch");
+    await refused(host, { ...install({}), epoch: Number.MAX_SAFE_INTEGER - 1 }, "EPOCH_TOO_HIGH", "epoch");
     await refused(host, install({ sha256: "f".repeat(64) }), "DIGEST_MISMATCH", "release.sha256");
     await refused(host, uninstall({ version: "9" }), "VERSION_NOT_INSTALLED", "version");
   });
@@ -71,7 +72,7 @@ describe("an order that is not to be acted on", () => {
 
   it("does not fill the status, or stop the events, however large it is", async () => {
     const { host, release } = await serving();
-    const huge = order({ action: "install", release, ["x".repeat(700_000)]: 1 });
+    const huge = order({ action: "install", release, ["x".repeat(200_000)]: 1 });
     await refused(host, huge, "ORDER_MALFORMED", "x".repeat(128));
     await host.installed("a", release, { epoch: 2_000_000 });
     await untilEvent(host, "the next order", (event) => event.kind === "order" && event.message.includes("2000000"));

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { z } from "zod";
-import { decode } from "../../protocol/decode.ts";
+import { decode, maxDeployChars } from "../../protocol/decode.ts";
 
 const schema = z.strictObject({ slot: z.strictObject({ port: z.int().max(65_535, "must be a port") }) });
 
@@ -17,8 +17,9 @@ describe("decoding a value that somebody else wrote", () => {
 
   it("says that it must be JSON, and of a bounded length", () => {
     assert.deepEqual(decode(schema, "{"), { broken: "must be JSON" });
-    const long = JSON.stringify("x".repeat(1024 * 1024));
-    assert.deepEqual(decode(z.string(), long), { broken: "must be at most 1048576 characters long" });
+    const long = JSON.stringify("x".repeat(256 * 1024));
+    assert.deepEqual(decode(z.string(), long), { broken: "must be at most 262144 characters long" });
+    assert("value" in decode(z.string(), long, maxDeployChars));
   });
 
   it("keeps what it says short, however long a name in it is", () => {

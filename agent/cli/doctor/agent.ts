@@ -12,7 +12,10 @@ export interface LiveAgent {
 
 /** The agent's own warnings. */
 export function checkWarnings({ status }: LiveAgent): Check[] {
-  return status.warnings.map((warning) => warn("agent", warning, "see the warning"));
+  const { warnings, lastError } = status;
+  const checks = warnings.map((warning) => warn("agent", warning, "see the warning"));
+  if (lastError?.code === "HOST_NAME_TAKEN") checks.push(fail("host name", lastError.message, "see the warning"));
+  return checks;
 }
 
 /** Whether an agent answers, and runs the configured service. */

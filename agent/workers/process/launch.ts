@@ -3,6 +3,7 @@ import { closeSync, fstatSync } from "node:fs";
 import { CommandNotFoundError, toSlotdError } from "../../../protocol/errors.ts";
 import type { Account } from "../../os/account.ts";
 import type { Cgroup } from "../../os/cgroup.ts";
+import type { OutputStart } from "../../output/worker-output.ts";
 import { listeningVariables } from "./listening.ts";
 import { type WorkerSpec, workerEnvironment, workingDirectory, writer } from "./spec.ts";
 
@@ -51,10 +52,10 @@ export interface Exit {
 export async function launch(
   spec: WorkerSpec,
   { number, account, cgroup, inheritance: { descriptors, variables } }: Launch,
-): Promise<{ pid: number; exited: Promise<Exit> }> {
+): Promise<{ pid: number; exited: Promise<Exit>; outputStart: OutputStart }> {
   const { app } = spec.config;
   const secrets = spec.secrets.readValues();
-  const output = spec.output.open(writer(spec, number));
+  const { fd: output, start: outputStart } = spec.output.open(writer(spec, number));
   let child: ChildProcess;
   try {
     const own = [cgroup?.path ?? "", app.umask ?? "", ...limited(spec), ...privileged(spec, account)];
@@ -79,7 +80,7 @@ export async function launch(
   });
   // The agent's end must not wait for its workers.
   child.unref();
-  return { pid: child.pid as number, exited };
+  return { pid: child.pid as number, exited, outputStart };
 }
 
 /** Tells a program that it writes to journald, so that it may prefix its lines with a priority: systemd.exec(5). */

@@ -2,6 +2,7 @@ import type { WorkerEnd } from "../../../protocol/host-status.ts";
 import type { Cgroup } from "../../os/cgroup.ts";
 import { close, openPidfd } from "../../os/libc.ts";
 import { environment, identify, isAlive, type ProcessIdentity, processAgeMs } from "../../os/process.ts";
+import type { OutputStart } from "../../output/worker-output.ts";
 import { WorkerNotify } from "../watch/worker-notify.ts";
 import { type Inheritance, launch } from "./launch.ts";
 import type { WorkerSpec } from "./spec.ts";
@@ -13,6 +14,8 @@ export type StopReason = Exclude<WorkerEnd["reason"], "crashed" | "lost" | "oom"
 interface Kept {
   notify: WorkerNotify | null;
   cgroup: Cgroup | null;
+  /** Null where no agent has recorded it. */
+  outputStart: OutputStart | null;
 }
 
 /** A worker that was started by this agent or an earlier one. Its end is a value; the first cause wins. */
@@ -56,10 +59,10 @@ export class Worker {
         descriptors: [...front.descriptors, ...(notify?.descriptors ?? [])],
         variables: { ...front.variables, ...notify?.variables },
       };
-      const { pid, exited } = await launch(spec, { number, account, cgroup, inheritance });
+      const { pid, exited, outputStart } = await launch(spec, { number, account, cgroup, inheritance });
       // Null where it ended at once: the exit is on its way, and nothing will be signalled.
       const identity = identify(pid) ?? { pid, startTime: -1, bootId: "" };
-      const worker = new Worker(number, spec.version, identity, Date.now(), false, { notify, cgroup });
+      const worker = new Worker(number, spec.version, identity, Date.now(), false, { notify, cgroup, outputStart });
       void exited.then(({ code, signal }) => worker.ended(code, signal, "crashed"));
       notify?.handedOver();
       return worker;
@@ -71,8 +74,14 @@ export class Worker {
   }
 
   /** A living worker of an earlier agent. `observe` notices its end, and `resume` picks up its reports. */
-  static adopt(number: number, version: string, identity: ProcessIdentity, startedAt: number): Worker {
-    const worker = new Worker(number, version, identity, startedAt, true, { notify: null, cgroup: null });
+  static adopt(
+    number: number,
+    version: string,
+    identity: ProcessIdentity,
+    { startedAt, outputStart = null }: { startedAt: number; outputStart?: OutputStart | null | undefined },
+  ): Worker {
+    const kept = { notify: null, cgroup: null, outputStart };
+    const worker = new Worker(number, version, identity, startedAt, true, kept);
     try {
       worker.openPidfd = openPidfd(identity.pid);
     } catch {
@@ -112,6 +121,11 @@ export class Worker {
 
   get cgroup(): Cgroup | null {
     return this.kept.cgroup;
+  }
+
+  /** Where its own output begins; null where that is not known. */
+  get outputStart(): OutputStart | null {
+    return this.kept.outputStart;
   }
 
   /** Of an adopted worker that runs: readable once it has ended. */

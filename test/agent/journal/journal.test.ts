@@ -59,6 +59,19 @@ describe("the journal", () => {
     assert.deepEqual([b.epoch, b.resident?.release.version, b.condemned?.code], [2, "2", "CRASH_LOOP"]);
   });
 
+  it("forgets an epoch that no count of orders reaches, which an earlier agent took over from the bus", () => {
+    const journal = Journal.open(directory);
+    const [release] = fc.sample(releases, 1);
+    assert(release);
+    const epoch = Number.MAX_SAFE_INTEGER - 1;
+    journal.slot("a").update({ epoch, resident: { release, epoch, proven: true } });
+    journal.slot("b").update({ epoch: 1_800_000_000_000 });
+    const again = Journal.open(directory);
+    assert.equal(again.slot("a").current.epoch, 0);
+    assert.equal(again.slot("a").current.resident?.epoch, 0);
+    assert.equal(again.slot("b").current.epoch, 1_800_000_000_000);
+  });
+
   it("sets aside whatever is no journal, and keeps it", () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json()), (text) => {

@@ -1,5 +1,14 @@
 import assert from "node:assert/strict";
-import { appendFileSync, closeSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  closeSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { FileOutput } from "../../../agent/output/files.ts";
 import { until } from "../../support/until.ts";
@@ -17,9 +26,48 @@ describe("files of workers' output", () => {
     fixture.undo.push(() => process.umask(umask));
     writeFileSync(fixture.path("a-1.log"), "", { mode: 0o666 });
     for (const worker of [0, 1]) {
-      closeSync(new FileOutput(fixture.directory, 100_000).open(writer(worker)));
+      closeSync(new FileOutput(fixture.directory, 100_000).open(writer(worker)).fd);
       assert.equal(statSync(fixture.path(`a-${worker}.log`)).mode & 0o777, 0o640);
     }
+  });
+
+  describe("of a process that ended", () => {
+    /** As a new process gets it. */
+    const started = (output: FileOutput): string => {
+      const { fd, start } = output.open(writer());
+      closeSync(fd);
+      return start;
+    };
+
+    it("hold its own lines after those of the processes before it, and these are not given", async () => {
+      const output = new FileOutput(fixture.directory, 100_000);
+      writeFileSync(fixture.path(), "of another\nof another, without an end");
+      const start = started(output);
+      assert.deepEqual(await output.lastLines(writer(), start, 10), []);
+      appendFileSync(fixture.path(), "own\nown, too\n");
+      assert.deepEqual(await output.lastLines(writer(), start, 10), ["own", "own, too"]);
+      assert.deepEqual(await output.lastLines(writer(), start, 1), ["own, too"]);
+      const next = new FileOutput(fixture.directory, 100_000);
+      assert.deepEqual(await next.lastLines(writer(), start, 10), ["own", "own, too"], "the next agent knows as well");
+    });
+
+    it("are all its own after someone truncated the file, and none are in another file of that name", async () => {
+      const output = new FileOutput(fixture.directory, 100_000);
+      writeFileSync(fixture.path(), "of another, long enough\n");
+      const start = started(output);
+      writeFileSync(fixture.path(), "own\n");
+      assert.deepEqual(await output.lastLines(writer(), start, 10), ["own"]);
+      writeFileSync(fixture.path("next"), "of a file that was put there, longer than the first one\n");
+      renameSync(fixture.path("next"), fixture.path());
+      assert.deepEqual(await output.lastLines(writer(), start, 10), []);
+    });
+
+    it("are not given where its start was recorded by another kind of output", async () => {
+      const output = new FileOutput(fixture.directory, 100_000);
+      writeFileSync(fixture.path(), "of another\n");
+      for (const start of ["", "b=00;m=1;t=1", "1:2", "x:0:00000000:0"])
+        assert.deepEqual(await output.lastLines(writer(), start, 10), [], start);
+    });
   });
 
   it("are followed where someone else cuts or removes them", async () => {

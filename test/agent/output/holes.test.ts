@@ -74,6 +74,8 @@ for (const [place, open] of places)
     it("keep the newer half of their bound, from a line's start on, and their size", async () => {
       const output = new FileOutput(fixture.directory, 256 * 1024);
       const path = fixture.path();
+      const { fd, start } = output.open(writer());
+      closeSync(fd);
       for (let next = 0; next < 100_000; next += 10_000) {
         appendFileSync(path, text(numbered(next, next + 10_000)));
         const { size } = statSync(path);
@@ -86,7 +88,7 @@ for (const [place, open] of places)
         if (next > 0) assert(kept(path).length > 127 * 1024);
         assert.deepEqual(await told(output, 1e6), lines);
       }
-      assert.deepEqual(await output.lastLines(writer(), 3), numbered(99_997, 100_000));
+      assert.deepEqual(await output.lastLines(writer(), start, 3), numbered(99_997, 100_000));
       assert.deepEqual(readdirSync(fixture.directory), ["a-0.log"]);
     });
 
@@ -252,7 +254,6 @@ for (const [place, open] of places)
       writeFileSync(fixture.path(), text(numbered(9_000, 15_000)));
       await output.trim();
       assert.deepEqual(await told(output, 1e6), numbered(0, 15_000));
-      assert.deepEqual(await output.lastLines(writer(), 7_000), numbered(8_000, 15_000));
       appendFileSync(fixture.path(), text(numbered(15_000, 22_000)));
       await output.trim();
       assert.equal(existsSync(older), false);
@@ -291,7 +292,7 @@ for (const [place, open] of places)
         closeSync(fd);
       }
       const output = new FileOutput(fixture.directory, 32 * MIB);
-      assert.deepEqual(await output.lastLines(writer(), 2), ["x".repeat(1_023), "end"]);
+      assert.deepEqual(await told(output, 2), ["x".repeat(1_023), "end"]);
     });
   });
 

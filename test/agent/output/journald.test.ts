@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { closeSync, existsSync, fstatSync, openSync } from "node:fs";
 import { describe, it } from "node:test";
 import { ownOutputGoesToJournald } from "../../../agent/output/journald.ts";
-import { isAfter, parseEntry } from "../../../agent/output/journald-entry.ts";
+import { cursorOfNow, isAfter, isCursor, parseEntry } from "../../../agent/output/journald-entry.ts";
 
 describe("entries of the journal", () => {
   const cursor = (fields: Record<string, string>) =>
@@ -23,6 +23,23 @@ describe("entries of the journal", () => {
     assert.equal(isAfter(cursor({ s: "cc", i: "99", m: "1f" }), cursor({})), false);
     assert.equal(isAfter(cursor({ s: "cc", i: "1", b: "dd", m: "1", t: "31" }), cursor({})), true);
     assert.equal(isAfter(cursor({ s: "cc", i: "99", b: "dd", m: "99", t: "2f" }), cursor({})), false);
+  });
+
+  it("are after the place of now if they were written since, also by the clock of this boot alone", () => {
+    const now = cursorOfNow();
+    assert.equal(isCursor(now), true);
+    const [boot, clock, time] = ["b", "m", "t"].map((name) => new RegExp(`(?:^|;)${name}=([0-9a-f]+)`).exec(now)?.[1]);
+    const moved = (hex: string | undefined, by: bigint) => (BigInt(`0x${hex}`) + by).toString(16);
+    const at = (by: bigint, b = boot) => cursor({ b: b as string, m: moved(clock, by), t: moved(time, by) });
+    assert.equal(isAfter(at(1n), now), true);
+    assert.equal(isAfter(at(-1n), now), false, "a process before it, of the same version");
+    assert.equal(
+      isAfter(cursor({ b: boot as string, m: moved(clock, 1n), t: "1" }), now),
+      true,
+      "the clock was put back",
+    );
+    assert.equal(isAfter(at(-1n, "0".repeat(32)), now), false);
+    assert.equal(isCursor("12:0:00000000:0"), false, "a place in a file is none");
   });
 
   it("are read as text, or as bytes that are no text", () => {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
@@ -15,7 +15,10 @@ describe("what workers write", () => {
 
   it("is told in an error by its last lines, without the frames of a stack", async () => {
     const output = new FileOutput(directory, 10_000);
-    const words = (lines?: number) => lastWords(output, { slot: "a", version: "1", worker: 0 }, undefined, lines);
+    const writer = { slot: "a", version: "1", worker: 0 };
+    const { fd, start } = output.open(writer);
+    closeSync(fd);
+    const words = (lines?: number) => lastWords(output, writer, start, undefined, lines);
     const path = join(directory, "a-0.log");
     const trace = [
       "Error: listen EADDRINUSE: address already in use 127.0.0.1:8000",
@@ -30,6 +33,7 @@ describe("what workers write", () => {
     writeFileSync(path, `${"an old line\n".repeat(50)}${trace.join("\n")}\n`);
     const said = await words(4);
     assert.match(said, /^Error: listen EADDRINUSE.* \| Emitted 'error'.* \| code: 'EADDRINUSE', \| Node.js v20.20.2$/);
+    assert.equal(await lastWords(output, writer, null), "", "nothing is told where the start is not known");
     writeFileSync(path, `${"y".repeat(10_000)}`);
     assert.equal(await words(), "y".repeat(600));
     writeFileSync(path, "");

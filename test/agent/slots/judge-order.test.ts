@@ -50,6 +50,21 @@ describe("judging an order", () => {
     );
   });
 
+  it("refuses an epoch that would leave no room for later ones, and takes any that a count of orders reaches", () => {
+    const highest = Number.MAX_SAFE_INTEGER;
+    fc.assert(
+      fc.property(orders, fc.integer({ min: 0, max: 2 ** 31 }), (order, epoch) => {
+        const judged = (next: number) => judgeOrder("a", { ...order, epoch: next }, journalWith({ epoch }), noTraffic);
+        const absurd = judged(highest);
+        assert(absurd.verdict === "refuse");
+        assert.equal(absurd.error.code, "EPOCH_TOO_HIGH");
+        assert.equal(absurd.error.field, "epoch");
+        assert.equal(judged(highest - 1).verdict, "refuse");
+        assert.equal(judged(epoch + 1_000_000_000).verdict, "accept");
+      }),
+    );
+  });
+
   it("repeats an order that was seen, whatever the epoch and what is held now", () => {
     fc.assert(
       fc.property(orders, journals, (order, journal) => {

@@ -269,6 +269,12 @@ export class Host {
     return until(`the bucket ${bucket} takes a value`, () => kv.put(key, value));
   }
 
+  /** What a key holds, and the revision of its last write. */
+  async entry(bucket: string, key: string): Promise<{ revision: number; text: string }> {
+    const entry = await (await new Kvm(await this.bus()).open(bucket)).get(key);
+    return { revision: entry?.revision ?? 0, text: entry?.string() ?? "" };
+  }
+
   /** The slot's member of the serverset, or null. */
   async member(slot: string): Promise<Member | null> {
     const kv = await new Kvm(await this.bus()).open(buckets.serversets);

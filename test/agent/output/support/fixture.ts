@@ -80,7 +80,7 @@ export class Fixture {
 
   /** A process that appends to a worker's file. */
   start(output: FileOutput, script: string, stdin: "pipe" | "ignore" = "ignore"): ChildProcess {
-    const fd = output.open(writer());
+    const { fd } = output.open(writer());
     const child = spawn(process.execPath, ["-e", script], { stdio: [stdin, fd, "inherit"] });
     closeSync(fd);
     return this.endsWithTest(child);
