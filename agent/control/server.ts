@@ -169,6 +169,8 @@ function statusOf(error: SlotdError): number {
       return 404;
     case "SLOT_STATE":
       return 409;
+    case "AGENT_BUSY":
+      return 503;
     default:
       return 500;
   }

@@ -140,9 +140,15 @@ export function getxattr(path: string, name: string): string | null {
   return length === -1 ? null : value.toString("utf8", 0, length);
 }
 
-/** Makes everything written to a file system durable. Blocks until it is. */
-export function syncFileSystem(fd: number): void {
-  checked("syncfs", native.syncfs(fd));
+/** Makes everything written to a file system durable. Waits in a thread of libuv's pool. */
+export function syncFileSystem(fd: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    native.syncfs.async(fd, (error: Error | null, result: number) => {
+      if (error) reject(error);
+      else if (result === -1) reject(new NativeError("syncfs", koffi.errno()));
+      else resolve();
+    });
+  });
 }
 
 export function close(fd: number): void {
