@@ -123,6 +123,10 @@ export const errorCodes = {
   CONFIG_INVALID: ["The configuration breaks a rule.", "Fix the named key; `slotd --check-config` checks the file."],
   AGENT_RUNNING: ["Another agent uses the state directory.", "Stop that agent, or use another state directory."],
   AGENT_UNREACHABLE: ["No agent answers on the control socket.", "Start slotd, or name its socket with --socket."],
+  AGENT_BUSY: [
+    "The agent has as many requests of this kind as it accepts at once.",
+    "Try again later; find out who sends so many.",
+  ],
   EDGE_RUNNING: ["Another slotd-edge uses the state directory.", "Stop that one, or use another state directory."],
   EDGE_STATE: [
     "The edge could not read its last good table from disk, or could not write it.",

@@ -387,6 +387,13 @@ export class AgentUnreachableError extends SlotdError {
   }
 }
 
+export class AgentBusyError extends SlotdError {
+  readonly code = "AGENT_BUSY";
+  constructor(what: string, waiting: number) {
+    super(`the agent is busy: ${waiting} requests for ${what} are running or waiting; try again later`);
+  }
+}
+
 export class BusUnreachableError extends SlotdError {
   readonly code = "BUS_UNREACHABLE";
   constructor(servers: string, why: string, facts: Facts = {}) {

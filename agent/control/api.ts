@@ -7,13 +7,14 @@ import type { Inventory } from "../releases/store/inventory.ts";
 import type { Slot } from "../slots/slot.ts";
 import type { Pool } from "../workers/pool.ts";
 import type { Worker } from "../workers/process/worker.ts";
+import { type Caller, callerText } from "./caller.ts";
 
 const DEFAULT_LINES = 100;
 const MAX_LINES = 10_000;
 const MAX_WORKER = 4_096;
 
 const askSchema = z.object({
-  by: z.string().min(1).max(256).default("unknown"),
+  by: z.string().min(1).max(256).optional(),
   reason: z.string().max(1024).optional(),
 });
 
@@ -74,19 +75,19 @@ export class Api {
   }
 
   /** Starts a drain that is held until `undrain`. */
-  drain(slot: string, body: unknown): SlotStatus {
+  drain(slot: string, body: unknown, caller: Caller): SlotStatus {
     const { by, reason } = ask(body);
-    this.agent.slot(slot).drain(by, reason);
+    this.agent.slot(slot).drain(callerText(caller, by), reason);
     return this.agent.slotStatus(slot);
   }
 
-  undrain(slot: string, body: unknown): SlotStatus {
-    this.agent.slot(slot).undrain(ask(body).by);
+  undrain(slot: string, body: unknown, caller: Caller): SlotStatus {
+    this.agent.slot(slot).undrain(callerText(caller, ask(body).by));
     return this.agent.slotStatus(slot);
   }
 
-  restart(slot: string, body: unknown): SlotStatus {
-    this.agent.slot(slot).restart(ask(body).by);
+  restart(slot: string, body: unknown, caller: Caller): SlotStatus {
+    this.agent.slot(slot).restart(callerText(caller, ask(body).by));
     return this.agent.slotStatus(slot);
   }
 }

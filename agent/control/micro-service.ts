@@ -17,9 +17,9 @@ export function serveOnBus(bus: BusConnection, api: Api, config: Config, version
   const verbs: Record<string, (request: Request) => unknown> = {
     status: () => api.status(),
     workers: () => api.workers(),
-    drain: (request) => api.drain(slotOf(request), request),
-    undrain: (request) => api.undrain(slotOf(request), request),
-    restart: (request) => api.restart(slotOf(request), request),
+    drain: (request) => api.drain(slotOf(request), request, "bus"),
+    undrain: (request) => api.undrain(slotOf(request), request, "bus"),
+    restart: (request) => api.restart(slotOf(request), request, "bus"),
     logs: (request) => lastThatFit(api, request, bus.maxPayload - PROTOCOL_BYTES),
   };
   const start = async () => {

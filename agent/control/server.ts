@@ -13,12 +13,16 @@ import {
 } from "../../protocol/errors.ts";
 import type { Event } from "../../protocol/event.ts";
 import type { Config } from "../config/schema.ts";
+import { peerUid } from "../os/peer.ts";
 import { type Api, requireWholeNumber } from "./api.ts";
 
 const MAX_BODY = 64 * 1024;
 const MAX_READ = 16 * 1024 ** 2;
 const DEFAULT_EVENTS = 100;
 const MAX_EVENTS = 10_000;
+/** Bytes of new events that a follower may leave unread. */
+const MAX_UNREAD = 4 * 1024 ** 2;
+const MAX_CONNECTIONS = 256;
 
 /**
  * HTTP+JSON on a unix socket: what `slotctl` talks to. Reaching it is the authorization, so that its mode is what
@@ -33,6 +37,7 @@ export class ControlServer {
     private readonly log: Logger,
   ) {
     this.server = createServer((request, response) => void this.handle(request, response));
+    this.server.maxConnections = MAX_CONNECTIONS;
   }
 
   /**
@@ -82,10 +87,11 @@ export class ControlServer {
     const [, version, noun, slot, verb] = url.pathname.split("/");
     if (version !== "v1") throw new OrderMalformedError("path", "must begin with /v1/");
     if (request.method === "POST" && noun === "slots" && slot !== undefined) {
+      const caller = { uid: peerUid(request.socket) };
       const body = await readJson(request);
-      if (verb === "drain") return api.drain(slot, body);
-      if (verb === "undrain") return api.undrain(slot, body);
-      if (verb === "restart") return api.restart(slot, body);
+      if (verb === "drain") return api.drain(slot, body, caller);
+      if (verb === "undrain") return api.undrain(slot, body, caller);
+      if (verb === "restart") return api.restart(slot, body, caller);
     }
     if (noun === "releases") return this.releases(request, slot, verb, response);
     if (request.method === "GET" && slot === undefined) {
@@ -114,7 +120,11 @@ export class ControlServer {
 
   private events(query: URLSearchParams, response: ServerResponse): undefined {
     const { events } = this.api.agent;
-    const write = (event: Event) => response.write(`${JSON.stringify(event)}\n`);
+    const write = (event: Event) => {
+      // What a reader has not read yet is kept in memory.
+      if (response.writableLength > MAX_UNREAD) response.destroy();
+      else response.write(`${JSON.stringify(event)}\n`);
+    };
     const count = requireWholeNumber("last", query.get("last") ?? DEFAULT_EVENTS, MAX_EVENTS);
     startLines(response);
     for (const event of events.last(count)) write(event);
@@ -169,6 +179,8 @@ function statusOf(error: SlotdError): number {
       return 404;
     case "SLOT_STATE":
       return 409;
+    case "AGENT_BUSY":
+      return 503;
     default:
       return 500;
   }

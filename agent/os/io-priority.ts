@@ -10,15 +10,15 @@ const WHO_PROCESS = 1;
 const SYSCALL_NUMBER: Record<string, number> = { x64: 251, arm64: 30 };
 
 /**
- * Sets the calling thread's I/O priority to the lowest best-effort level. Not the idle class: a thread that creates
- * files holds the file system's journal while it waits for the disk, and if it is starved, every fsync on the host
- * waits for it. Does nothing on a kernel without I/O priorities.
+ * Sets a thread's I/O priority to the lowest best-effort level, by its id in the kernel. Not the idle class: a thread
+ * that creates files holds the file system's journal while it waits for the disk, and if it is starved, every fsync on
+ * the host waits for it. Does nothing on a kernel without I/O priorities.
  */
-export function setLowIoPriority(): void {
+export function setLowIoPriority(tid: number): void {
   const number = SYSCALL_NUMBER[arch];
   if (number === undefined) return;
   try {
-    ioprioSet(number, WHO_PROCESS, 0, (BEST_EFFORT_CLASS << CLASS_SHIFT) | LOWEST_LEVEL);
+    ioprioSet(number, WHO_PROCESS, tid, (BEST_EFFORT_CLASS << CLASS_SHIFT) | LOWEST_LEVEL);
   } catch {
     // Not permitted, or not supported.
   }

@@ -92,13 +92,17 @@ export function setsockopt(fd: number, level: number, name: number, value: Buffe
   checked("setsockopt", native.setsockopt(fd, level, name, value, value.length));
 }
 
+export function getsockopt(fd: number, level: number, name: number, bytes: number): Buffer {
+  const value = Buffer.alloc(bytes);
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(bytes);
+  checked("getsockopt", native.getsockopt(fd, level, name, value, length));
+  return value;
+}
+
 /** An option whose value is an int. */
 export function getsockoptInt(fd: number, level: number, name: number): number {
-  const value = Buffer.alloc(4);
-  const length = Buffer.alloc(4);
-  length.writeUInt32LE(4);
-  checked("getsockopt", native.getsockopt(fd, level, name, value, length));
-  return value.readInt32LE();
+  return getsockopt(fd, level, name, 4).readInt32LE();
 }
 
 /** The raw `sockaddr` a socket is bound to. */
@@ -140,9 +144,15 @@ export function getxattr(path: string, name: string): string | null {
   return length === -1 ? null : value.toString("utf8", 0, length);
 }
 
-/** Makes everything written to a file system durable. Blocks until it is. */
-export function syncFileSystem(fd: number): void {
-  checked("syncfs", native.syncfs(fd));
+/** Makes everything written to a file system durable. Waits in a thread of libuv's pool. */
+export function syncFileSystem(fd: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    native.syncfs.async(fd, (error: Error | null, result: number) => {
+      if (error) reject(error);
+      else if (result === -1) reject(new NativeError("syncfs", koffi.errno()));
+      else resolve();
+    });
+  });
 }
 
 export function close(fd: number): void {

@@ -80,7 +80,7 @@ describe("an agent on the bus", () => {
     await ask(host, "restart", { slot: "a", by: "anna" });
     await host.untilSlot("a", "was restarted", ({ workers }) => workers.restarts === 2 && workers.ready === 2);
     const told = (await host.events()).map(({ message }) => message).join("\n");
-    assert.match(told, /drain was asked for by anna/);
+    assert.match(told, /drain was asked for by anna \(over the bus\)/);
   });
 
   it("refuses what it can't do, with a code and a field", async () => {

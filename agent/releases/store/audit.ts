@@ -1,6 +1,6 @@
-import { Worker } from "node:worker_threads";
 import { InternalError } from "../../../protocol/errors.ts";
 import type { Difference } from "../../../protocol/release-status.ts";
+import { runInThread } from "../run-in-thread.ts";
 
 /** The thread's input: a release's tree, and the file of its manifest. */
 export interface AuditJob {
@@ -22,22 +22,8 @@ export type AuditReport =
  * @throws InternalError if it can't be read; the signal's reason.
  */
 export async function audit(job: AuditJob, signal: AbortSignal): Promise<Extract<AuditReport, { kind: "done" }>> {
-  signal.throwIfAborted();
-  const thread = new Worker(new URL("./audit-thread.js", import.meta.url), { workerData: job, execArgv: [] });
-  try {
-    const report = await new Promise<AuditReport>((resolve, reject) => {
-      const onAbort = () => reject(signal.reason);
-      signal.addEventListener("abort", onAbort, { once: true });
-      thread.once("message", resolve);
-      thread.once("error", reject);
-      thread.once("exit", () => {
-        signal.removeEventListener("abort", onAbort);
-        reject(new InternalError("the auditing thread ended and said nothing"));
-      });
-    });
-    if (report.kind === "failed") throw new InternalError(`${job.tree} can't be looked through: ${report.message}`);
-    return report;
-  } finally {
-    await thread.terminate();
-  }
+  const script = new URL("./audit-thread.js", import.meta.url);
+  const report = await runInThread<AuditJob, AuditReport>(script, job, `checking ${job.tree}`, { signal });
+  if (report.kind === "failed") throw new InternalError(`${job.tree} can't be checked: ${report.message}`);
+  return report;
 }

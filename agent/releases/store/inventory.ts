@@ -3,6 +3,7 @@ import { ReleaseNotInstalledError } from "../../../protocol/errors.ts";
 import type { ReleaseStatus, Verification } from "../../../protocol/release-status.ts";
 import { manifestName } from "../manifest-file.ts";
 import { audit } from "./audit.ts";
+import { BoundedQueue } from "./bounded-queue.ts";
 import { readReleaseRecord } from "./record.ts";
 import type { Roles } from "./role-links.ts";
 import type { InstalledRelease, ReleaseStore } from "./store.ts";
@@ -15,15 +16,25 @@ export interface Holders {
   roles(): Roles;
 }
 
+/** Requests that may wait for the one in progress, per kind. */
+const MAX_WAITING = 16;
+
 /** The releases on this host, as shown to people. */
 export class Inventory {
+  private readonly lists = new BoundedQueue("the list of releases", MAX_WAITING);
+  private readonly verifications = new BoundedQueue("verification", MAX_WAITING);
+
   constructor(
     private readonly store: ReleaseStore,
     private readonly holders: Holders,
   ) {}
 
   /** All of them, the newest first. */
-  async list(signal: AbortSignal): Promise<ReleaseStatus[]> {
+  list(signal: AbortSignal): Promise<ReleaseStatus[]> {
+    return this.lists.run(signal, () => this.listNow(signal));
+  }
+
+  private async listNow(signal: AbortSignal): Promise<ReleaseStatus[]> {
     const roles = this.holders.roles();
     const found: ReleaseStatus[] = [];
     for (const { version, sha256, tree, treeDigest, installedAt, bytes } of await installedReleases(this.store)) {
@@ -43,7 +54,7 @@ export class Inventory {
     if (!release) throw new ReleaseNotInstalledError(version, "it is not installed");
     if (release.treeDigest === null)
       throw new ReleaseNotInstalledError(version, "it was installed by a version of slotd that kept no manifest");
-    const { bytes, differences } = await this.look(release.tree, true, signal);
+    const { bytes, differences } = await this.verifications.run(signal, () => this.look(release.tree, true, signal));
     return { version, tree: release.treeDigest, bytes, good: differences.length === 0, differences };
   }
 

@@ -1,6 +1,6 @@
 import { createReadStream } from "node:fs";
 import { open, stat } from "node:fs/promises";
-import type { Duplex, Readable } from "node:stream";
+import { addAbortSignal, type Duplex, type Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { zstdDecompress } from "../../os/zstd.ts";
 import { corrupt } from "./failure.ts";
@@ -14,7 +14,7 @@ export async function unpackArchive(archive: string, handler: TarHandler, signal
   const file = createReadStream(archive, { highWaterMark: CHUNK_BYTES });
   const closed = new Promise<void>((resolve) => file.once("close", resolve));
   try {
-    for await (const chunk of await plain(file, archive)) {
+    for await (const chunk of await plain(file, archive, signal)) {
       signal?.throwIfAborted();
       reader.write(chunk as Buffer);
     }
@@ -26,10 +26,14 @@ export async function unpackArchive(archive: string, handler: TarHandler, signal
   }
 }
 
-async function plain(file: Readable, archive: string): Promise<AsyncIterable<unknown>> {
+async function plain(file: Readable, archive: string, signal?: AbortSignal): Promise<AsyncIterable<unknown>> {
+  const interruptible = <S extends Duplex>(stream: S) => (signal ? addAbortSignal(signal, stream) : stream);
   const start = await firstBytes(archive);
-  if (start.readUInt16BE(0) === 0x1f8b) return decompressed(file, archive, createGunzip({ chunkSize: CHUNK_BYTES }));
-  return start.readUInt32LE(0) === 0xfd2fb528 ? decompressed(file, archive, zstdDecompress(CHUNK_BYTES)) : file;
+  if (start.readUInt16BE(0) === 0x1f8b)
+    return decompressed(file, archive, interruptible(createGunzip({ chunkSize: CHUNK_BYTES })));
+  return start.readUInt32LE(0) === 0xfd2fb528
+    ? decompressed(file, archive, interruptible(zstdDecompress(CHUNK_BYTES)))
+    : file;
 }
 
 async function* decompressed(file: Readable, archive: string, decompress: Duplex): AsyncGenerator<unknown, void, void> {

@@ -13,7 +13,6 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import type { ManifestEntry } from "../../../protocol/manifest.ts";
-import { syncFileSystem } from "../../os/libc.ts";
 import type { ReleaseBounds } from "../bounds.ts";
 import { isDiskFull } from "../disk.ts";
 import type { BaseTree } from "./base-tree.ts";
@@ -108,18 +107,6 @@ export class TreeWriter implements TarHandler {
   close(): void {
     if (this.file !== null) closeSync(this.file.fd);
     this.file = null;
-  }
-
-  /** Makes everything durable: one call for the whole file system rather than one per file. */
-  sync(): void {
-    this.guard(() => {
-      const fd = openSync(this.root, constants.O_RDONLY | constants.O_DIRECTORY);
-      try {
-        syncFileSystem(fd);
-      } finally {
-        closeSync(fd);
-      }
-    });
   }
 
   /** Checks an entry against the tree and the limits, and creates the directories that it implies. */
