@@ -137,7 +137,10 @@ export const hostStatusSchema = z.object({
 });
 export type HostStatus = z.infer<typeof hostStatusSchema>;
 
-/** A worker as `slotctl workers` shows it. CPU in percent of a core, memory in bytes. */
+/**
+ * A worker as `slotctl workers` shows it. CPU in percent of a core, memory in bytes: of all its processes, each page
+ * once, and without the page cache.
+ */
 export const workerStatusSchema = z.object({
   slot: nameSchema,
   worker: count,

@@ -165,7 +165,7 @@ const watchdog = z.strictObject({ timeout_ms: z.int().min(1_000).max(MAX_TIMER_M
 
 /** A worker that exceeds one of these is replaced: the new one is ready before the old one is told to end. */
 const recycle = z.strictObject({
-  /** Resident memory of the worker's own process. */
+  /** Memory of the worker with all that it has started, each page once, and without the page cache. */
   memory_bytes: z
     .int()
     .min(1024 ** 2)

@@ -2,11 +2,13 @@ import { z } from "zod";
 import { OrderMalformedError } from "../../protocol/errors.ts";
 import type { HostStatus, SlotStatus, WorkerStatus } from "../../protocol/host-status.ts";
 import type { EventLog } from "../event-log.ts";
+import { ProcessTable } from "../os/process-table.ts";
 import type { OutputFilter, WorkerOutput } from "../output/worker-output.ts";
 import type { Inventory } from "../releases/store/inventory.ts";
 import type { Slot } from "../slots/slot.ts";
 import type { Pool } from "../workers/pool.ts";
 import type { Worker } from "../workers/process/worker.ts";
+import { memoryOf, processesOf } from "../workers/watch/memory.ts";
 import { type Caller, callerText } from "./caller.ts";
 
 const DEFAULT_LINES = 100;
@@ -39,20 +41,23 @@ export class Api {
   }
 
   async workers(): Promise<WorkerStatus[]> {
+    let read: ProcessTable | undefined;
+    const table = () => (read ??= ProcessTable.read());
     const found = await Promise.all(
       [...this.agent.slots.values()].map(async (slot) => {
         const { pool } = slot.runtime;
         if (!pool) return [];
-        const usage = await usageOf(pool.workers.map((worker) => worker.pid));
-        return pool.workers.map((worker) => ({
+        const { workers } = pool;
+        const usages = await Promise.all(workers.map((worker) => usageOf(worker, table)));
+        return workers.map((worker, i) => ({
           slot: slot.name,
           worker: worker.number,
           version: worker.version,
           pid: worker.pid,
           state: workerState(pool, worker),
           uptimeMs: Math.round(worker.ageMs),
-          cpuPercent: usage[worker.pid]?.cpu ?? null,
-          memoryBytes: usage[worker.pid]?.memory ?? null,
+          cpuPercent: usages[i]?.cpuPercent ?? null,
+          memoryBytes: usages[i]?.memoryBytes ?? null,
           says: worker.notify?.says == null ? null : pool.spec.secrets.redact(worker.notify.says),
           restarts: pool.restartsOf(worker.number),
           output: this.agent.output.place({ slot: slot.name, version: worker.version, worker: worker.number }),
@@ -106,14 +111,16 @@ function workerState(pool: Pool, worker: Worker): WorkerStatus["state"] {
   return pool.health.healthy && worker.ready ? "ready" : "unready";
 }
 
-async function usageOf(pids: number[]): Promise<Record<number, { cpu: number; memory: number }>> {
-  if (pids.length === 0) return {};
+/** What a worker uses, with all that it has started; null where it has ended. */
+async function usageOf(worker: Worker, table: () => ProcessTable) {
   // Loaded by who asks: most agents are never asked.
   const { default: pidusage } = await import("pidusage");
-  // A worker may end between the list and the look; the others' figures still count.
-  const each = pids.map((pid) => pidusage(pid).catch(() => null));
-  const figures = await Promise.all(each);
-  return Object.fromEntries(pids.flatMap((pid, i) => (figures[i] ? [[pid, figures[i]]] : [])));
+  // A process may end between the list and the look; the others' figures still count.
+  const each = processesOf(worker, table).map((pid) => pidusage(pid).catch(() => null));
+  const figures = (await Promise.all(each)).filter((figure) => figure !== null);
+  if (figures.length === 0) return null;
+  const cpuPercent = figures.reduce((all, { cpu }) => all + cpu, 0);
+  return { cpuPercent, memoryBytes: memoryOf(worker, table) };
 }
 
 function ask(body: unknown): z.infer<typeof askSchema> {

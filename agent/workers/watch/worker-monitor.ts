@@ -1,5 +1,7 @@
-import { readFileSync } from "node:fs";
 import type { Config } from "../../config/schema.ts";
+import type { Cgroup } from "../../os/cgroup.ts";
+import { ProcessTable } from "../../os/process-table.ts";
+import { memoryAbove } from "./memory.ts";
 import type { WorkerNotify } from "./worker-notify.ts";
 
 /** Time between two checks: while a worker has not come up yet; else. */
@@ -13,6 +15,7 @@ const AGE_SPREAD = 0.1;
 /** A worker as it is monitored here. */
 interface Monitored {
   readonly pid: number;
+  readonly cgroup: Cgroup | null;
   readonly number: number;
   readonly alive: boolean;
   readonly stopping: boolean;
@@ -47,7 +50,10 @@ export class WorkerMonitor<W extends Monitored> {
   checkWorkers(): void {
     clearTimeout(this.timer);
     if (!this.needed) return;
-    for (const worker of this.workers) if (worker.alive && !worker.stopping) this.checkWorker(worker);
+    let read: ProcessTable | undefined;
+    // One for all of them, and only if one has to be measured by it.
+    const table = () => (read ??= ProcessTable.read());
+    for (const worker of this.workers) if (worker.alive && !worker.stopping) this.checkWorker(worker, table);
     const starting = [...this.workers].some(({ notify, stopping }) => notify && !notify.ready && !stopping);
     const watched = (this.config.watchdog.timeout_ms ?? Number.POSITIVE_INFINITY) / CHECKS;
     this.timer = setTimeout(() => this.checkWorkers(), starting ? STARTING_MS : Math.min(IDLE_MS, watched));
@@ -57,7 +63,7 @@ export class WorkerMonitor<W extends Monitored> {
     clearTimeout(this.timer);
   }
 
-  private checkWorker(worker: W): void {
+  private checkWorker(worker: W, table: () => ProcessTable): void {
     const { notify } = worker;
     const before = { ready: notify?.ready, says: notify?.says };
     const ill = notify?.receiveAndJudge() ?? null;
@@ -66,31 +72,22 @@ export class WorkerMonitor<W extends Monitored> {
       return;
     }
     if (before.ready !== notify?.ready || before.says !== notify?.says) this.callbacks.onChange();
-    const worn = this.wear(worker);
+    const worn = this.wear(worker, table);
     if (worn) this.callbacks.onWorn(worker, worn);
   }
 
-  private wear({ pid, number, ageMs, notify }: W): string | null {
+  private wear(worker: W, table: () => ProcessTable): string | null {
+    const { pid, number, ageMs, notify } = worker;
     const { memory_bytes, age_ms, requests } = this.config.recycle;
     if (notify?.wantsReplacement) return "it asked for it";
     if (requests !== undefined && notify && notify.requests >= requests) return `it served ${notify.requests} requests`;
     if (age_ms !== undefined && ageMs > age_ms * spread(pid, number)) return `it ran for ${Math.round(ageMs / 1000)} s`;
-    const memory = memory_bytes === undefined ? 0 : residentBytes(pid);
-    return memory_bytes !== undefined && memory > memory_bytes ? `it uses ${memory} bytes of memory` : null;
+    const memory = memory_bytes === undefined ? null : memoryAbove(memory_bytes, worker, table);
+    return memory === null ? null : `it uses ${memory} bytes of memory`;
   }
 }
 
 /** A factor that differs between processes and stays the same for each. */
 function spread(pid: number, number: number): number {
   return 1 - AGE_SPREAD + (2 * AGE_SPREAD * ((pid * 31 + number * 17) % 100)) / 100;
-}
-
-/** Resident memory of a process: proc(5), status. 0 where it is gone. */
-function residentBytes(pid: number): number {
-  try {
-    const status = readFileSync(`/proc/${pid}/status`, "latin1");
-    return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024;
-  } catch {
-    return 0;
-  }
 }
