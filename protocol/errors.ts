@@ -316,8 +316,9 @@ export class NotReadyError extends SlotdError {
 
 export class NotAcceptingError extends SlotdError {
   readonly code = "NOT_ACCEPTING";
-  constructor(port: number, ranMs: number, why: string) {
-    super(`the workers ran for ${ranMs} ms but none accepted a connection on port ${port}: ${why}`);
+  constructor(port: number, ranMs: number, why: string, words: string) {
+    const quoted = words ? `; the last output: ${words}` : "";
+    super(`the workers ran for ${ranMs} ms but none accepted a connection on port ${port}: ${why}${quoted}`);
   }
 }
 

@@ -29,7 +29,7 @@ export async function untilReady(
     readySince = pool.ready >= needed ? (readySince ?? now) : null;
     if (readySince !== null && now - readySince >= config.hold_ms) return;
     await requireHope(pool, needed);
-    if (now >= deadline) throw timedOut(pool, needed, config.timeout_ms);
+    if (now >= deadline) throw await timedOut(pool, needed, config.timeout_ms);
     onProgress(Math.min(pool.ready, needed), needed);
     const next = readySince === null ? deadline : Math.min(deadline, readySince + config.hold_ms);
     const tick = AbortSignal.timeout(Math.max(1, Math.ceil(next - now)));
@@ -48,11 +48,11 @@ async function requireHope(pool: Pool, needed: number): Promise<void> {
   if (cantRun && /not found|permission denied|failed to execute/i.test(words))
     throw new CommandNotFoundError(pool.spec.config.app.command[0] ?? "", words);
   if (!hopeless) return;
-  if (/EADDRINUSE|address already in use/i.test(words)) throw openedPort(pool, last.ranMs);
+  if (/EADDRINUSE|address already in use/i.test(words)) throw openedPort(pool, last.ranMs, words);
   throw new WorkersExitedError(pool.ends.length, describeEnd(last), words);
 }
 
-function timedOut(pool: Pool, needed: number, timeoutMs: number) {
+async function timedOut(pool: Pool, needed: number, timeoutMs: number) {
   // Who answered a probe, with whatever status, did accept: not every way of waiting for connections can be seen.
   const accepted = pool.health.answered || pool.workers.some((worker) => worker.accepting);
   if (!accepted) return notAccepting(pool, timeoutMs);

@@ -198,9 +198,17 @@ export class Pool extends EventEmitter<PoolEvents> {
 
   /** The last meaningful lines that a worker wrote before this end, for a message. */
   lastWords(end: WorkerEnd): Promise<string> {
-    const { spec } = this;
-    const start = this.outputStarts.get(end) ?? null;
-    return lastWords(spec.output, writer(spec, end.worker), start, (text) => spec.secrets.redact(text));
+    return this.wordsSince(end.worker, this.outputStarts.get(end) ?? null);
+  }
+
+  /** The same of a worker that runs. */
+  wordsOf({ number, outputStart }: Worker): Promise<string> {
+    return this.wordsSince(number, outputStart);
+  }
+
+  private wordsSince(number: number, start: OutputStart | null): Promise<string> {
+    const { output, secrets } = this.spec;
+    return lastWords(output, writer(this.spec, number), start, (text) => secrets.redact(text));
   }
 
   private get stopSignal(): NodeJS.Signals {

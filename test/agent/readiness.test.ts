@@ -61,9 +61,13 @@ describe("becoming ready", () => {
     }));
 
   it("fails and says where the app listens instead", () =>
-    failsWith("NOT_ACCEPTING", /they listen on 127\.0\.0\.1:\d+.* instead.*listen = "node"/, {
-      app: { command: AWKWARD("opens-another-port") },
-    }));
+    failsWith(
+      "NOT_ACCEPTING",
+      /they listen on 127\.0\.0\.1:\d+.* instead.*listen = "node".*the last output: it listens elsewhere/,
+      {
+        app: { command: AWKWARD("opens-another-port") },
+      },
+    ));
 
   it("fails where the app never accepts, though it ignores SIGTERM on top", () =>
     failsWith("NOT_ACCEPTING", /none accepted a connection on port \d+/, {
