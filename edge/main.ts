@@ -46,7 +46,7 @@ try {
     },
     options.pretty ? (await import("pino-pretty")).default({ sync: true }) : pino.destination({ sync: true }),
   );
-  await holdDirectory(config.state_directory);
+  holdDirectory(config.state_directory);
   const edge = new Edge(
     config,
     await kindOf(config.proxy).create(config.proxy, config.naming, log),
