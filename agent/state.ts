@@ -1,5 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { requireOwnDirectory } from "../daemon/own-directory.ts";
 import { ConfigInvalidError, DiskFullError, SlotdError } from "../protocol/errors.ts";
 import { Journal } from "./journal/journal.ts";
 import { instanceToken } from "./journal/token.ts";
@@ -22,6 +23,7 @@ export function openState(state: string): State {
   try {
     // The workers' user has to reach the releases in it; what is secret has a mode of its own.
     mkdirSync(state, { recursive: true, mode: 0o755 });
+    requireOwnDirectory(state);
     mkdirSync(logDirectory, { recursive: true, mode: 0o750 });
     const lock = holdLock(join(state, "lock"));
     return { lock, journal: Journal.open(state), token: instanceToken(state), logDirectory };

@@ -37,7 +37,7 @@ try {
     },
     options.pretty ? (await import("pino-pretty")).default({ sync: true }) : pino.destination({ sync: true }),
   );
-  await holdDirectory(config.state_directory);
+  holdDirectory(config.state_directory);
   const edge = new Edge(
     config,
     await kindOf(config.proxy).create(config.service, config.proxy, config.naming, log),

@@ -22,7 +22,7 @@ export abstract class SlotdError extends Error {
   readonly orderId: string | undefined;
 
   constructor(message: string, facts: Facts = {}) {
-    super(message, facts.cause === undefined ? undefined : { cause: facts.cause });
+    super(redact(message), facts.cause === undefined ? undefined : { cause: facts.cause });
     this.name = new.target.name;
     this.field = facts.field;
     this.orderId = facts.orderId;
@@ -430,7 +430,7 @@ function inWords(thrown: unknown): string {
   }
 }
 
-/** A text with the user and password removed from every address in it. */
+/** A text with the logins removed from every address in it: user and password, and the query (a signed address). */
 export function redact(text: string): string {
-  return text.replaceAll(/\/\/[^/\s]*@/g, "//***@");
+  return text.replaceAll(/\/\/[^/\s]*@/g, "//***@").replaceAll(/(\w:\/\/[^\s?#"')]*)\?[^\s#"')]*/g, "$1?***");
 }

@@ -19,11 +19,13 @@ const recordSchema = z.object({
 });
 export type ReleaseRecord = z.infer<typeof recordSchema>;
 
-const NAME = "release.json";
+export const recordName = "release.json";
+/** Its owner's alone: the release's address may hold a login. */
+export const RECORD_MODE = 0o600;
 
 /** Writes `release.json` into `dir` and syncs it. The directory itself is synced by whoever renames it. */
 export async function writeRecord(dir: string, record: ReleaseRecord): Promise<void> {
-  const file = await open(join(dir, NAME), "wx", 0o644);
+  const file = await open(join(dir, recordName), "wx", RECORD_MODE);
   try {
     await file.writeFile(`${JSON.stringify(record, null, 2)}\n`);
     await file.sync();
@@ -36,7 +38,7 @@ export async function writeRecord(dir: string, record: ReleaseRecord): Promise<v
 export async function readReleaseRecord(dir: string): Promise<ReleaseRecord | null> {
   let text: string;
   try {
-    text = await readFile(join(dir, NAME), "utf8");
+    text = await readFile(join(dir, recordName), "utf8");
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT" || code === "ENOTDIR" || code === "EISDIR") return null;

@@ -18,7 +18,7 @@ import { fetchArchive, requireArchiveBound } from "../fetch/fetch.ts";
 import type { ObjectSource } from "../fetch/opened.ts";
 import { manifestName } from "../manifest-file.ts";
 import { type UnpackJob, unpackInThread } from "../unpack/unpack.ts";
-import { readReleaseRecord, writeRecord } from "./record.ts";
+import { RECORD_MODE, readReleaseRecord, recordName, writeRecord } from "./record.ts";
 
 export type { ReleaseBounds, StepOptions, StepProgress as Progress } from "../bounds.ts";
 
@@ -73,6 +73,8 @@ export class ReleaseStore {
       const names = await readdir(this.dir);
       const left = names.filter((name) => name.startsWith(INCOMING) || name.startsWith(REMOVING));
       const sweeps = await Promise.allSettled(left.map((name) => deleteTree(join(this.dir, name))));
+      // An earlier version of slotd let everybody read the records.
+      for (const name of names) await chmod(join(this.dir, name, recordName), RECORD_MODE).catch(() => {});
       for (const sweep of sweeps) if (sweep.status === "rejected") throw sweep.reason;
       return left;
     });
