@@ -1,7 +1,7 @@
 /** Limits for a release, each from the key of the same name in [releases]. */
 export interface ReleaseBounds {
   maxArchiveBytes: number;
-  /** Sum of the sizes of all files, as the archive's headers state them. */
+  /** Sum of the sizes of all files, as the archive's headers state them, and of its extended headers. */
   maxUnpackedBytes: number;
   /** Files, links and directories, including directories that entries only imply. */
   maxEntries: number;

@@ -25,6 +25,10 @@ export class DeltaReader implements TarHandler {
     readonly base: DeltaBase,
   ) {}
 
+  extension(bytes: number): void {
+    this.writer.extension(bytes);
+  }
+
   entry(entry: TarEntry): void {
     if (this.state === "body") {
       this.writer.entry(entry);
@@ -32,6 +36,7 @@ export class DeltaReader implements TarHandler {
     }
     if (entry.path !== deltaHeadName || entry.type !== "file") throw corrupt(`it does not begin with ${deltaHeadName}`);
     if (entry.sizeBytes > MAX_HEAD_BYTES) throw corrupt("its head is too long");
+    this.writer.extension(entry.sizeBytes);
     this.state = "head";
   }
 

@@ -10,6 +10,8 @@ export interface TarEntry extends EntryFacts {
 
 /** What the reader calls, in the archive's order: one `entry`, its `data` if it is a file, `entryEnd`. */
 export interface TarHandler {
+  /** An extended header (pax, or a long name of GNU tar) is about to be read: its bytes, with its own block. */
+  extension(bytes: number): void;
   entry(entry: TarEntry): void;
   data(chunk: Uint8Array): void;
   entryEnd(): void;
@@ -84,7 +86,7 @@ export class TarReader {
         this.readHeader(bytes.subarray(0, BLOCK));
         return BLOCK;
       case "meta": {
-        const whole = Math.ceil(this.metaBytes / BLOCK) * BLOCK;
+        const whole = wholeBlocks(this.metaBytes);
         if (bytes.length < whole) return 0;
         this.state = "header";
         this.readMeta(bytes.subarray(0, this.metaBytes));
@@ -126,6 +128,7 @@ export class TarReader {
   private startMeta(header: Header): void {
     if (header.size === undefined || header.size > MAX_META_BYTES) throw corrupt("an extended header is too long");
     if (++this.metasInARow > MAX_METAS_IN_A_ROW) throw corrupt("too many extended headers follow each other");
+    this.handler.extension(BLOCK + wholeBlocks(header.size));
     this.meta = header.type;
     this.metaBytes = header.size;
     this.state = "meta";
@@ -221,6 +224,10 @@ export class TarReader {
     this.state = "header";
     this.handler.entryEnd();
   }
+}
+
+function wholeBlocks(bytes: number): number {
+  return Math.ceil(bytes / BLOCK) * BLOCK;
 }
 
 function headerOf(block: Buffer): Header {

@@ -42,7 +42,10 @@ export class TreeWriter implements TarHandler {
   private current = "";
   /** Entries of the archive, for progress. */
   entries = 0;
+  /** Of its files. */
   bytes = 0;
+  /** What the archive holds besides entries: it makes work, too, and so counts against the same bound. */
+  private extensionBytes = 0;
 
   constructor(
     readonly root: string,
@@ -58,6 +61,11 @@ export class TreeWriter implements TarHandler {
   /** All that was written, for the manifest. */
   get manifest(): ManifestEntry[] {
     return [...this.written.values()];
+  }
+
+  extension(bytes: number): void {
+    this.extensionBytes += bytes;
+    this.requireByteBound();
   }
 
   entry(entry: TarEntry): void {
@@ -114,20 +122,24 @@ export class TreeWriter implements TarHandler {
     const verdict = checkEntry(entry, this.known);
     if ("rule" in verdict)
       throw new UnpackFailure({ kind: "unsafe", entry: entry.path.slice(0, 512), rule: verdict.rule });
-    const { maxEntries, maxUnpackedBytes } = this.bounds;
+    const { maxEntries } = this.bounds;
     if (this.entries + 1 > maxEntries || this.nodes + verdict.adds.length > maxEntries) {
       throw tooLarge("the number of the archive's entries", "max_entries", maxEntries);
     }
     this.bytes += entry.sizeBytes;
-    if (this.bytes > maxUnpackedBytes) {
-      throw tooLarge("what the archive unpacks to", "max_unpacked_bytes", maxUnpackedBytes);
-    }
+    this.requireByteBound();
     this.entries++;
     for (const add of verdict.adds) {
       this.known.set(fold(add.path), add);
       if (add.kind === "directory") this.guard(() => this.makeDirectory(add.path));
     }
     return verdict;
+  }
+
+  private requireByteBound(): void {
+    const { maxUnpackedBytes } = this.bounds;
+    if (this.bytes + this.extensionBytes > maxUnpackedBytes)
+      throw tooLarge("what the archive unpacks to", "max_unpacked_bytes", maxUnpackedBytes);
   }
 
   private makeDirectory(path: string): void {

@@ -199,6 +199,36 @@ describe("a release is refused whole", () => {
     await refused(tarGzOf(parts), "RELEASE_TOO_LARGE", /max_unpacked_bytes/, { maxUnpackedBytes: 1024 ** 2 });
   });
 
+  // Small once compressed, and much work: no file in it has content.
+  const long = "x".repeat(512 * 1024);
+  const extensions: [what: string, entries: Made[]][] = [
+    ["pax headers", Array.from({ length: 20 }, (_, i) => ({ path: `f${i}`, pax: { comment: long } }))],
+    [
+      "global pax headers",
+      Array.from({ length: 20 }, (_, i) =>
+        i % 2 === 1
+          ? { path: `f${i}` }
+          : { path: "g", type: "GlobalExtendedHeader" as const, content: paxOf({ comment: long }) },
+      ),
+    ],
+    ...(["NextFileHasLongPath", "OldGnuLongPath", "NextFileHasLongLinkpath"] as const).map((type): [string, Made[]] => [
+      `long names of type ${type}`,
+      // The name itself is short: NULs follow it.
+      Array.from({ length: 20 }, (_, i) =>
+        i % 2 === 1
+          ? { path: `f${i}` }
+          : { path: "g", type, content: Buffer.concat([Buffer.from(`n${i}`), Buffer.alloc(long.length)]) },
+      ),
+    ]),
+  ];
+  for (const [what, entries] of extensions) {
+    it(`for a bomb of ${what}`, async () => {
+      const archive = tarGzOf(entries);
+      assert.ok(archive.length < 100_000);
+      await refused(archive, "RELEASE_TOO_LARGE", /max_unpacked_bytes/, { maxUnpackedBytes: 1024 ** 2 });
+    });
+  }
+
   it("for too many entries", async () => {
     await refused(manyFiles(1000), "RELEASE_TOO_LARGE", /max_entries/, { maxEntries: 500 });
   });
