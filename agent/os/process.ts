@@ -111,6 +111,28 @@ export function descriptors(pid: number): Map<number, string> {
   return found;
 }
 
+/** The descriptor by which a service's socket is inherited: it is looked at first. */
+const INHERITED = 3;
+
+/** Whether one of a process's descriptors is that: see `descriptors`. There may be tens of thousands of others. */
+export function holds(pid: number, target: string): boolean {
+  const base = `/proc/${pid}/fd`;
+  const is = (fd: string) => {
+    try {
+      return readlinkSync(`${base}/${fd}`) === target;
+    } catch {
+      return false;
+    }
+  };
+  if (is(String(INHERITED))) return true;
+  try {
+    return readdirSync(base).some(is);
+  } catch {
+    // Gone, or not ours to look into.
+    return false;
+  }
+}
+
 /** The running processes whose environment has a token, with that environment. */
 export function findByToken(
   variable: string,

@@ -2,7 +2,7 @@ import type { SlotJournal } from "../journal/schema.ts";
 import { isAlive, type ProcessIdentity, processStat } from "../os/process.ts";
 import { processesWithToken } from "../workers/process/token.ts";
 import { Worker } from "../workers/process/worker.ts";
-import { type SlotAddress, SlotSocket } from "./slot-socket.ts";
+import { holdsSocket, type SlotAddress, SlotSocket } from "./slot-socket.ts";
 
 export interface Leftovers {
   /** Workers of the slot's version, each with a number of its own. */
@@ -43,7 +43,8 @@ export function versionInUse(token: string): string | null {
 
 /**
  * Finds what an earlier agent left running of a slot. A process belongs to the slot only if it carries the slot's
- * token. It is a worker only if it leads a process group and runs the version that the slot holds.
+ * token. It is a worker only if it leads a process group, runs the version that the slot holds, and has the slot's
+ * socket, itself or through a process of its group: without the socket it serves nobody.
  * @param version null: no worker is taken over
  * @param stored the slot's socket, if the service manager kept it
  */
@@ -54,35 +55,41 @@ export function findLeftovers(
   journalled: SlotJournal["workers"],
   stored: SlotSocket | null,
 ): Leftovers {
+  const all = processesOf(token);
+  // An app that rewrites its title may have overwritten the environment with the token. Such a worker is recognized by
+  // the rest.
+  const marked = new Set(all.map(({ identity }) => identity.pid));
+  const hidden = journalled.filter(({ identity }) => !marked.has(identity.pid) && isAlive(identity));
+  const pids = [...marked, ...hidden.map(({ identity }) => identity.pid)];
+  const inode = SlotSocket.inodeOf(address, stored, pids);
+  const nothing = { workers: [], strays: all.map(({ identity }) => identity), socket: null };
+  if (version === null || inode === null) return nothing;
+
+  const serving = new Set(all.filter(({ identity }) => holdsSocket(identity.pid, inode)).map(({ group }) => group));
   const workers = new Map<number, Worker>();
-  const others: Found[] = [];
   const isKnown = ({ identity }: Found) => journalled.some(({ identity: { pid } }) => pid === identity.pid);
   // Two may have the same index, a worker and its replacement: the journalled one keeps it.
-  for (const found of processesOf(token).sort((x, y) => Number(isKnown(y)) - Number(isKnown(x)))) {
+  for (const found of all.sort((x, y) => Number(isKnown(y)) - Number(isKnown(x)))) {
     const { identity, env } = found;
     const number = Number(env.get("SLOTD_WORKER"));
     const leads = isLaunched(found) && env.get("SLOTD_VERSION") === version && Number.isInteger(number);
-    if (leads && !workers.has(number)) {
-      const known = journalled.find((entry) => entry.identity.pid === identity.pid && isAlive(entry.identity));
-      workers.set(number, Worker.adopt(number, version as string, identity, known ?? { startedAt: Date.now() }));
-    } else {
-      others.push(found);
-    }
+    if (!leads || workers.has(number) || !serving.has(identity.pid)) continue;
+    const known = journalled.find((entry) => entry.identity.pid === identity.pid && isAlive(entry.identity));
+    workers.set(number, Worker.adopt(number, version, identity, known ?? { startedAt: Date.now() }));
   }
-  // An app that rewrites its title may have overwritten the environment with the token. Such a worker is recognized by
-  // the rest.
-  const hidden = journalled.filter(({ number, identity }) => !workers.has(number) && isAlive(identity));
-  const shares = (pid: number) => (stored ? stored.isHeldBy(pid) : SlotSocket.isListening(address, pid));
-  for (const known of version === null ? [] : hidden) {
+  for (const known of hidden) {
     const { number, identity } = known;
-    if (shares(identity.pid)) workers.set(number, Worker.adopt(number, version as string, identity, known));
+    if (!workers.has(number) && holdsSocket(identity.pid, inode))
+      workers.set(number, Worker.adopt(number, version, identity, known));
   }
+
+  if (workers.size === 0) return nothing;
   const leaders = new Set([...workers.values()].map((worker) => worker.pid));
+  const socket = SlotSocket.ofWorkers(address, stored, inode, [...leaders, ...marked]);
+  if (!socket) return nothing;
   // A worker's own children are part of it, also those that made groups of their own.
-  const belongs = ({ group, env }: Found) => leaders.has(group) || leaders.has(Number(env.get("LISTEN_PID")));
-  const strays = others.filter((found) => !belongs(found)).map(({ identity }) => identity);
-  const socket = SlotSocket.ofWorkers(address, stored, leaders);
-  if (socket) return { workers: [...workers.values()], strays, socket };
-  // Without the socket a worker serves nobody.
-  return { workers: [], strays: [...strays, ...[...workers.values()].map((worker) => worker.identity)], socket };
+  const belongs = ({ identity, group, env }: Found) =>
+    [identity.pid, group, Number(env.get("LISTEN_PID"))].some((pid) => leaders.has(pid));
+  const strays = all.filter((found) => !belongs(found)).map(({ identity }) => identity);
+  return { workers: [...workers.values()], strays, socket };
 }

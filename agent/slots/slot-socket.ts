@@ -5,7 +5,7 @@ import type { ConnectionScan } from "../drain/connection-counter.ts";
 import { socketInode, whoAccepts } from "../os/accepting.ts";
 import { Listener } from "../os/listener.ts";
 import { portOwner } from "../os/port-owner.ts";
-import { descriptors } from "../os/process.ts";
+import { descriptors, holds } from "../os/process.ts";
 import type { ServiceManager } from "../os/service-manager.ts";
 import { listenerInode, openTcpScan, type TcpConnection } from "../os/tcp-connections.ts";
 import type { Front } from "../workers/front.ts";
@@ -65,25 +65,30 @@ export class SlotSocket implements Front {
     return own && new SlotSocket(at, own);
   }
 
-  /** The socket that living workers share: the stored one if one of them has it, else a copy taken from one of them. */
-  static ofWorkers(at: SlotAddress, stored: SlotSocket | null, pids: Iterable<number>): SlotSocket | null {
-    const workers = [...pids];
-    if (stored && workers.some((pid) => stored.isHeldBy(pid))) return stored;
-    const inode = listenerInode(at.bind, at.port);
-    if (inode === null) return null;
-    for (const pid of workers) {
+  /**
+   * The inode of the socket that living processes may share: the stored one if one of them has it, else the one that
+   * listens on the slot's port; null where none does.
+   */
+  static inodeOf(at: SlotAddress, stored: SlotSocket | null, pids: readonly number[]): number | null {
+    if (stored && pids.some((pid) => holdsSocket(pid, stored.inode))) return stored.inode;
+    return listenerInode(at.bind, at.port);
+  }
+
+  /** The socket with that inode: the stored one, or a copy taken from one of the processes that have it. */
+  static ofWorkers(
+    at: SlotAddress,
+    stored: SlotSocket | null,
+    inode: number,
+    pids: Iterable<number>,
+  ): SlotSocket | null {
+    if (stored?.inode === inode) return stored;
+    for (const pid of pids) {
       for (const [fd, target] of descriptors(pid)) {
         const listener = target === `socket:[${inode}]` ? Listener.fromProcess(pid, fd, at.port) : null;
         if (listener) return new SlotSocket(at, listener);
       }
     }
     return null;
-  }
-
-  /** Whether a process has the socket that listens on the slot's port open. */
-  static isListening(at: SlotAddress, pid: number): boolean {
-    const inode = listenerInode(at.bind, at.port);
-    return inode !== null && holds(pid, inode);
   }
 
   /** How this agent came by it. */
@@ -97,10 +102,6 @@ export class SlotSocket implements Front {
 
   variables(): Record<string, string> {
     return { PORT: String(this.at.port) };
-  }
-
-  isHeldBy(pid: number): boolean {
-    return holds(pid, this.inode);
   }
 
   accepting(pids: readonly number[]): Set<number> {
@@ -143,6 +144,7 @@ export class SlotSocket implements Front {
   }
 }
 
-function holds(pid: number, inode: number): boolean {
-  return [...descriptors(pid).values()].includes(`socket:[${inode}]`);
+/** Whether a process has a socket open. */
+export function holdsSocket(pid: number, inode: number): boolean {
+  return holds(pid, `socket:[${inode}]`);
 }

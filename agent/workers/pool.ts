@@ -46,6 +46,10 @@ export class Pool extends EventEmitter<PoolEvents> {
   /** Where the output of the workers that ended begins. */
   private readonly outputStarts = new WeakMap<WorkerEnd, OutputStart | null>();
   private isStopping = false;
+  /** The workers are the next agent's. */
+  private isLeft = false;
+  /** Nothing is started any more. */
+  private readonly halted = new AbortController();
   private readonly indexes: WorkerIndexes;
   /** Every living worker: those with an index, replacements, and those that were told to end. */
   private readonly living = new Set<Worker>();
@@ -190,6 +194,7 @@ export class Pool extends EventEmitter<PoolEvents> {
 
   /** Stops watching without touching a worker: the next agent adopts them. */
   abandon(): void {
+    this.isLeft = true;
     this.halt();
     this.watch.stop();
     for (const worker of this.living) worker.abandon();
@@ -258,7 +263,7 @@ export class Pool extends EventEmitter<PoolEvents> {
   private spawn({ number }: WorkerIndex): Promise<Worker> {
     const { descriptors } = this.front;
     const inheritance = { descriptors, variables: this.front.variables(number) };
-    return Worker.spawn(this.spec, number, inheritance, () => this.emit("change"));
+    return Worker.spawn(this.spec, number, inheritance, () => this.emit("change"), this.halted.signal);
   }
 
   /** Ends one worker: stop signal, grace period, SIGKILL. */
@@ -273,6 +278,7 @@ export class Pool extends EventEmitter<PoolEvents> {
 
   /** Starts and replaces no worker any more. */
   private halt(): void {
+    this.halted.abort();
     this.replacer.stop();
     this.restarter.stop();
     this.watch.stopProbe();
@@ -280,6 +286,12 @@ export class Pool extends EventEmitter<PoolEvents> {
 
   private admit(index: WorkerIndex, worker: Worker): void {
     const { number, pid, adopted } = worker;
+    if (this.isLeft) {
+      // It was being started when the pool was left: nobody watches it, and no journal names it.
+      worker.signal(this.stopSignal);
+      worker.abandon();
+      return;
+    }
     this.living.add(worker);
     void worker.whenEnded().then((end) => this.onEnded(index, worker, end));
     this.log.info({ worker: number, pid }, adopted ? "worker was taken over" : "worker was started");

@@ -27,6 +27,7 @@ export class Restarter {
       try {
         await this.start(index);
       } catch (error) {
+        if (this.stopped) return;
         if (this.indexes.workers.length === 0) throw error;
         this.onStartFailed(index, error);
       }
@@ -53,6 +54,7 @@ export class Restarter {
   }
 
   private onStartFailed(index: WorkerIndex, error: unknown): void {
+    if (this.stopped) return;
     this.log.error({ err: error, worker: index.number }, "worker could not be started");
     index.countFailure();
     this.restart(index);

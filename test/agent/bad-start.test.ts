@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -12,7 +21,8 @@ import { PATIENCE_MS } from "../support/until.ts";
 
 const AGENT = fileURLToPath(new URL("../../agent/main.js", import.meta.url));
 /** Nobody in particular: owns nothing, and is in no group. */
-const UNPRIVILEGED = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+const NOBODY = 65534;
+const UNPRIVILEGED = ["setpriv", `--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups"];
 
 /** Starts an agent that is expected to end by itself. One that does not is killed, and has the code -1. */
 function start(host: Host, as: string[] = []): Promise<Ended> {
@@ -108,10 +118,11 @@ describe("an agent that can't use its state directory", () => {
 
   it("refuses a journal that its user may not read, names it, and touches neither it nor the workers", async () => {
     const { host, journal, untouched, takenOver } = await left();
-    for (const path of [host.directory, host.state, join(host.state, "logs")]) chmodSync(path, 0o777);
-    chmodSync(join(host.state, "lock"), 0o666);
+    const rest = [host.directory, host.state, join(host.state, "logs"), join(host.state, "lock")];
+    for (const path of rest) chownSync(path, NOBODY, NOBODY);
     const before = readFileSync(journal);
     const { code, stderr, stdout } = await start(host, UNPRIVILEGED);
+    for (const path of rest) chownSync(path, 0, 0);
     assert.match(stderr, /^error CONFIG_INVALID: configuration: state_directory holds .*\(EACCES.*move it away/);
     assert(stderr.includes(journal));
     assert.deepEqual([code, stdout], [2, ""]);

@@ -47,10 +47,19 @@ export class Worker {
   /**
    * @param front what it inherits from the pool's front
    * @param onReport what it reports has changed
-   * @throws CommandNotFoundError, AccountUnknownError, SecretUnreadableError, or the spawn's error, for example EAGAIN.
+   * @param signal nothing is started any more: what it would inherit may be closed
+   * @throws the signal's reason, CommandNotFoundError, AccountUnknownError, SecretUnreadableError, or the spawn's error,
+   * for example EAGAIN.
    */
-  static async spawn(spec: WorkerSpec, number: number, front: Inheritance, onReport: () => void): Promise<Worker> {
+  static async spawn(
+    spec: WorkerSpec,
+    number: number,
+    front: Inheritance,
+    onReport: () => void,
+    signal: AbortSignal,
+  ): Promise<Worker> {
     const account = await spec.account.get();
+    signal.throwIfAborted();
     const cgroup = spec.cgroup?.place(number) ?? null;
     let notify: WorkerNotify | null = null;
     try {
