@@ -186,10 +186,10 @@ export class Pool extends EventEmitter<PoolEvents> {
   }
 
   /** The last meaningful lines that a worker wrote before this end, for a message. */
-  lastWords(end: WorkerEnd): Promise<string> {
+  async lastWords(end: WorkerEnd): Promise<string> {
     const { spec } = this;
     const start = this.outputStarts.get(end) ?? null;
-    return lastWords(spec.output, writer(spec, end.worker), start, (text) => spec.secrets.redact(text));
+    return spec.secrets.redact(await lastWords(spec.output, writer(spec, end.worker), start));
   }
 
   private get stopSignal(): NodeJS.Signals {
