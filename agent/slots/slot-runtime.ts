@@ -4,7 +4,7 @@ import type { Order } from "../../protocol/order.ts";
 import type { RunConfig } from "../config/release-config.ts";
 import { drain, NO_CONNECTIONS } from "../drain/drain.ts";
 import { withCut } from "../drain/with-cut.ts";
-import type { Resident, SlotJournal } from "../journal/schema.ts";
+import type { Resident } from "../journal/schema.ts";
 import type { InstalledRelease } from "../releases/store/store.ts";
 import type { ExtendedGrace } from "../workers/end/end-all.ts";
 import type { Pool } from "../workers/pool.ts";
@@ -17,6 +17,7 @@ import { ReleasePreparer } from "./release-preparer.ts";
 import { type SlotAddress, SlotSocket } from "./slot-socket.ts";
 import { takeOverWorkers } from "./take-over.ts";
 import { untilReady } from "./until-ready.ts";
+import { WorkerRecord } from "./worker-record.ts";
 
 export interface DrainBounds {
   timeoutMs: number;
@@ -56,7 +57,7 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
   /** The drain has ended, and was not cancelled since. */
   drained = false;
   private readonly preparer: ReleasePreparer;
-  private recording = false;
+  private readonly workerRecord: WorkerRecord;
   private readonly address: SlotAddress;
   /** The open socket of `pool`. */
   private socket: SlotSocket | null = null;
@@ -72,6 +73,7 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
     super();
     const { name: slot, config, manager, log } = deps;
     this.address = { slot, bind: config.bind, port: this.port, manager, log };
+    this.workerRecord = new WorkerRecord(deps.record, log);
     this.preparer = new ReleasePreparer(deps, (progress) => this.setProgress(progress));
     machine.on("change", () => this.register());
   }
@@ -175,7 +177,7 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
     });
     this.drained = true;
     this.patientUntilMs = patientUntilMs;
-    this.note({ lastDrain });
+    this.workerRecord.note({ lastDrain });
     emit({ kind: "drain", message: `${version} was drained (${lastDrain.idle})`, version, facts: { ...lastDrain } });
   }
 
@@ -187,7 +189,7 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
 
   /** An order takes the version away. From now on not even a crash or the order's failure brings it back. */
   noteLeaving(): void {
-    if (!this.deps.record.current.leaving) this.note({ leaving: true });
+    if (!this.deps.record.current.leaving) this.workerRecord.note({ leaving: true });
   }
 
   /** Ends every process of the slot, and frees its port. @param hurry upgraded connections are not waited for */
@@ -248,8 +250,8 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
     const { stopping } = record.current;
     const version = stopping ? null : (resident?.release.version ?? null);
     const { workers, socket, spare } = await takeOverWorkers(this.deps, this.address, version);
-    // The stop that a crash interrupted is complete: workers that are started from now on are taken over again.
-    if (stopping) this.note({ stopping: false, workers: [] });
+    // The stop that a crash interrupted is complete.
+    if (stopping) this.workerRecord.noteStopped();
     if (!resident || !socket) {
       // The next workers of the slot get the spare socket, with the connections in its queue. An empty slot has no next
       // workers.
@@ -295,16 +297,15 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
     if (release) record.update({ resident: { release, epoch: 0, proven: true } });
   }
 
-  /** After a crash between the two journal writes, the next agent ends the processes rather than taking them over. */
   private async endPool(patience?: ExtendedGrace): Promise<void> {
     if (!this.pool) return;
-    this.note({ stopping: true });
+    this.workerRecord.noteStopping();
     const cut = await this.pool.stop(patience);
     if (this.drained) this.noteCut(cut);
     this.pool = null;
     this.drained = false;
     this.patientUntilMs = null;
-    this.note({ stopping: false, workers: [] });
+    this.workerRecord.noteStopped();
     this.register();
   }
 
@@ -314,15 +315,9 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
     const completed = lastDrain && withCut(lastDrain, connections);
     if (!completed) return;
     const { version, cutUpgraded = 0 } = completed;
-    this.note({ lastDrain: completed });
+    this.workerRecord.note({ lastDrain: completed });
     const message = `${cutUpgraded} upgraded connection${cutUpgraded === 1 ? " was" : "s were"} cut`;
     this.deps.emit({ kind: "drain", message: `${version}: ${message}`, version, facts: { cutUpgraded } });
-  }
-
-  private note(change: Partial<SlotJournal>): void {
-    this.deps.record.note(change, (err) =>
-      this.deps.log.error({ err }, "journal could not be written; continuing without"),
-    );
   }
 
   private openPool(run: RunConfig, installed: InstalledRelease, socket: SlotSocket): Pool {
@@ -333,7 +328,7 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
       this.register();
       this.emit("change");
     });
-    pool.on("started", () => this.recordSoon());
+    pool.on("started", () => this.workerRecord.writeSoon(() => this.pool?.workers ?? []));
     pool.on("ended", (end) => {
       this.lastEnd = end;
     });
@@ -343,23 +338,6 @@ export class SlotRuntime extends EventEmitter<SlotRuntimeEvents> {
 
   private register(): void {
     this.deps.registration.update(this.machine.state, this.resident, this.pool);
-  }
-
-  /** Journals who the workers are, once for all that start together. Until then their token identifies them. */
-  private recordSoon(): void {
-    if (this.recording) return;
-    this.recording = true;
-    setImmediate(() => {
-      this.recording = false;
-      const workers = this.pool?.workers ?? [];
-      const journalled = workers.map(({ number, identity, startedAt, outputStart }) => ({
-        number,
-        identity,
-        startedAt,
-        outputStart,
-      }));
-      this.note({ workers: journalled });
-    });
   }
 
   private get own(): { port: number; workers: number } {

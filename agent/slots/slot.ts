@@ -1,7 +1,6 @@
 import { EventEmitter } from "node:events";
 import { backoffMs } from "../../daemon/backoff.ts";
 import {
-  CrashLoopError,
   DrainCancelledError,
   InternalError,
   type SlotdError,
@@ -12,9 +11,9 @@ import type { WireError } from "../../protocol/host-status.ts";
 import { type Order, orderVersion } from "../../protocol/order.ts";
 import type { SlotJournal } from "../journal/schema.ts";
 import type { Pool } from "../workers/pool.ts";
-import { describeEnd } from "../workers/process/worker.ts";
 import { decide, type SlotView, type Step } from "./decide.ts";
 import type { SlotDependencies } from "./dependencies.ts";
+import { judgeCrashLoop } from "./judge-crash-loop.ts";
 import { Machine } from "./machine.ts";
 import { OrderBook } from "./order-book.ts";
 import { INTERRUPTIBLE, keepsVersion, performStep } from "./perform-step.ts";
@@ -280,19 +279,17 @@ export class Slot extends EventEmitter<{ change: [] }> {
 
   /** The workers of a serving slot keep ending: takes the slot out of service until a new order or a restart. */
   private async onCrashLoop(pool: Pool, ends: number): Promise<void> {
-    const last = pool.ends.at(-1);
-    if (this.judgingCrashLoop || !this.runtime.serves || !last) return;
+    if (this.judgingCrashLoop) return;
     this.judgingCrashLoop = true;
+    const { runtime, orders } = this;
     try {
-      const words = await pool.lastWords(last);
-      const { pending } = this.orders;
-      // A version that a pending order replaces or removes is left to that order.
-      if (this.runtime.pool !== pool || !this.runtime.serves || !keepsVersion(pending, pool.spec.version)) return;
-      const { within_ms } = this.deps.config.crash_loop;
-      const error = new CrashLoopError(ends, within_ms, describeEnd(last), words);
+      const error = await judgeCrashLoop(pool, ends, { runtime, orders, config: this.deps.config });
+      if (!error) return;
+      const { pending } = orders;
       this.report(error, pending);
-      if (pending) this.orders.finish(pending, "failed", error);
-      this.deps.record.update({ condemned: this.lastError });
+      const condemned = { condemned: this.lastError };
+      if (pending) orders.finish(pending, "failed", error, condemned);
+      else this.deps.record.update(condemned);
       this.interrupt();
     } catch (err) {
       this.deps.log.error({ err }, "verdict on a crash loop could not be journalled; it will be reached again");

@@ -211,9 +211,9 @@ export class Pool extends EventEmitter<PoolEvents> {
     return this.wordsSince(number, outputStart);
   }
 
-  private wordsSince(number: number, start: OutputStart | null): Promise<string> {
+  private async wordsSince(number: number, start: OutputStart | null): Promise<string> {
     const { output, secrets } = this.spec;
-    return lastWords(output, writer(this.spec, number), start, (text) => secrets.redact(text));
+    return secrets.redact(await lastWords(output, writer(this.spec, number), start));
   }
 
   private get stopSignal(): NodeJS.Signals {

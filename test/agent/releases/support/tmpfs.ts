@@ -6,7 +6,7 @@ const run = promisify(execFile);
 
 /** A real, small file system at `path`. Needs root; where mounting is not permitted the test fails and says so. */
 export function mountTmpfs(path: string, options: string): Promise<() => Promise<void>> {
-  return mount("tmpfs", path, ["-o", options]);
+  return mount("tmpfs", path, ["-o", `mode=0755,${options}`]);
 }
 
 /** A file system without fallocate(2), in memory and without a bound. */
