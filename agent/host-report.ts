@@ -31,6 +31,8 @@ export class HostReport {
     private readonly config: Config,
     private readonly bus: BusConnection,
     private readonly slots: () => Record<string, SlotStatus>,
+    /** Warnings that hold as long as their cause. */
+    private readonly passing: () => string[],
     /** Gets the summary line each time the status is published. */
     private readonly onPublish: (summary: string) => void,
     log: Logger,
@@ -54,7 +56,7 @@ export class HostReport {
       controllers: this.controllers,
       load: this.load,
       slots: this.slots(),
-      warnings: [...this.warnings],
+      warnings: [...this.warnings, ...this.passing()],
       lastError: this.lastError,
     };
   }
@@ -65,7 +67,7 @@ export class HostReport {
     return this.lastError;
   }
 
-  /** Keeps a sentence about something that works, but not as configured. */
+  /** Keeps a sentence about something that works, but not as configured: `what it is; what to do`. */
   addWarning(warning: string): void {
     this.warnings.add(warning);
     this.publishSoon();

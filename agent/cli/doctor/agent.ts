@@ -10,9 +10,13 @@ export interface LiveAgent {
   workers: readonly WorkerStatus[];
 }
 
-/** The agent's own warnings. */
+/** The agent's own warnings. Each ends with what to do about it. */
 export function checkWarnings({ status }: LiveAgent): Check[] {
-  return status.warnings.map((warning) => warn("agent", warning, "see the warning"));
+  return status.warnings.map((warning) => {
+    const at = warning.lastIndexOf("; ");
+    if (at === -1) return warn("agent", warning, `journalctl -u slotd@${status.service} may say more`);
+    return warn("agent", warning.slice(0, at), warning.slice(at + 2));
+  });
 }
 
 /** Whether an agent answers, and runs the configured service. */
