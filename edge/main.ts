@@ -1,8 +1,10 @@
 #!/usr/bin/env node
 import { Command } from "commander";
 import { pino } from "pino";
+import { logDestination } from "../daemon/log-destination.ts";
 import { programVersion } from "../daemon/version.ts";
 import { type SlotdError, toSlotdError } from "../protocol/errors.ts";
+import { terminalLine } from "../protocol/terminal-text.ts";
 import { loadEdgeConfig } from "./config/load.ts";
 import { Edge } from "./edge.ts";
 import { helpText } from "./help-text.ts";
@@ -44,7 +46,7 @@ try {
       base: { service: config.service, edge: config.edge },
       timestamp: pino.stdTimeFunctions.isoTime,
     },
-    options.pretty ? (await import("pino-pretty")).default({ sync: true }) : pino.destination({ sync: true }),
+    await logDestination({ isPretty: options.pretty === true, isTerminal: process.stdout.isTTY }),
   );
   holdDirectory(config.state_directory);
   const edge = new Edge(
@@ -67,7 +69,7 @@ try {
 }
 
 function fail(error: SlotdError): never {
-  console.error(`error ${error.code}: ${error.message}`);
+  console.error(terminalLine(`error ${error.code}: ${error.message}`));
   if (error.code === "CONFIG_INVALID") process.exit(2);
   process.exit(error.code === "EDGE_RUNNING" || error.code === "PORT_TAKEN" ? 3 : 1);
 }
