@@ -27,6 +27,7 @@ import { storeName } from "./slots/slot-socket.ts";
 import { slotStatus } from "./slots/status.ts";
 import { openState, type State } from "./state.ts";
 import { checkStopTime, farewellMs, withdrawnMs } from "./stop-time.ts";
+import { UnreadySlots, unreadyWarning } from "./unready-slots.ts";
 import { endOrphanedGroup } from "./workers/end/end-orphaned-group.ts";
 import { HostCgroups } from "./workers/process/cgroups.ts";
 import { Secrets } from "./workers/process/secrets.ts";
@@ -63,6 +64,7 @@ export class Agent {
   private readonly account: AccountLookup;
   private readonly registrations: SlotRegistration[] = [];
   private readonly started: StopStack;
+  private readonly unready = new UnreadySlots((event) => this.emit(event));
   private running: Promise<unknown> = Promise.resolve();
 
   /**
@@ -95,7 +97,9 @@ export class Agent {
     this.releases = new HostReleases(config, objectSource(this.bus), () => [...this.slots.values()], onRemoved, log);
     const statuses = () => Object.fromEntries([...this.slots].map(([name, slot]) => [name, slotStatus(slot)]));
     const onTaken = (error: SlotdError) => this.announce(error, "another agent has this host's name");
-    this.report = new HostReport(config, this.bus, statuses, (summary) => host.manager.beat(summary), onTaken, log);
+    const unready = () => [...this.slots.values()].flatMap((slot) => unreadyWarning(slot) ?? []);
+    const onPublish = (summary: string) => host.manager.beat(summary);
+    this.report = new HostReport(config, this.bus, statuses, unready, onPublish, onTaken, log);
     this.slots = this.createSlots();
     host.manager.forgetExcept([...this.slots.keys()].map(storeName));
     const onOrder = (slot: string, text: string) => this.slots.get(slot)?.receiveOrder(text);
@@ -194,7 +198,10 @@ export class Agent {
     const slots = new Map<string, Slot>();
     for (const name of Object.keys(config.slots)) {
       const { slot, registration } = createSlot(name, shared, (event) => this.emit({ slot: name, ...event }));
-      slot.on("change", () => this.report.publishSoon());
+      slot.on("change", () => {
+        this.unready.look(slot);
+        this.report.publishSoon();
+      });
       slots.set(name, slot);
       this.registrations.push(registration);
     }

@@ -34,6 +34,8 @@ export class HostReport {
     private readonly config: Config,
     private readonly bus: BusConnection,
     private readonly slots: () => Record<string, SlotStatus>,
+    /** Warnings that hold as long as their cause. */
+    private readonly passing: () => string[],
     /** Gets the summary line each time the status is published. */
     private readonly onPublish: (summary: string) => void,
     /** Another agent writes this host's status, too. */
@@ -62,7 +64,7 @@ export class HostReport {
       controllers: this.controllers,
       load: this.load,
       slots: this.slots(),
-      warnings: [...this.warnings],
+      warnings: [...this.warnings, ...this.passing()],
       lastError: this.name.problem(performance.now()) ?? this.lastError,
     };
   }
@@ -72,7 +74,7 @@ export class HostReport {
     this.lastError = { ...error.toWire(), at: new Date().toISOString() };
   }
 
-  /** Keeps a sentence about something that works, but not as configured. */
+  /** Keeps a sentence about something that works, but not as configured: `what it is; what to do`. */
   addWarning(warning: string): void {
     this.warnings.add(warning);
     this.publishSoon();

@@ -1,6 +1,7 @@
 #!/usr/bin/env -S node --max-semi-space-size=1
 import { Command } from "commander";
 import { pino } from "pino";
+import { logDestination } from "../daemon/log-destination.ts";
 import { programVersion } from "../daemon/version.ts";
 import { type SlotdError, toSlotdError } from "../protocol/errors.ts";
 import { Agent } from "./agent.ts";
@@ -31,7 +32,7 @@ try {
   }
   const log = pino(
     { level: config.logs.level, base: { service: config.service }, timestamp: pino.stdTimeFunctions.isoTime },
-    options.pretty ? (await import("pino-pretty")).default({ sync: true }) : pino.destination({ sync: true }),
+    await logDestination({ isPretty: options.pretty === true, isTerminal: process.stdout.isTTY }),
   );
   const manager = new ServiceManager(process.env, process.pid, (err) => log.warn({ err }, "systemd could not be told"));
   const agent = Agent.open(config, log, manager, process.env);

@@ -36,8 +36,8 @@ export async function checkStopTime(config: Pick<Config, "drain" | "app">): Prom
   if (granted === null || granted >= needed) return null;
   const sum = "the longer of drain.pause_ms and drain.edges_timeout_ms, drain.timeout_ms, app.stop_grace_ms";
   return (
-    `a stop may take ${needed} ms (${sum}, and ${GOODBYE_MS}), but TimeoutStopSec of ${unit} is ${granted} ms: ` +
-    `shorten them, or raise it by systemctl edit ${unit}`
+    `a stop may take ${needed} ms (${sum}, and ${GOODBYE_MS}), but TimeoutStopSec of ${unit} is ${granted} ms; ` +
+    `shorten those times, or raise it by systemctl edit ${unit}`
   );
 }
 

@@ -1,7 +1,9 @@
 #!/usr/bin/env node
 import { pino } from "pino";
+import { logDestination } from "../daemon/log-destination.ts";
 import { programVersion } from "../daemon/version.ts";
 import { type SlotdError, toSlotdError } from "../protocol/errors.ts";
+import { terminalLine } from "../protocol/terminal-text.ts";
 import { CommandLineEnd, type EdgeOptions, edgeExitCode, parseCommandLine } from "./command-line.ts";
 import { loadEdgeConfig } from "./config/load.ts";
 import { Edge } from "./edge.ts";
@@ -35,7 +37,7 @@ try {
       base: { service: config.service, edge: config.edge },
       timestamp: pino.stdTimeFunctions.isoTime,
     },
-    options.pretty ? (await import("pino-pretty")).default({ sync: true }) : pino.destination({ sync: true }),
+    await logDestination({ isPretty: options.pretty === true, isTerminal: process.stdout.isTTY }),
   );
   holdDirectory(config.state_directory);
   const edge = new Edge(
@@ -68,7 +70,7 @@ function parsed(): EdgeOptions {
 }
 
 function fail(error: SlotdError): never {
-  console.error(`error ${error.code}: ${error.message}`);
+  console.error(terminalLine(`error ${error.code}: ${error.message}`));
   if (options.json) console.log(JSON.stringify({ good: false, error: error.toWire() }));
   process.exit(edgeExitCode(error));
 }

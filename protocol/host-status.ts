@@ -131,7 +131,7 @@ export const hostStatusSchema = z.object({
   controllers: z.array(z.string()).nullable(),
   load: z.object({ cores: count, load1: z.number(), memoryUsed: z.number(), stateDiskUsed: z.number() }).nullable(),
   slots: z.record(nameSchema, slotStatusSchema),
-  /** Sentences for an operator: what works, but not as configured. */
+  /** For an operator, `what it is; what to do`: what works, but not as configured, and slots without ready workers. */
   warnings: z.array(z.string()),
   lastError: wireErrorSchema.nullable(),
 });

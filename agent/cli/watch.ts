@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { InvalidArgumentError, Option } from "commander";
+import { terminalLine } from "../../protocol/terminal-text.ts";
 import type { SlotctlSession } from "./session.ts";
 
 const ESC = "\u001b";
@@ -56,13 +57,13 @@ export async function show(session: SlotctlSession, watch: Watch, take: () => Pr
 
 function print(session: SlotctlSession, { lines, value }: Snapshot): void {
   if (session.json) session.printJson(value);
-  else session.print(lines.join("\n"));
+  else session.print(...lines);
 }
 
-function redraw({ context }: SlotctlSession, { lines }: Snapshot): void {
+function redraw({ context, styles }: SlotctlSession, { lines }: Snapshot): void {
   const rows = context.terminal()?.rows ?? lines.length;
   const seen = lines.slice(0, Math.max(1, rows - 1));
-  context.write(HOME + seen.map((line) => `${line}${CLEAR_LINE}\n`).join("") + CLEAR_BELOW);
+  context.write(HOME + seen.map((line) => `${terminalLine(line, styles)}${CLEAR_LINE}\n`).join("") + CLEAR_BELOW);
 }
 
 async function takeOrReport(session: SlotctlSession, take: () => Promise<Snapshot>): Promise<Snapshot | null> {

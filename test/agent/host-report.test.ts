@@ -17,6 +17,7 @@ describe("the report of a host", () => {
       config,
       bus,
       () => ({}),
+      () => [],
       (summary) => told.push(summary),
       () => {},
       log,

@@ -1,8 +1,14 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { Kvm } from "@nats-io/kv";
 import type { TcpConnection } from "../../agent/os/tcp-connections.ts";
+import type { HostStatus } from "../../protocol/host-status.ts";
+import { buckets, keys } from "../../protocol/subjects.ts";
 import type { Host } from "../support/agent/host.ts";
 import { useHosts } from "../support/agent/hosts.ts";
 import { MemberWatch } from "../support/fleet/member-watch.ts";
@@ -45,6 +51,27 @@ describe("health while serving", () => {
     });
   }
 
+  it("that is bad is told: by a warning for status, doctor and controller, and by an event; and it ends", async () => {
+    const { host, say } = await serving({ interval_ms: 50, timeout_ms: 200, fall: 3, rise: 2 });
+    assert.deepEqual((await host.status()).warnings, []);
+    say("500");
+    const warning = await until("it is told", async () => (await host.status()).warnings[0]);
+    assert.match(
+      warning,
+      /^slot a gets no requests: 0 of 2 workers are ready, last probe: GET \/healthz answered 500; fix/,
+    );
+    await until("the controller can read it", async () => (await published(host)).warnings.length > 0);
+    const coded = (await host.events()).find(({ code }) => code === "NOT_READY");
+    assert.deepEqual([coded?.slot, coded?.kind, coded?.version], ["a", "worker", "1"]);
+    const shown = await slotctl("status", "--socket", host.socket);
+    assert.match(shown.stdout, /^! slot a gets no requests: 0 of 2 workers are ready/m);
+    say("good");
+    await until("nothing is told any more", async () => (await host.status()).warnings.length === 0);
+    await until("the controller reads that", async () => (await published(host)).warnings.length === 0);
+    const messages = (await host.events()).filter(({ kind }) => kind === "worker").map(({ message }) => message);
+    assert.equal(messages.at(-1), "workers are ready again");
+  });
+
   it("does not fall by fewer bad probes in a row than fall says", async () => {
     const { host, say } = await serving({ interval_ms: 50, fall: 100 });
     const watch = await MemberWatch.start(host);
@@ -68,6 +95,18 @@ describe("health while serving", () => {
     assert.deepEqual([order?.outcome, lastDrain?.idle], ["done", "idle"]);
   });
 });
+
+/** The host's status as it is on the bus. */
+async function published(host: Host): Promise<HostStatus> {
+  const kv = await new Kvm(await host.bus()).open(buckets.hosts);
+  const entry = await kv.get(keys.host("web", host.name));
+  return entry?.json<HostStatus>() as HostStatus;
+}
+
+function slotctl(...args: string[]): Promise<{ stdout: string }> {
+  const command = fileURLToPath(new URL("../../agent/cli/main.js", import.meta.url));
+  return promisify(execFile)(process.execPath, [command, ...args]);
+}
 
 const PLAIN = `import { createServer } from "node:http";
 createServer((_, response) => response.end("{}")).listen({ fd: 3 });`;

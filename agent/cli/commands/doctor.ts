@@ -29,12 +29,12 @@ export function doctorCommand(session: SlotctlSession): Command {
       const checks: Check[] = [];
       for await (const check of examine({ configPath, socket: options.socket, path, signal })) {
         checks.push(check);
-        if (!session.json) session.print(checkLines(check, session.colors, session.columns).join("\n"));
+        if (!session.json) session.print(...checkLines(check, session.colors, session.columns));
       }
       const failed = checks.filter((check) => check.ok === "fail").length;
       const warned = checks.filter((check) => check.ok === "warn").length;
       if (session.json) session.printJson({ ok: failed === 0, checks });
-      else session.print(`\n${plural(checks.length, "check")}: ${failed} failed, ${plural(warned, "warning")}`);
+      else session.print("", `${plural(checks.length, "check")}: ${failed} failed, ${plural(warned, "warning")}`);
       if (failed > 0) session.exitCode = exitCodes.failed;
     });
 }

@@ -23,6 +23,6 @@ export function keygenCommand(session: SlotctlSession): Command {
         throw new SlotctlUsageError(`${file} can't be written: ${error.message}`);
       });
       if (session.json) session.printJson({ file, ...made });
-      else session.print(`${made.publicKey}\nkey ${made.id}`);
+      else session.print(made.publicKey, `key ${made.id}`);
     });
 }

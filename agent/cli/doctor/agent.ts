@@ -10,11 +10,15 @@ export interface LiveAgent {
   workers: readonly WorkerStatus[];
 }
 
-/** The agent's own warnings. */
+/** The agent's own warnings. Each ends with what to do about it. */
 export function checkWarnings({ status }: LiveAgent): Check[] {
-  const { warnings, lastError } = status;
-  const checks = warnings.map((warning) => warn("agent", warning, "see the warning"));
-  if (lastError?.code === "HOST_NAME_TAKEN") checks.push(fail("host name", lastError.message, "see the warning"));
+  const { warnings, lastError, service } = status;
+  const checks = warnings.map((warning) => {
+    const at = warning.lastIndexOf("; ");
+    if (at === -1) return warn("agent", warning, `journalctl -u slotd@${service} may say more`);
+    return warn("agent", warning.slice(0, at), warning.slice(at + 2));
+  });
+  if (lastError?.code === "HOST_NAME_TAKEN") checks.push(fail("host name", lastError.message, "see the message"));
   return checks;
 }
 

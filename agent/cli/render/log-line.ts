@@ -1,6 +1,6 @@
 import type { Colors } from "picocolors/types.js";
 import type { LogLine } from "../client.ts";
-import { printable } from "./text.ts";
+import { oneLine, outputLine } from "./text.ts";
 
 const palette = ["cyan", "green", "magenta", "yellow", "blue", "red"] as const;
 
@@ -8,5 +8,6 @@ const palette = ["cyan", "green", "magenta", "yellow", "blue", "red"] as const;
 export function logText({ slot, worker, line }: LogLine, colors: Colors, forTerminal: boolean): string {
   const seed = [...slot].reduce((sum, letter) => sum + letter.charCodeAt(0), 0) * 3 + worker;
   const paint = colors[palette[seed % palette.length] ?? "cyan"];
-  return `${paint(`${slot}/${worker} |`)} ${forTerminal ? printable(line, colors.isColorSupported) : line}`;
+  const writer = forTerminal ? oneLine(slot) : slot;
+  return `${paint(`${writer}/${worker} |`)} ${forTerminal ? outputLine(line, colors.isColorSupported) : line}`;
 }

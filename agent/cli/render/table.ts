@@ -1,5 +1,6 @@
 import Table from "cli-table3";
 import type { Colors } from "picocolors/types.js";
+import { terminalLine } from "../../../protocol/terminal-text.ts";
 
 const none = "";
 const noFrame = {
@@ -33,7 +34,8 @@ export function table(
     colAligns: head.map((title) => (right.includes(title) ? "right" : "left")),
     head: head.map((title) => colors.dim(title)),
   });
-  sheet.push(...rows);
+  const styles = { keepStyles: colors.isColorSupported };
+  sheet.push(...rows.map((row) => row.map((cell) => terminalLine(cell, styles))));
   return sheet
     .toString()
     .split("\n")

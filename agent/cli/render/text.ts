@@ -1,22 +1,24 @@
-const ESC = "\u001b";
-const STYLE = `${ESC}\\[[\\d;]*m`;
-const SEQUENCE = `${ESC}(?:\\[[\\d;?]*[ -/]*[@-~]|\\][^\\p{Cc}]*(?:${ESC}\\\\|\\p{Cc})?|.?)`;
-const CONTROLS = new RegExp(`(${STYLE})|${SEQUENCE}|[^\\P{Cc}\\t]`, "gu");
+import { terminalLine, terminalText } from "../../../protocol/terminal-text.ts";
 
-/** Untrusted text as one line that is safe for a terminal: without control characters and escape sequences. */
+const ESC = "\u001b";
+/** A colour or style: ECMA-48, SGR. */
+const STYLE = new RegExp(`(${ESC}\\[[\\d;:]*m)`);
+/** A style that hides what follows. */
+const CONCEALS = /[[;]8[;m]/;
+
+/** A text from elsewhere as one line that can't steer a terminal, without colours. */
 export function oneLine(text: string): string {
-  return text.replace(/\s+/gu, " ").replace(CONTROLS, "").trim();
+  return terminalLine(text).replace(/\s+/gu, " ").trim();
 }
 
-/** A line of output that is safe for a terminal: keeps colours if wanted, and removes other control sequences. */
-export function printable(line: string, keepColors: boolean): string {
-  let styled = false;
-  const kept = line.replace(CONTROLS, (_match, style: string | undefined) => {
-    if (style === undefined || !keepColors) return "";
-    styled = true;
-    return style;
+/** A line of an app's output for a terminal: its colours may stay; whatever else would steer the terminal goes. */
+export function outputLine(line: string, keepColors: boolean): string {
+  const parts = line.split(STYLE).map((part, i) => {
+    if (i % 2 === 0) return terminalText(part);
+    return keepColors && !CONCEALS.test(part) ? part : "";
   });
-  return styled ? `${kept}${ESC}[0m` : kept;
+  const styled = keepColors && parts.some((part, i) => i % 2 === 1 && part !== "");
+  return parts.join("") + (styled ? `${ESC}[0m` : "");
 }
 
 /** Shortens in the middle, since both ends of an id or a version distinguish it. */

@@ -22,5 +22,5 @@ export function unenforced({ limits, slots }: Limited, controllers: readonly str
   if (controllers === null)
     return `${keys} can't be enforced: the agent has no delegated cgroup v2; run it as slotd@.service does, with Delegate=yes`;
   const missing = [...new Set(lost.map(({ controller }) => controller))].join(" and ");
-  return `${keys} can't be enforced: the kernel's hierarchy of cgroups v2 has no controller ${missing} here`;
+  return `${keys} can't be enforced: the kernel's hierarchy of cgroups v2 has no controller ${missing} here; enable it, or remove the keys`;
 }

@@ -8,6 +8,7 @@ import { describe, it, type TestContext } from "node:test";
 import { chooseConfig } from "../../../agent/cli/doctor/config-file.ts";
 import { checkInodes, checkSpace } from "../../../agent/cli/doctor/disk.ts";
 import { checkOpenFiles, openFilesLimit } from "../../../agent/cli/doctor/limits.ts";
+import { checkPort } from "../../../agent/cli/doctor/ports.ts";
 import { startNats } from "../../support/nats/server.ts";
 import { PATIENCE_MS } from "../../support/until.ts";
 import { startFakeAgent } from "./support/fake-agent.ts";
@@ -181,6 +182,66 @@ describe("slotctl doctor", () => {
     const { found } = await examine(t, config);
     assert.equal(named(found, "port of a").ok, "ok");
     assert.equal(named(found, "port of a").found, `${port} is held by slot a's worker (pid ${survivor.pid})`);
+  });
+
+  describe("on a port whose socket systemd keeps, too", () => {
+    const manager = { pid: 1, command: "/lib/systemd/systemd --system" };
+    const at = (port: number) => ({ service: "web", slot: "a", address: "127.0.0.1", port });
+    const live = (port: number, socket: "stored" | "none") => ({
+      status: host([slot({ port, socket })], { pid: process.pid }),
+      workers: [worker({ pid: 4_000_001 })],
+    });
+    const other = { pid: 4_000_002, command: "nginx" };
+
+    it("recognizes the agent and its workers beside it", async (t) => {
+      const { port } = await listener(t);
+      const agent = live(port, "stored");
+      assert.deepEqual(
+        [
+          checkPort(at(port), agent, [manager, { pid: process.pid, command: "slotd" }]),
+          checkPort(at(port), agent, [manager, { pid: 4_000_001, command: "node" }]),
+          checkPort(at(port), agent, [manager]),
+          checkPort(at(port), null, [manager]),
+        ].map(({ ok }) => ok),
+        ["ok", "ok", "ok", "ok"],
+      );
+    });
+
+    it("fails where the agent does not have the socket, and never says to end PID 1", async (t) => {
+      const { port } = await listener(t);
+      const alone = checkPort(at(port), live(port, "none"), [manager]);
+      assert.deepEqual([alone.ok, alone.fix?.includes("systemctl list-sockets")], ["fail", true]);
+      const taken = checkPort(at(port), live(port, "none"), [other]);
+      assert.match(`${taken.found} → ${taken.fix}`, /taken by process 4000002 \(nginx\) → end that process/);
+    });
+
+    it("does not call a process that can't be seen another user's: it may be in another PID namespace", async (t) => {
+      const { port } = await listener(t);
+      const unseen = checkPort(at(port), live(port, "none"), []);
+      assert.deepEqual(
+        [unseen.ok, unseen.found],
+        ["warn", `${port} is taken by a process that can't be seen from here`],
+      );
+      assert.match(unseen.fix ?? "", /containers and other PID namespaces/);
+    });
+  });
+
+  it("says what to do about each warning of the agent", { timeout }, async (t) => {
+    const agent = await startFakeAgent(t);
+    const warnings = ["limits.pids_max can't be enforced: no cgroup; run it as slotd@.service does", "it is odd"];
+    agent.status = host([slot()], { pid: process.pid, warnings });
+    const config = await configure({
+      directory: await scratch(t),
+      nats: `127.0.0.1:${await freePort(t)}`,
+      socket: agent.socketPath,
+      port: await freePort(t),
+    });
+    const { stdout } = await slotctl(t, ["doctor", "--config", config]);
+    assert.match(
+      stdout,
+      /^! agent +limits\.pids_max can't be enforced: no cgroup\n +→ run it as slotd@\.service does$/m,
+    );
+    assert.match(stdout, /^! agent +it is odd\n +→ journalctl -u slotd@web may say more$/m);
   });
 
   it("distinguishes a bus that refuses our credentials from one without JetStream", { timeout }, async (t) => {
