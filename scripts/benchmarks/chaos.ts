@@ -28,8 +28,8 @@ const WORKERS = 4;
 const LOAD = { client: "naive", slowEvery: 20 } as const;
 const CROWD = { users: 80, requestsPerSecond: 160 };
 /**
- * The builtin router accepts one connection per turn of its event loop: on a busy machine, those of a larger crowd would
- * wait for long.
+ * The builtin router accepts one connection per turn of its event loop. On a busy machine, those of a larger crowd
+ * would wait for long.
  */
 const SMALL_CROWD = { users: 20, requestsPerSecond: 40 };
 const SETTLE_MS = 2_000;
