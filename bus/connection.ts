@@ -4,7 +4,7 @@ import type { JetStreamClient, JetStreamManager, StreamInfo } from "@nats-io/jet
 import type { KV, Kvm } from "@nats-io/kv";
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { Logger } from "pino";
-import { abortable } from "../daemon/abortable.ts";
+import { abortable, sharedAbort } from "../daemon/abortable.ts";
 import { redact } from "../protocol/errors.ts";
 import { bucketInfo, keysIn } from "./bucket-info.ts";
 import type { Kept } from "./kept.ts";
@@ -61,7 +61,7 @@ export class BusConnection extends EventEmitter<ConnectionEvents> {
   private readonly opened = new Map<string, Promise<KV>>();
   private readonly stopped = new AbortController();
   private settingUp = false;
-  private session = new AbortController();
+  private session = sharedAbort();
 
   constructor(
     private readonly login: DaemonLogin,
@@ -234,7 +234,7 @@ export class BusConnection extends EventEmitter<ConnectionEvents> {
 
   private setUpDone(): void {
     if (!this.connected) this.since = new Date().toISOString();
-    if (this.session.signal.aborted && !this.stopped.signal.aborted) this.session = new AbortController();
+    if (this.session.signal.aborted && !this.stopped.signal.aborted) this.session = sharedAbort();
     this.opened.clear();
     this.connected = true;
     this.error = null;

@@ -3,7 +3,7 @@ import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManage
 import { Kvm } from "@nats-io/kv";
 import { Objm } from "@nats-io/obj";
 import { connect, type NatsConnection, TimeoutError } from "@nats-io/transport-node";
-import { abortable } from "../daemon/abortable.ts";
+import { abortable, sharedAbort } from "../daemon/abortable.ts";
 import { BusUnreachableError } from "../protocol/errors.ts";
 import { redactAddress } from "./address.ts";
 import type { FollowedBus } from "./follow-keys.ts";
@@ -83,7 +83,7 @@ export async function connectBus({ login, timeoutMs, replicas, signal }: Session
 /** Tells followers when a session's connection is back. */
 class FollowedSession extends EventEmitter<{ up: [] }> implements FollowedBus {
   connected = true;
-  private lost = new AbortController();
+  private lost = sharedAbort();
 
   constructor(private readonly nc: NatsConnection) {
     super();
@@ -106,7 +106,7 @@ class FollowedSession extends EventEmitter<{ up: [] }> implements FollowedBus {
         this.lost.abort(new Error("the connection was lost"));
       } else if (type === "reconnect") {
         this.connected = true;
-        this.lost = new AbortController();
+        this.lost = sharedAbort();
         this.emit("up");
       }
     }

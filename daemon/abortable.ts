@@ -1,3 +1,5 @@
+import { setMaxListeners } from "node:events";
+
 /** The promise's result, or a rejection with the signal's reason, whichever comes first. */
 export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   promise.catch(() => {}); // Nobody handles its failure after an abort.
@@ -12,4 +14,11 @@ export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Pr
   } finally {
     if (onAbort) signal.removeEventListener("abort", onAbort);
   }
+}
+
+/** A controller for what any number of waits share. Node warns of a leak where a signal has more than ten listeners. */
+export function sharedAbort(): AbortController {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  return controller;
 }

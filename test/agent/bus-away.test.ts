@@ -81,6 +81,26 @@ describe("a bus that comes and goes", () => {
     assert.equal(status.json<HostStatus>().slots.a?.state, "serving");
   });
 
+  it("is away while more happens than ten events: they come later, without a warning of Node's", async () => {
+    const nats = await bus();
+    const host = await start(nats);
+    await served(host);
+    await nats.kill();
+    await untilAway(host);
+    const waiting = new Set((await host.events()).map(({ at }) => at));
+    await until("more than ten events wait", async () => {
+      await host.do("drain", "b");
+      await host.do("undrain", "b");
+      return (await host.events()).filter(({ at }) => !waiting.has(at)).length > 10;
+    });
+    await nats.restart();
+    await untilConnected(host);
+    const last = JSON.stringify((await host.events()).at(-1));
+    const isThere = async () => (await streamEvents(host)).some((event) => JSON.stringify(event) === last);
+    await until("they are on the stream", isThere);
+    assert.doesNotMatch(host.log(), /MaxListenersExceededWarning/);
+  });
+
   it("comes back as it was: nothing flaps, nothing is done again, and the events that waited come in their order", async () => {
     const nats = await bus();
     const host = await start(nats);
