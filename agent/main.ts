@@ -4,6 +4,7 @@ import { pino } from "pino";
 import { logDestination } from "../daemon/log-destination.ts";
 import { programVersion } from "../daemon/version.ts";
 import { type SlotdError, toSlotdError } from "../protocol/errors.ts";
+import { terminalLine } from "../protocol/terminal-text.ts";
 import { Agent } from "./agent.ts";
 import { checkHost } from "./check-host.ts";
 import { loadConfig } from "./config/load.ts";
@@ -47,9 +48,7 @@ try {
     manager.ready(`agent ${programVersion} was started`);
     log.info({ agentVersion: programVersion, pid: process.pid }, "agent started");
   };
-  const started = start();
-
-  // Signals are acted on once everything is up. The first drains and stops; a second does not wait for requests.
+  const started = start(); // Signals are acted on once everything is up. The first drains and stops; a second does not wait for requests.
   let signals = 0;
   const end = async (signal: NodeJS.Signals) => {
     log.info({ signal }, "agent was told to end");
@@ -60,7 +59,7 @@ try {
     process.exit(0);
   };
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => void end(signal));
-  // To start another agent in place of this one: the workers stay.
+  // For the next agent: the workers stay.
   const leave = async () => {
     await started;
     await agent.leave();
@@ -75,6 +74,6 @@ try {
 }
 
 function fail(error: SlotdError): never {
-  console.error(`error ${error.code}: ${error.message}`);
+  console.error(terminalLine(`error ${error.code}: ${error.message}`));
   process.exit(error.code === "CONFIG_INVALID" ? 2 : 1);
 }

@@ -1,10 +1,10 @@
 import { z } from "zod";
 
 /**
- * More than any service ever gets to: an epoch a second lasts 34,000 years. A number beyond it is no epoch, but a
+ * More than any service ever gets to: an epoch a second lasts 35 million years. A number beyond it is no epoch, but a
  * claim that would leave no room for later ones.
  */
-export const maxEpoch = 2 ** 40;
+export const maxEpoch = 2 ** 50;
 
 /** Orders deploys of a service: grows with every run of a controller. */
 export const epochSchema = z.int().nonnegative().max(maxEpoch, `must be at most ${maxEpoch}`);

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { maxEpoch } from "../../protocol/epoch.ts";
 import { drainRecordSchema, wireErrorSchema } from "../../protocol/host-status.ts";
 import { orderSchema } from "../../protocol/order.ts";
 import { releaseSchema } from "../../protocol/release.ts";
@@ -14,12 +15,11 @@ const orderRecordSchema = z.object({
 /** An accepted order and what became of it. */
 export type OrderRecord = z.infer<typeof orderRecordSchema>;
 
-/** Epochs count orders. None above this was ever handed out: it is forgotten, so that it makes no later order stale. */
-const MAX_EPOCH = 2 ** 50;
+/** An epoch beyond the highest was never handed out. It is forgotten, so that it makes no later order stale. */
 const epochSchema = z
   .int()
   .nonnegative()
-  .transform((epoch) => (epoch > MAX_EPOCH ? 0 : epoch));
+  .transform((epoch) => (epoch > maxEpoch ? 0 : epoch));
 
 const residentSchema = z.object({
   release: releaseSchema,

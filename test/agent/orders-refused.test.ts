@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { Kvm } from "@nats-io/kv";
 import { headers } from "@nats-io/transport-node";
 import fc from "fast-check";
+import { maxEpoch } from "../../protocol/epoch.ts";
 import type { SlotStatus } from "../../protocol/host-status.ts";
 import type { Release } from "../../protocol/release.ts";
 import { buckets, keys } from "../../protocol/subjects.ts";
@@ -58,7 +59,8 @@ describe("an order that is not to be acted on", () => {
     await refused(host, install({ url: "gopher://h/1" }), "ORDER_MALFORMED", "release.url");
     await refused(host, uninstall({ force: true }), "ORDER_MALFORMED", "reason");
     await refused(host, { ...install({}), epoch: 0 }, "STALE_EPOCH", "epoch");
-    await refused(host, { ...install({}), epoch: Number.MAX_SAFE_INTEGER - 1 }, "EPOCH_TOO_HIGH", "epoch");
+    await refused(host, { ...install({}), epoch: Number.MAX_SAFE_INTEGER - 1 }, "ORDER_MALFORMED", "epoch");
+    await refused(host, { ...install({}), epoch: maxEpoch }, "EPOCH_TOO_HIGH", "epoch");
     await refused(host, install({ sha256: "f".repeat(64) }), "DIGEST_MISMATCH", "release.sha256");
     await refused(host, uninstall({ version: "9" }), "VERSION_NOT_INSTALLED", "version");
   });
