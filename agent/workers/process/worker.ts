@@ -45,8 +45,8 @@ export class Worker {
    * @param front what it inherits from the pool's front
    * @param onReport what it reports has changed
    * @param signal nothing is started any more: what it would inherit may be closed
-   * @throws the signal's reason, CommandNotFoundError, AccountUnknownError, SecretUnreadableError, or the spawn's error,
-   * for example EAGAIN.
+   * @throws the signal's reason, CommandNotFoundError, AccountUnknownError, SecretUnreadableError, or the spawn's own
+   * error, for example EAGAIN.
    */
   static async spawn(
     spec: WorkerSpec,
