@@ -1,13 +1,15 @@
 // The app that every benchmark serves, whatever starts it: on the socket of LISTEN_FDS, or on PORT.
 import { renameSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { Server } from "node:net";
 import { join } from "node:path";
 
 // A connection is renewed now and then, as proxies do it. Else the luck of how a few connections fell on the workers at the start of a
 // round would be what is measured.
 const REQUESTS_PER_CONNECTION = 500;
 
-const { LISTEN_FDS, LISTEN_PID, PORT, COUNTS_DIRECTORY, SLOTD_VERSION, KEEP_ALIVE_MS = "75000" } = process.env;
+const { LISTEN_FDS, LISTEN_PID, PORT, COUNTS_DIRECTORY, SLOTD_VERSION } = process.env;
+const { KEEP_ALIVE_MS = "75000", MAX_CONNECTIONS } = process.env;
 const version = SLOTD_VERSION ?? "none";
 const hello = Buffer.from(JSON.stringify({ version, pid: process.pid, hello: "world" }));
 const inFlight = new Set();
@@ -73,6 +75,12 @@ function stop() {
 server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION;
 process.on("SIGTERM", stop);
 process.on("SIGINT", stop);
+
+// Where there are to be more connections than one process may have open, it leaves the others to the other workers.
+let connections = 0;
+server.on("connection", () => {
+  if (++connections === Number(MAX_CONNECTIONS)) Server.prototype.close.call(server);
+});
 
 // How many requests this process served, for whoever asks.
 process.on("SIGUSR2", () => {

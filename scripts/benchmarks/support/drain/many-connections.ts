@@ -15,6 +15,8 @@ import type { LoopDelay } from "./loop-delay.ts";
 
 /** A process may have 20,000 files open on many machines. */
 const PER_CLIENT = 12_500;
+const PER_WORKER = 14_000;
+/** Of both slots: each has four. */
 const WORKERS = 8;
 
 interface Cost extends LoopDelay {
@@ -50,7 +52,7 @@ async function measure(run: Run, connections: number): Promise<Cost> {
   const file = join(temporaryDirectory(run, "loop"), "delay.json");
   const module = new URL(`./loop-delay.js?file=${encodeURIComponent(file)}`, import.meta.url);
   const settings = {
-    app: { workers: WORKERS, environment: { KEEP_ALIVE_MS: "0" } },
+    app: { workers: WORKERS, environment: { KEEP_ALIVE_MS: "0", MAX_CONNECTIONS: String(PER_WORKER) } },
     drain: { pause_ms: 10, timeout_ms: 600_000 },
   };
   const { host } = await startHost(run, settings, { nodeOptions: ["--import", module.href] });
