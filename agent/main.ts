@@ -1,33 +1,27 @@
 #!/usr/bin/env -S node --max-semi-space-size=1
-import { Command } from "commander";
 import { pino } from "pino";
+import { parseDaemonOptions } from "../daemon/command-line.ts";
 import { logDestination } from "../daemon/log-destination.ts";
 import { programVersion } from "../daemon/version.ts";
 import { type SlotdError, toSlotdError } from "../protocol/errors.ts";
+import { terminalJson, terminalLine } from "../protocol/terminal-text.ts";
 import { Agent } from "./agent.ts";
 import { checkHost } from "./check-host.ts";
+import { slotdCommand } from "./command.ts";
 import { loadConfig } from "./config/load.ts";
 import { Api } from "./control/api.ts";
 import { serveOnBus } from "./control/micro-service.ts";
 import { ControlServer } from "./control/server.ts";
 import { ServiceManager } from "./os/service-manager.ts";
 
-const command = new Command("slotd")
-  .description("Deploy agent: keeps two versions of a web app serving side by side on this host")
-  .version(programVersion)
-  .requiredOption("-c, --config <file>", "configuration file (TOML)")
-  .option("--check-config", "check the configuration and end")
-  .option("--pretty", "log for people rather than as JSON")
-  .addHelpText("after", "\nExamples:\n  slotd --config /etc/slotd/web.toml --check-config\n")
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
-command.parse();
-const options = command.opts<{ config: string; checkConfig?: boolean; pretty?: boolean }>();
+const options = parseDaemonOptions(slotdCommand(process.stdout.columns), process.argv, end);
 
 try {
   const config = loadConfig(options.config);
   if (options.checkConfig) {
-    await checkHost(config);
-    console.log(`${options.config}: good (service ${config.service}, slots ${Object.keys(config.slots).join(", ")})`);
+    await checkHost(config, process.env.PATH ?? "");
+    const text = `${options.config}: good (service ${config.service}, slots ${Object.keys(config.slots).join(", ")})`;
+    console.log(options.json ? terminalJson({ good: true, service: config.service }) : terminalLine(text));
     process.exit(0);
   }
   const log = pino(
@@ -51,7 +45,7 @@ try {
 
   // Signals are acted on once everything is up. The first drains and stops; a second does not wait for requests.
   let signals = 0;
-  const end = async (signal: NodeJS.Signals) => {
+  const stop = async (signal: NodeJS.Signals) => {
     log.info({ signal }, "agent was told to end");
     manager.stopping();
     await started;
@@ -59,7 +53,7 @@ try {
     await control.close();
     process.exit(0);
   };
-  for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => void end(signal));
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => void stop(signal));
   // To start another agent in place of this one: the workers stay.
   const leave = async () => {
     await started;
@@ -75,6 +69,11 @@ try {
 }
 
 function fail(error: SlotdError): never {
-  console.error(`error ${error.code}: ${error.message}`);
-  process.exit(error.code === "CONFIG_INVALID" ? 2 : 1);
+  if (options.json) console.log(terminalJson({ good: false, error: error.toWire() }));
+  end(error.code === "CONFIG_INVALID" ? 2 : 1, ...error.lines());
+}
+
+function end(exitCode: number, ...messages: string[]): never {
+  for (const message of messages) console.error(terminalLine(message));
+  process.exit(exitCode);
 }

@@ -69,7 +69,7 @@ try {
 }
 
 function fail(error: SlotdError): never {
-  console.error(terminalLine(`error ${error.code}: ${error.message}`));
+  for (const line of error.lines()) console.error(terminalLine(line));
   if (error.code === "CONFIG_INVALID") process.exit(2);
   process.exit(error.code === "EDGE_RUNNING" || error.code === "PORT_TAKEN" ? 3 : 1);
 }

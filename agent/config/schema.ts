@@ -235,10 +235,19 @@ export const configSchema = z
       .record(nameSchema, slot)
       .prefault({ a: { port: 8000 }, b: { port: 8001 } })
       .refine((slots) => Object.keys(slots).length >= 1, "must have at least one slot")
-      .refine(
-        (slots) => new Set(Object.values(slots).map((s) => s.port)).size === Object.keys(slots).length,
-        "must not give two slots the same port",
-      ),
+      .superRefine((slots, ctx) => {
+        const byPort = new Map<number, string>();
+        for (const [name, { port }] of Object.entries(slots)) {
+          const other = byPort.get(port);
+          if (other !== undefined)
+            ctx.addIssue({
+              code: "custom",
+              path: [name, "port"],
+              message: `must differ from the port of slot ${other}`,
+            });
+          byPort.set(port, name);
+        }
+      }),
     state_directory: absolutePath.optional(),
     nats: natsConfigSchema.prefault({}),
     app: appSchema.prefault({}),
