@@ -40,7 +40,7 @@ export function decodeConfig<S extends z.ZodType>(schema: S, text: string, path:
   throw toConfigError(parsed.error, schema, value, kind);
 }
 
-/** The same value, which nobody can change any more. */
+/** The same value, made immutable. */
 export function deepFreeze<T extends object>(value: T): T {
   for (const child of Object.values(value)) if (typeof child === "object" && child !== null) deepFreeze(child);
   return Object.freeze(value);

@@ -126,7 +126,7 @@ export function withReleaseConfig(config: Config, version: string, own: ReleaseC
   if (command === undefined) throw refuse("app.command", "is set neither by the release nor by the host");
   return {
     ...config,
-    // What the host sets counts for more: it knows where its database is.
+    // The host's values override the release's: it knows where its database is.
     app: over(config.app, own.app, { command, environment: { ...environment, ...config.app.environment } }),
     health: over(config.health, own.health),
     readiness: over(config.readiness, own.readiness),

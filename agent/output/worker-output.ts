@@ -21,7 +21,7 @@ export interface OutputLine {
 
 /** Where the workers' output goes. It never passes through the agent, whose end must not touch it. */
 export interface WorkerOutput {
-  /** A descriptor for a worker's standard output and error; whoever asked closes it. */
+  /** A descriptor for a worker's standard output and error; the caller closes it. */
   open(writer: Writer): number;
   /** Where a person finds what a worker wrote: a file, or `journal:` and the identifier. */
   place(writer: Writer): string;
