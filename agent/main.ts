@@ -1,34 +1,27 @@
 #!/usr/bin/env -S node --max-semi-space-size=1
-import { Command } from "commander";
 import { pino } from "pino";
+import { type DaemonOptions, parseDaemonOptions } from "../daemon/command-line.ts";
 import { logDestination } from "../daemon/log-destination.ts";
 import { programVersion } from "../daemon/version.ts";
 import { type SlotdError, toSlotdError } from "../protocol/errors.ts";
-import { terminalLine } from "../protocol/terminal-text.ts";
+import { terminalJson, terminalLine } from "../protocol/terminal-text.ts";
 import { Agent } from "./agent.ts";
 import { checkHost } from "./check-host.ts";
+import { slotdCommand } from "./command.ts";
 import { loadConfig } from "./config/load.ts";
 import { Api } from "./control/api.ts";
 import { serveOnBus } from "./control/micro-service.ts";
 import { ControlServer } from "./control/server.ts";
 import { ServiceManager } from "./os/service-manager.ts";
 
-const command = new Command("slotd")
-  .description("Deploy agent: keeps two versions of a web app serving side by side on this host")
-  .version(programVersion)
-  .requiredOption("-c, --config <file>", "configuration file (TOML)")
-  .option("--check-config", "check the configuration and end")
-  .option("--pretty", "log for people rather than as JSON")
-  .addHelpText("after", "\nExamples:\n  slotd --config /etc/slotd/web.toml --check-config\n")
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
-command.parse();
-const options = command.opts<{ config: string; checkConfig?: boolean; pretty?: boolean }>();
+const options = parseDaemonOptions<DaemonOptions>(slotdCommand(process.stdout.columns), process.argv, end);
 
 try {
   const config = loadConfig(options.config);
   if (options.checkConfig) {
-    await checkHost(config);
-    console.log(`${options.config}: good (service ${config.service}, slots ${Object.keys(config.slots).join(", ")})`);
+    await checkHost(config, process.env.PATH ?? "");
+    const text = `${options.config}: good (service ${config.service}, slots ${Object.keys(config.slots).join(", ")})`;
+    console.log(options.json ? terminalJson({ good: true, service: config.service }) : terminalLine(text));
     process.exit(0);
   }
   const log = pino(
@@ -48,9 +41,11 @@ try {
     manager.ready(`agent ${programVersion} was started`);
     log.info({ agentVersion: programVersion, pid: process.pid }, "agent started");
   };
-  const started = start(); // Signals are acted on once everything is up. The first drains and stops; a second does not wait for requests.
+  const started = start();
+
+  // Signals are acted on once everything is up. The first drains and stops; a second does not wait for requests.
   let signals = 0;
-  const end = async (signal: NodeJS.Signals) => {
+  const stop = async (signal: NodeJS.Signals) => {
     log.info({ signal }, "agent was told to end");
     manager.stopping();
     await started;
@@ -58,8 +53,8 @@ try {
     await control.close();
     process.exit(0);
   };
-  for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => void end(signal));
-  // For the next agent: the workers stay.
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => void stop(signal));
+  // To start another agent in place of this one: the workers stay.
   const leave = async () => {
     await started;
     await agent.leave();
@@ -74,6 +69,11 @@ try {
 }
 
 function fail(error: SlotdError): never {
-  console.error(terminalLine(`error ${error.code}: ${error.message}`));
-  process.exit(error.code === "CONFIG_INVALID" ? 2 : 1);
+  if (options.json) console.log(terminalJson({ good: false, error: error.toWire() }));
+  end(error.code === "CONFIG_INVALID" ? 2 : 1, ...error.lines());
+}
+
+function end(exitCode: number, ...messages: string[]): never {
+  for (const message of messages) console.error(terminalLine(message));
+  process.exit(exitCode);
 }

@@ -2,7 +2,7 @@ import { setMaxListeners } from "node:events";
 
 /** The promise's result, or a rejection with the signal's reason, whichever comes first. */
 export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  promise.catch(() => {}); // Nobody handles its failure after an abort.
+  promise.catch(() => {}); // A failure after an abort has no handler.
   signal.throwIfAborted();
   let onAbort: (() => void) | undefined;
   const aborted = new Promise<never>((_, reject) => {

@@ -47,7 +47,7 @@ export class StopStack {
     return this.stopping;
   }
 
-  /** Calls every stop. After the deadline none is waited for any more. */
+  /** Calls every stop. After the deadline it waits for none of them. */
   private async unwind(deadline: AbortSignal): Promise<void> {
     const late = new Promise<void>((resolve) => deadline.addEventListener("abort", () => resolve(), { once: true }));
     for (let next = this.started.pop(); next; next = this.started.pop())

@@ -1,10 +1,11 @@
 #!/usr/bin/env node
 import { pino } from "pino";
+import { parseDaemonOptions } from "../daemon/command-line.ts";
 import { logDestination } from "../daemon/log-destination.ts";
 import { programVersion } from "../daemon/version.ts";
 import { type SlotdError, toSlotdError } from "../protocol/errors.ts";
-import { terminalLine } from "../protocol/terminal-text.ts";
-import { CommandLineEnd, type EdgeOptions, edgeExitCode, parseCommandLine } from "./command-line.ts";
+import { terminalJson, terminalLine } from "../protocol/terminal-text.ts";
+import { type EdgeOptions, edgeCommand, edgeExitCode } from "./command-line.ts";
 import { loadEdgeConfig } from "./config/load.ts";
 import { Edge } from "./edge.ts";
 import { kindOf } from "./proxies/kinds.ts";
@@ -16,14 +17,14 @@ import { StateFile } from "./state/state-file.ts";
 let acceptLoss = () => {};
 process.on("SIGUSR1", () => acceptLoss());
 
-const options = parsed();
+const options = parseDaemonOptions<EdgeOptions>(edgeCommand(), process.argv, end);
 
 try {
   const config = loadEdgeConfig(options.config);
   if (options.checkConfig) {
     const { service, edge, proxy } = config;
     const text = `${options.config}: good (service ${service}, edge ${edge}, proxy ${proxy.kind})`;
-    console.log(options.json ? JSON.stringify({ good: true, service, edge, proxy: proxy.kind }) : text);
+    console.log(options.json ? terminalJson({ good: true, service, edge, proxy: proxy.kind }) : terminalLine(text));
     process.exit(0);
   }
   if (options.renderBase) {
@@ -49,28 +50,22 @@ try {
   acceptLoss = () => edge.acceptLoss();
   edge.start();
   log.info({ edgeVersion: programVersion, pid: process.pid, proxy: config.proxy.kind }, "edge started");
-  const end = async (signal: NodeJS.Signals) => {
+  const stop = async (signal: NodeJS.Signals) => {
     log.info({ signal }, "edge was told to end");
     await edge.stop();
     process.exit(0);
   };
-  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => void end(signal));
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => void stop(signal));
 } catch (error) {
   fail(toSlotdError(error));
 }
 
-function parsed(): EdgeOptions {
-  try {
-    return parseCommandLine(process.argv);
-  } catch (error) {
-    if (!(error instanceof CommandLineEnd)) throw error;
-    if (error.message !== "") console.error(error.message);
-    process.exit(error.exitCode);
-  }
+function fail(error: SlotdError): never {
+  if (options.json) console.log(terminalJson({ good: false, error: error.toWire() }));
+  end(edgeExitCode(error), ...error.lines());
 }
 
-function fail(error: SlotdError): never {
-  console.error(terminalLine(`error ${error.code}: ${error.message}`));
-  if (options.json) console.log(JSON.stringify({ good: false, error: error.toWire() }));
-  process.exit(edgeExitCode(error));
+function end(exitCode: number, ...messages: string[]): never {
+  for (const message of messages) console.error(terminalLine(message));
+  process.exit(exitCode);
 }

@@ -28,6 +28,11 @@ export abstract class SlotdError extends Error {
     this.orderId = facts.orderId;
   }
 
+  /** For a person: `error CODE: message`. */
+  lines(): string[] {
+    return [`error ${this.code}: ${this.message}`];
+  }
+
   toWire(): ErrorOnWire {
     return {
       code: this.code,
@@ -367,11 +372,34 @@ export class JournalUnwritableError extends SlotdError {
   }
 }
 
+/** A key of a configuration, and the rule that it breaks. */
+export interface ConfigMistake {
+  key: string;
+  rule: string;
+}
+
 export class ConfigInvalidError extends SlotdError {
   readonly code = "CONFIG_INVALID";
-  constructor(key: string, rule: string, facts: Facts = {}) {
-    super(`configuration: ${key} ${rule}`, { ...facts, field: key });
+  readonly mistakes: readonly ConfigMistake[];
+
+  /** @param others further mistakes of the same file */
+  constructor(key: string, rule: string, facts: Facts = {}, others: readonly ConfigMistake[] = []) {
+    const mistakes = [{ key, rule }, ...others];
+    super(`configuration: ${mistakes.map(inOneLine).join("; ")}`, { ...facts, field: key });
+    this.mistakes = mistakes.map((each) => ({ key: each.key, rule: redact(each.rule) }));
   }
+
+  override lines(): string[] {
+    return this.mistakes.map((mistake) => `error ${this.code}: configuration: ${inOneLine(mistake)}`);
+  }
+
+  override toWire(): ErrorOnWire & { mistakes?: readonly ConfigMistake[] } {
+    return { ...super.toWire(), ...(this.mistakes.length > 1 && { mistakes: this.mistakes }) };
+  }
+}
+
+function inOneLine({ key, rule }: ConfigMistake): string {
+  return `${key} ${rule}`;
 }
 
 export class AgentRunningError extends SlotdError {

@@ -1,5 +1,7 @@
 import { Command, CommanderError, Option } from "commander";
 import { programVersion } from "../../daemon/version.ts";
+import { wrapHelp } from "../../daemon/wrap-help.ts";
+import { didYouMean } from "../../protocol/did-you-mean.ts";
 import { type ExitCode, exitCodes } from "../../protocol/exit-codes.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { drainCommand } from "./commands/drain.ts";
@@ -43,15 +45,18 @@ const globalOptions = [
   ["--json", "print JSON as the last line of stdout; streams print one JSON document per line"],
 ] as const;
 
+const globalFlags = globalOptions.map(([flags]) => flags.split(" ")[0] as string);
+
 /** Runs one command line. Never throws: errors go to stderr and into the exit code. */
 export async function run(args: readonly string[], context: CliContext): Promise<ExitCode> {
   const session = new SlotctlSession(context);
+  const root = program(session);
   try {
-    await program(session).parseAsync(args, { from: "user" });
+    await root.parseAsync(args, { from: "user" });
     return session.exitCode;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.done;
-    const last = toUsageError(error) ?? (context.signal.aborted ? toInterruptedError(error) : error);
+    const last = toUsageError(error, args, root) ?? (context.signal.aborted ? toInterruptedError(error) : error);
     // A usage error occurs before the options are parsed.
     session.printError(last, session.json || args.includes("--json"));
     return exitCodeOf(shown(last).code);
@@ -80,13 +85,13 @@ function program(session: SlotctlSession): Command {
       .exitOverride()
       .configureHelp({ showGlobalOptions: true })
       .configureOutput({
-        writeOut: (text) => session.context.write(text),
-        writeErr: (text) => session.context.writeError(text),
+        writeOut: (text) => session.context.write(wrapHelp(text, session.helpColumns)),
+        writeErr: (text) => session.context.writeError(wrapHelp(text, session.helpColumns)),
         outputError: () => {}, // run() prints all errors in one form
         getOutHasColors: () => false,
         getErrHasColors: () => false,
-        getOutHelpWidth: () => Math.min(session.columns, 120),
-        getErrHelpWidth: () => Math.min(session.columns, 120),
+        getOutHelpWidth: () => session.helpColumns,
+        getErrHelpWidth: () => session.helpColumns,
       });
   return root;
 }
@@ -95,9 +100,9 @@ const outro = `
 Without --socket, --service or SLOTD_SOCKET, the only socket in /run/slotd is used.
 
 Exit codes:
-    0  done; also if Ctrl-C ended a stream or --watch
-    1  failed, or interrupted before its end
-    2  wrong usage, unknown slot or invalid configuration
+  0  done; also if Ctrl-C ended a stream or --watch
+  1  failed, or interrupted before its end
+  2  wrong usage, unknown slot or invalid configuration
   3  the agent can't be reached
 
 Examples:
@@ -106,15 +111,23 @@ Examples:
   slotctl drain b --reason "kernel upgrade"
   slotctl doctor --config /etc/slotd/web.toml`;
 
-function toUsageError(error: unknown): SlotctlUsageError | undefined {
+function toUsageError(error: unknown, args: readonly string[], root: Command): SlotctlUsageError | undefined {
   if (!(error instanceof CommanderError)) return undefined;
   if (error.code === "commander.help")
-    return new SlotctlUsageError("a command is missing, for example: slotctl status");
+    return new SlotctlUsageError("a command is missing, for example: slotctl status; see slotctl --help");
   const message = error.message
     .replace(/^error: /, "")
     .replace(/\s*\n\s*/g, " ")
+    .replace(". Expected", ": expected")
     .replace(/\.$/, "");
-  return new SlotctlUsageError(`${message}; see slotctl --help`);
+  const verb = root.commands.find((command) => args.includes(command.name()));
+  return new SlotctlUsageError(`${message}${meant(message)}; see slotctl ${verb ? `${verb.name()} ` : ""}--help`);
+}
+
+/** Commander itself suggests only options that it shows: it hides the global ones of verbs. */
+function meant(message: string): string {
+  const [, option] = /^unknown option '([^']+)'$/.exec(message) ?? [];
+  return option === undefined ? "" : didYouMean(option, globalFlags);
 }
 
 function toInterruptedError(error: unknown): SlotctlInterruptedError {

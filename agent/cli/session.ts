@@ -1,3 +1,4 @@
+import { helpWidth } from "../../daemon/wrap-help.ts";
 import { type ExitCode, exitCodes } from "../../protocol/exit-codes.ts";
 import { terminalJson, terminalLine } from "../../protocol/terminal-text.ts";
 import { ControlClient } from "./client.ts";
@@ -35,6 +36,10 @@ export class SlotctlSession {
   /** The column to wrap sentences at. Output to a file or a pipe is not wrapped. */
   get columns(): number {
     return this.context.terminal()?.columns ?? Number.POSITIVE_INFINITY;
+  }
+
+  get helpColumns(): number {
+    return helpWidth(this.context.terminal()?.columns);
   }
 
   /** @param timeoutMs for a slow answer */

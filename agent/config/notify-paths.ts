@@ -5,7 +5,7 @@ import type { Config } from "./schema.ts";
 export type NotifyConfig = Pick<Config, "readiness" | "liveness" | "watchdog" | "recycle">;
 
 /**
- * The files of one process: where it tells of itself, where it is probed, and an empty one that is there until it has
+ * The files of one process: where it reports, where it is probed, and an empty one that is there until it has
  * come up.
  */
 export interface NotifyPaths {

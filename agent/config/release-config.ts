@@ -2,6 +2,7 @@ import { constants, lstat, open } from "node:fs/promises";
 import { join } from "node:path";
 import { parse } from "smol-toml";
 import { z } from "zod";
+import { configRule } from "../../daemon/config-rule.ts";
 import { ReleaseConfigError } from "../../protocol/errors.ts";
 import { appSchema, type Config, environmentSchema, healthSchema, positiveMs, readinessSchema } from "./schema.ts";
 
@@ -79,7 +80,11 @@ export async function readReleaseConfig(version: string, tree: string): Promise<
   const issue = parsed.error.issues[0];
   const extra = issue?.code === "unrecognized_keys" ? issue.keys[0] : undefined;
   const key = [...(issue?.path ?? []), ...(extra === undefined ? [] : [extra])].join(".");
-  throw new ReleaseConfigError(version, key, extra ? "is not a key that a release may set" : (issue?.message ?? ""));
+  throw new ReleaseConfigError(
+    version,
+    key,
+    extra ? "is not a key that a release may set" : issue ? configRule(issue) : "",
+  );
 }
 
 /** A small file's text. Does not wait for whatever else may be there, and does not fill the memory with it. */
@@ -130,7 +135,7 @@ export function withReleaseConfig(config: Config, version: string, own: ReleaseC
   if (command === undefined) throw refuse("app.command", "is set neither by the release nor by the host");
   return {
     ...config,
-    // What the host sets counts for more: it knows where its database is.
+    // The host's values override the release's: it knows where its database is.
     app: over(config.app, own.app, { command, environment: { ...environment, ...config.app.environment } }),
     health: over(config.health, own.health),
     readiness: over(config.readiness, own.readiness),

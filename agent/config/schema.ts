@@ -38,7 +38,7 @@ const account = z.union([z.string().min(1), z.int().nonnegative()]);
 
 const slot = z.strictObject({
   port,
-  /** Workers of this slot, in place of its half of `app.workers`. */
+  /** Workers of this slot; overrides its half of `app.workers`. */
   workers: z.int().min(1).max(1024).optional(),
   /** Its share of the processors beside the other slots, where they are busy. Needs a delegated cgroup. */
   cpu_weight: z.int().min(1).max(10_000).default(100),
@@ -187,9 +187,9 @@ const drain = z.strictObject({
   edges_timeout_ms: durationMs.default(10_000),
   /** How long readers of the serverset have to see a withdrawal, where there is no edge that could acknowledge. */
   pause_ms: durationMs.default(2_000),
-  /** How long requests in flight are waited for; what is left is cut and reported. */
+  /** How long a drain waits for requests in flight. It then cuts and reports those that are left. */
   timeout_ms: durationMs.default(60_000),
-  /** A connection on which nothing moved for this long, after the app had the last word, is idle. */
+  /** A connection is idle if nothing moved on it for this long, once the app has sent its response. */
   quiet_ms: durationMs.default(1_000),
   /** Whether to wait for requests only, or until clients and the app have closed every connection. */
   until: z.enum(["idle", "closed"]).default("idle"),
@@ -272,10 +272,19 @@ export const configSchema = z
       .record(nameSchema, slot)
       .prefault({ a: { port: 8000 }, b: { port: 8001 } })
       .refine((slots) => Object.keys(slots).length >= 1, "must have at least one slot")
-      .refine(
-        (slots) => new Set(Object.values(slots).map((s) => s.port)).size === Object.keys(slots).length,
-        "must not give two slots the same port",
-      ),
+      .superRefine((slots, ctx) => {
+        const byPort = new Map<number, string>();
+        for (const [name, { port }] of Object.entries(slots)) {
+          const other = byPort.get(port);
+          if (other !== undefined)
+            ctx.addIssue({
+              code: "custom",
+              path: [name, "port"],
+              message: `must differ from the port of slot ${other}`,
+            });
+          byPort.set(port, name);
+        }
+      }),
     state_directory: absolutePath.optional(),
     nats: natsConfigSchema.prefault({}),
     app: appSchema.prefault({}),

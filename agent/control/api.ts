@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { configRule } from "../../daemon/config-rule.ts";
 import { OrderMalformedError } from "../../protocol/errors.ts";
 import type { HostStatus, SlotStatus, WorkerStatus } from "../../protocol/host-status.ts";
 import type { EventLog } from "../event-log.ts";
@@ -127,5 +128,5 @@ function ask(body: unknown): z.infer<typeof askSchema> {
   const parsed = askSchema.safeParse(body ?? {});
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
-  throw new OrderMalformedError(issue?.path.join(".") || "(the request)", issue?.message ?? "is not valid");
+  throw new OrderMalformedError(issue?.path.join(".") || "(the request)", issue ? configRule(issue) : "is not valid");
 }

@@ -50,7 +50,7 @@ export class ControlServer {
     makePlace(socket);
     if (await answers(socket)) throw new AgentRunningError(socket);
     rmSync(socket, { force: true });
-    // Created for nobody else; opened to the group only when it has the right owner.
+    // Only its owner may use it until it has the right group.
     const umask = process.umask(0o177);
     try {
       await new Promise<void>((resolve, reject) => {
@@ -160,7 +160,7 @@ function startLines(response: ServerResponse): void {
   response.flushHeaders();
 }
 
-/** A reader that is slower than the workers write is waited for, and is no reason to hold their lines in memory. */
+/** Waits for a reader that is slower than the workers write, rather than hold their lines in memory. */
 async function drained(response: ServerResponse, gone: AbortSignal): Promise<void> {
   await once(response, "drain", { signal: gone }).catch(() => {});
 }

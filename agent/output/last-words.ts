@@ -1,6 +1,6 @@
 import type { OutputStart, WorkerOutput, Writer } from "./worker-output.ts";
 
-/** Lines that tell nobody anything: a stack's frames, lone brackets. */
+/** Lines without information: a stack's frames, lone brackets. */
 const NOISE = /^(at .*|[\]})({[,;]*)?$/;
 const MAX_LENGTH = 600;
 /** Of these, what says nothing is left out. */

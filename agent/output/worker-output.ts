@@ -27,7 +27,7 @@ export type OutputStart = string;
 
 /** Where the workers' output goes. It never passes through the agent, whose end must not touch it. */
 export interface WorkerOutput {
-  /** A descriptor for a new process's standard output and error; whoever asked closes it. */
+  /** A descriptor for a new process's standard output and error; the caller closes it. */
   open(writer: Writer): { fd: number; start: OutputStart };
   /** Where a person finds what a worker wrote: a file, or `journal:` and the identifier. */
   place(writer: Writer): string;

@@ -17,7 +17,7 @@ export function compiled(path: string): string {
   return join("dist", path.replace(/\.ts$/, ".js"));
 }
 
-/** What starts a server, a process that goes on, or a wait, by the module that it is imported from. */
+/** What starts a server, a process that keeps running, or a wait, by the module that it is imported from. */
 const SLOW: [module: RegExp, names: RegExp][] = [
   [/^node:child_process$/, /^(spawn|exec|execFile|fork)$/],
   [/^node:(net|http|https|tls)$/, /^(createServer|connect|createConnection|request|get|Agent|Server|Socket)$/],
@@ -46,7 +46,7 @@ export function importsOf(text: string): Import[] {
 
 /**
  * Why a test is not quick: the first import, by it or by what it imports of test/ and scripts/, of something that
- * serves, goes on or waits. Null for a quick one. It says nothing of how long the product's own code takes.
+ * serves, keeps running or waits. Null for a quick one. It says nothing of how long the product's own code takes.
  */
 export function whySlow(top: string, path: string, seen: Set<string> = new Set()): string | null {
   seen.add(path);

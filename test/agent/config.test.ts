@@ -26,7 +26,7 @@ const bad: Record<string, [key: string, config: object]> = {
   "an unknown key in a slot": ["slots.a.colour", { ...good, slots: { a: { port: 1, colour: "red" } } }],
   "an address to bind that is a name": ["bind", { ...good, bind: "localhost" }],
   "no slots": ["slots", { ...good, slots: {} }],
-  "two slots on a port": ["slots", { ...good, slots: { a: { port: 8000 }, b: { port: 8000 } } }],
+  "two slots on a port": ["slots.b.port", { ...good, slots: { a: { port: 8000 }, b: { port: 8000 } } }],
   "a port out of range": ["slots.a.port", { ...good, slots: { a: { port: 70_000 } } }],
   "a port that is text": ["slots.a.port", { ...good, slots: { a: { port: "8000" } } }],
   "a state directory that is relative": ["state_directory", { ...good, state_directory: "state" }],

@@ -31,8 +31,10 @@ sets the time of all entries; without it, a file's time is derived from its cont
 
 Examples:
   slotctl pack build --name web --version 1.4.2 --to dist
-  slotctl pack build --name web --version 1.4.3 --to dist --base dist/web-1.4.2.release.json --sign release.key
-  slotctl pack build --name web --version 1.4.3 --to dist --format gz --format zst`;
+  slotctl pack build --name web --version 1.4.3 --to dist \\
+    --base dist/web-1.4.2.release.json --sign release.key
+  slotctl pack build --name web --version 1.4.3 --to dist \\
+    --format gz --format zst`;
 
 export function packCommand(session: SlotctlSession): Command {
   return new Command("pack")
@@ -49,10 +51,10 @@ export function packCommand(session: SlotctlSession): Command {
 }
 
 async function packDirectory(session: SlotctlSession, directory: string, options: Options): Promise<void> {
+  requireDirectory(directory);
   const version = checked("--version", versionSchema, options.version);
   const name = checked("--name", nameSchema, options.name ?? basename(resolve(directory)));
   const to = resolve(options.to);
-  requireDirectory(directory);
   // Loaded here so that other verbs need not wait for it.
   const { pack } = await import("../../pack/pack.ts");
   await requireOutside(directory, to);
@@ -92,7 +94,9 @@ function checked(option: string, schema: typeof nameSchema, text: string): strin
 
 function requireDirectory(directory: string): void {
   const stats = statSync(directory, { throwIfNoEntry: false });
-  if (!stats?.isDirectory()) throw new SlotctlUsageError(`${directory} is not a directory`);
+  if (stats?.isDirectory()) return;
+  const why = stats ? "is not a directory" : "does not exist";
+  throw new SlotctlUsageError(`${directory} ${why}: pack takes the directory with the release's files`);
 }
 
 /** The output must not land in the packed directory, unless it is ignored there. */

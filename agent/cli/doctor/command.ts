@@ -1,6 +1,7 @@
-import { accessSync, constants, readdirSync, statSync } from "node:fs";
-import { delimiter, isAbsolute, join, resolve } from "node:path";
+import { readdirSync, statSync } from "node:fs";
+import { isAbsolute, join, resolve } from "node:path";
 import type { Config } from "../../config/schema.ts";
+import { findProgram, whyNotRunnable } from "../../os/find-program.ts";
 import { type Check, fail, ok, reason, warn } from "./check.ts";
 
 const name = "app command";
@@ -20,10 +21,8 @@ export function checkCommand(config: Pick<Config, "app" | "state_directory">, pa
 }
 
 function onPath(program: string, path: string): Check {
-  for (const directory of path.split(delimiter).filter(Boolean)) {
-    const file = join(directory, program);
-    if (isRunnable(file) === null) return ok(name, `${program} is ${file}`);
-  }
+  const file = findProgram(program, path);
+  if (file !== null) return ok(name, `${program} is ${file}`);
   return fail(
     name,
     `${program} is not on the PATH (${path})`,
@@ -32,23 +31,13 @@ function onPath(program: string, path: string): Check {
 }
 
 function runnable(file: string): Check {
-  const why = isRunnable(file);
+  const why = whyNotRunnable(file);
   if (why === null) return ok(name, `${file} can be run`);
   return fail(
     name,
     `${file} can't be run (${why})`,
     "fix app.command or app.working_directory, or make the file executable in the release",
   );
-}
-
-/** Why a file can't be run; null: it can. */
-function isRunnable(file: string): string | null {
-  try {
-    accessSync(file, constants.X_OK);
-    return statSync(file).isFile() ? null : "not a file";
-  } catch (error) {
-    return reason(error);
-  }
 }
 
 function newestTree(releases: string): { path: string } | { path: null; why: string } {

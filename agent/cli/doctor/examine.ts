@@ -23,8 +23,8 @@ export interface DoctorTarget {
 
 /** Runs all checks in order, and yields each result as soon as it is known. */
 export async function* examine({ configPath, socket, path, signal }: DoctorTarget): AsyncGenerator<Check, void> {
-  const { check, config } = checkConfiguration(configPath);
-  yield check;
+  const { checks, config } = checkConfiguration(configPath);
+  yield* checks;
   const socketPath = socket ?? config?.control.socket;
   if (socketPath === undefined) return;
   const answer = await checkAgent(new ControlClient(socketPath, signal, AGENT_TIMEOUT_MS), config?.service ?? null);

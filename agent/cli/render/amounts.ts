@@ -20,9 +20,11 @@ export function percent(part: number, whole: number): number {
 /** `fetching 1.5.0: 12.4 MiB of 40.0 MiB (31%)`; the version is left out if it is the slot's own. */
 export function progressText({ step, version, done, total, unit }: Progress, ownVersion: string | null): string {
   const subject = version === undefined || version === ownVersion ? step : `${step} ${version}`;
-  if (total === 0) return subject;
-  const amount = unit === "bytes" ? `${bytes(done)} of ${bytes(total)}` : `${done} of ${total} ${unit}`;
-  return `${subject}: ${amount} (${percent(done, total)}%)`;
+  const inUnit = (count: number) => (unit === "bytes" ? bytes(count) : `${count} ${unit}`);
+  // How much there is may not be known yet.
+  if (total === 0) return done === 0 ? subject : `${subject}: ${inUnit(done)}`;
+  const part = unit === "bytes" ? bytes(done) : String(done);
+  return `${subject}: ${part} of ${inUnit(total)} (${percent(done, total)}%)`;
 }
 
 export function plural(count: number, noun: string): string {

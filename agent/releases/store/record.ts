@@ -23,7 +23,7 @@ export const recordName = "release.json";
 /** Its owner's alone: the release's address may hold a login. */
 export const RECORD_MODE = 0o600;
 
-/** Writes `release.json` into `dir` and syncs it. The directory itself is synced by whoever renames it. */
+/** Writes `release.json` into `dir` and syncs it. The caller that renames the directory syncs it. */
 export async function writeRecord(dir: string, record: ReleaseRecord): Promise<void> {
   const file = await open(join(dir, recordName), "wx", RECORD_MODE);
   try {

@@ -22,7 +22,7 @@ _slotctl() {
     status) options+=" --watch" ;;
     slots) options+=" --watch --no-header" ;;
     workers) options+=" --watch" ;;
-    logs) options+=" --worker --lines --follow" ;;
+    logs) options+=" --worker --lines --follow --raw" ;;
     events) options+=" --last --follow" ;;
     drain | restart) options+=" --reason --no-wait" ;;
     doctor) options+=" --config" ;;

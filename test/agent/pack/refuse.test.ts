@@ -124,7 +124,7 @@ describe("slotctl pack", () => {
       [[app], /--version/],
       [[app, "--version", "../1"], /--version must match/],
       [[app, "--version", "1"], /--name must match/],
-      [[join(dir, "nowhere"), "--version", "1"], /is not a directory/],
+      [[join(dir, "nowhere"), "--version", "1"], /does not exist: pack takes the directory/],
       [[app, "--version", "1", "--name", "x", "--format", "rar"], /--format must be gz or zst/],
       [[app, "--version", "1", "--name", "x", "--sign", join(dir, "none")], /--sign .*ENOENT/],
       [[app, "--version", "1", "--name", "x", "--to", join(app, "dist")], /--to .* is inside the packed directory/],
