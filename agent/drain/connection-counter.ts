@@ -23,9 +23,7 @@ export interface Uncounted {
 /** One look at all connections. */
 class Look {
   readonly tally: Tally;
-  /**
-   * How long it has held the event loop. A slice counts no more than it may take: the rest was somebody else's turn.
-   */
+  /** How long it has held the event loop. A slice counts no more than it may take: the rest was others' turn. */
   costMs = 0;
   private readonly beganMs = performance.now();
   private readonly ownPeers = new Set<string>();
