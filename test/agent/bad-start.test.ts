@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -108,8 +117,16 @@ describe("an agent that can't use its state directory", () => {
 
   it("refuses a journal that its user may not read, names it, and touches neither it nor the workers", async () => {
     const { host, journal, untouched, takenOver } = await left();
-    for (const path of [host.directory, host.state, join(host.state, "logs")]) chmodSync(path, 0o777);
-    chmodSync(join(host.state, "lock"), 0o666);
+    chmodSync(host.directory, 0o755);
+    // All but the journal is its group's, too.
+    const shared = [host.state, join(host.state, "logs"), join(host.state, "lock")];
+    const share = (gid: number, mode: number) => {
+      for (const path of shared) {
+        chownSync(path, 0, gid);
+        chmodSync(path, mode);
+      }
+    };
+    share(65534, 0o775);
     const before = readFileSync(journal);
     const { code, stderr, stdout } = await start(host, UNPRIVILEGED);
     assert.match(stderr, /^error CONFIG_INVALID: configuration: state_directory holds .*\(EACCES.*move it away/);
@@ -117,6 +134,7 @@ describe("an agent that can't use its state directory", () => {
     assert.deepEqual([code, stdout], [2, ""]);
     assert.deepEqual(readFileSync(journal), before);
     await untouched();
+    share(0, 0o755);
     await takenOver();
   });
 
