@@ -22,13 +22,15 @@ describe("who steers by the control socket", () => {
   const hosts = useHosts();
 
   it("is recorded as the kernel says, whatever the request claims", async () => {
-    const host = await hosts.start({ control: { group: "daemon" } });
+    const host = await hosts.start({ control: { group: "daemon" }, app: { workers: 4 } });
     chmodSync(host.directory, 0o755);
     const [one] = await appReleases(host, "1");
     assert(one);
     await host.installed("a", one);
     await askAs(12345, 1, host, "/v1/slots/a/restart", "root@elsewhere");
+    await host.untilSlot("a", "was restarted", ({ workers }) => workers.restarts === 2 && workers.ready === 2);
     await askAs(1, 1, host, "/v1/slots/a/drain", "root@elsewhere");
+    await host.untilState("a", "draining");
     await askAs(0, 0, host, "/v1/slots/a/undrain", "anna@web1");
     const told = (await host.events()).map(({ message }) => message);
     assert(told.includes("restart was asked for by user (uid 12345)"), told.join("\n"));

@@ -14,8 +14,8 @@ import { mountTmpfs } from "./releases/support/tmpfs.ts";
 
 /** What fills up → the options of a small file system, and how all of it is taken. */
 const fills: Record<string, [options: string, fill: (directory: string) => void]> = {
-  "out of space": ["size=20m", fillSpace],
-  "out of inodes": ["size=64m,nr_inodes=100", fillInodes],
+  "out of space": ["mode=755,size=20m", fillSpace],
+  "out of inodes": ["mode=755,size=64m,nr_inodes=100", fillInodes],
 };
 
 describe("a state directory that is", () => {
@@ -84,7 +84,7 @@ describe("a state directory that is", () => {
   }
 
   it("full at the agent's start is no reason not to take over what runs, nor not to end", async () => {
-    const host = await smallHost("size=20m");
+    const host = await smallHost("mode=755,size=20m");
     const [one] = await appReleases(host, "1");
     assert(one);
     await host.installed("a", one);

@@ -49,7 +49,12 @@ describe("the package on a host", () => {
 
   it("the sample configuration is good, and a mistake in it is named", async () => {
     await host.run("cp /usr/share/doc/slotd/examples/web.toml /etc/slotd/web.toml");
+    // The host has no Node but the package's own, and the sample's app wants one.
+    const without = await host.run("slotd --config /etc/slotd/web.toml --check-config", { check: false });
+    assert.match(without.stderr, /^error CONFIG_INVALID: .*app\.command can't be run: node is not on the PATH/);
+    await host.run(`ln -s ${PACKAGED_NODE} /usr/local/bin/node`);
     assert.match((await host.run("slotd --config /etc/slotd/web.toml --check-config")).stdout, /good \(service web/);
+    await host.run("rm /usr/local/bin/node");
     await host.run("sed 's/^stage/stagee/' /etc/slotd/web.toml >/etc/slotd/bad.toml");
     const bad = await host.run("slotd --config /etc/slotd/bad.toml --check-config", { check: false });
     assert.equal(bad.code, 2);

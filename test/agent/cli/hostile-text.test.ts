@@ -24,7 +24,7 @@ describe("text from elsewhere that would steer a terminal", () => {
     [["logs"], /error FORGED: yz/],
     [["drain", "a"], /error FORGED: yz/],
     [["workers", HOSTILE], /there is no slot/],
-    [["pack", HOSTILE, "--version", "1", "--name", "web"], /does not exist/],
+    [["pack", HOSTILE, "--version", "1", "--name", "web"], /does not exist: pack takes/],
   ];
 
   for (const [verb, shows] of verbs) {
