@@ -1,6 +1,6 @@
+import { didYouMean } from "../protocol/did-you-mean.ts";
 import { SlotdError } from "../protocol/errors.ts";
 import { exitCodes } from "../protocol/exit-codes.ts";
-import { suggestion } from "./closest.ts";
 
 /** How many of many names a message has. */
 const SHOWN = 8;
@@ -53,7 +53,7 @@ export class ServiceUnknownError extends ControllerError {
   readonly code = "SERVICE_UNKNOWN";
   constructor(service: string, known: readonly string[]) {
     const others = known.length === 0 ? "" : `; known services: ${known.slice(0, SHOWN).join(", ")}`;
-    super(`nothing on the bus is about ${service}${suggestion(service, known) || others}`);
+    super(`nothing on the bus is about ${service}${didYouMean(service, known) || others}`);
   }
 }
 
@@ -62,7 +62,7 @@ export class HostUnknownError extends ControllerError {
   readonly code = "HOST_UNKNOWN";
   constructor(service: string, host: string, known: readonly string[]) {
     super(
-      `no host ${host} of ${service} has reported in the last day${suggestion(host, known)}; ` +
+      `no host ${host} of ${service} has reported in the last day${didYouMean(host, known)}; ` +
         "nothing was ordered (--unseen orders all the same: a host finds the order when it comes)",
     );
   }

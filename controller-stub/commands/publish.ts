@@ -3,8 +3,8 @@ import { fileURLToPath } from "node:url";
 import { type Command, createArgument, InvalidArgumentError, Option } from "commander";
 import { listServices } from "../../bus/list-services.ts";
 import type { BusSession } from "../../bus/session.ts";
+import { didYouMean } from "../../protocol/did-you-mean.ts";
 import { type ArchiveFormat, packageSuffix } from "../../protocol/package.ts";
-import { suggestion } from "../closest.ts";
 import { type Context, LeftOut, withBus } from "../context.ts";
 import { freeVersion } from "../deploy/run/verbs/free-version.ts";
 import { ArgumentError } from "../errors.ts";
@@ -125,7 +125,7 @@ function withTarget<T>(
 async function warnIfUnknown({ output }: Context, bus: BusSession, service: string): Promise<void> {
   const known = await listServices(bus);
   if (!known.includes(service))
-    output.warn(`no host, order or route of ${service} is known yet${suggestion(service, known)}`);
+    output.warn(`no host, order or route of ${service} is known yet${didYouMean(service, known)}`);
 }
 
 function report({ output }: Context, service: string, release: Published): void {

@@ -183,36 +183,15 @@ describe("slotd-controller publish with a package", () => {
     const file = join(directory, "published.json");
     const printed = await run(nats.url, "publish", "web", "2", two.path, "--to", to, "--json");
     await writeFile(file, printed.stdout);
-    const ordered = await run(
-      nats.url,
-      "install",
-      "web",
-      "2",
-      "--slot",
-      "b",
-      "--host",
-      "h2",
-      "--unseen",
-      "--release",
-      file,
-    );
+    const place = ["--slot", "b", "--host", "h2"];
+    const installAs = (version: string) =>
+      run(nats.url, "install", "web", version, ...place, "--unseen", "--release", file);
+    const ordered = await installAs("2");
     assert.equal(ordered.code, 0, ordered.stderr);
     const order = await orderFor(bus, "web", "h2", "b");
     assert.ok(order.action === "install");
     assert.deepEqual(order.release, release);
-    const wrong = await run(
-      nats.url,
-      "install",
-      "web",
-      "3",
-      "--slot",
-      "b",
-      "--host",
-      "h2",
-      "--unseen",
-      "--release",
-      file,
-    );
+    const wrong = await installAs("3");
     assert.equal(wrong.code, 2);
   });
 

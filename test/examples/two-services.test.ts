@@ -87,7 +87,7 @@ for (const kind of ["haproxy", "varnish"] as const)
       await assertServed({ shop: ["shop-3"], blog: ["blog-2"] });
     });
 
-    it("an edge that comes back goes on with the next deploy", async () => {
+    it("an edge that comes back takes part in the next deploy", async () => {
       await two.startEdge("shop");
       begin();
       await two.deploy("shop", "shop-4");

@@ -12,6 +12,7 @@ const PRODUCT = ["protocol", "daemon", "agent", "controller-stub", "edge"];
 /** Where something is read that only a main.ts reads, and why. */
 const exceptions: Record<string, string> = {
   "agent/workers/process/launch.ts": "a worker inherits the agent's environment",
+  "agent/workers/process/node-listen.cts": "it runs in the app's process, and is told by its environment",
 };
 
 function found(pattern: RegExp, ...folders: string[]): string[] {

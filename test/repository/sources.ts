@@ -14,7 +14,7 @@ export function sources(...folders: string[]): Source[] {
   const listed = ["ls-files", "-co", "--exclude-standard", "--", ...folders];
   const paths = execFileSync("git", listed, { cwd: repository, encoding: "utf8" }).split("\n");
   return paths
-    .filter((path) => path.endsWith(".ts"))
+    .filter((path) => /\.c?ts$/.test(path))
     .flatMap((path) => {
       try {
         return [{ path, text: readFileSync(join(repository, path), "utf8") }];

@@ -11,3 +11,17 @@ export function tcpConnections(address: string, port: number): TcpConnection[] {
   }).read();
   return found;
 }
+
+/** A connection whose last request was answered long ago, and the answer acknowledged. */
+export const idleConnection: TcpConnection = {
+  peer: "",
+  peerPort: 1,
+  cookie: 1n,
+  queued: false,
+  lastSentMs: 5_000,
+  lastReceivedMs: 5_040,
+  bytesAcked: 300,
+  bytesReceived: 100,
+  unreadBytes: 0,
+  unackedBytes: 0,
+};

@@ -1,6 +1,6 @@
 // Runs inside the app, not inside the agent: NODE_OPTIONS loads it into every Node process of a worker whose
-// `app.listen` is "node". The app's first `listen` on the slot's port then takes the slot's socket, which the worker has
-// inherited. Everything else behaves as if this file were not here. It has to run on Node 18 and later.
+// `app.listen` is "node". The app's first `listen` on the slot's port then takes the slot's socket, which the worker
+// has inherited. Everything else behaves as if this file were not here. It has to run on Node 18 and later.
 import childProcess = require("node:child_process");
 import cluster = require("node:cluster");
 import fs = require("node:fs");

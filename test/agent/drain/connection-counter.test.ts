@@ -2,20 +2,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ConnectionCounter } from "../../../agent/drain/connection-counter.ts";
 import type { TcpConnection } from "../../../agent/os/tcp-connections.ts";
+import { idleConnection } from "../../support/tcp-connections.ts";
 import { until } from "../../support/until.ts";
 
-const idle: TcpConnection = {
-  peer: "",
-  peerPort: 1,
-  cookie: 1n,
-  queued: false,
-  lastSentMs: 5_000,
-  lastReceivedMs: 5_040,
-  bytesAcked: 300,
-  bytesReceived: 100,
-  unreadBytes: 0,
-  unackedBytes: 0,
-};
 const nobodys = { has: () => false, keep: () => {} };
 
 /** A list that keeps the processor busy for each whole slice; each slice, so many in all, gives one connection. */
@@ -28,7 +17,7 @@ function slowScans(slices: number) {
       read(forMs: number) {
         const end = performance.now() + forMs;
         while (performance.now() < end);
-        visit(idle);
+        visit(idleConnection);
         return ++scan.slices === slices;
       },
     };
@@ -71,7 +60,7 @@ describe("counting connections", () => {
     let looks = 0;
     const open = (visit: (connection: TcpConnection) => void) => ({
       read() {
-        for (let i = 0; i <= looks; i++) visit(idle);
+        for (let i = 0; i <= looks; i++) visit(idleConnection);
         looks++;
         return true;
       },
@@ -88,7 +77,7 @@ describe("counting connections", () => {
         read() {
           if (++slices === 1) return false;
           if (refuses) throw new Error("refused");
-          visit(idle);
+          visit(idleConnection);
           return true;
         },
       };
@@ -101,11 +90,11 @@ describe("counting connections", () => {
   });
 
   it("leaves out the agent's own, and tells which of them are still there", async () => {
-    const own = { ...idle, peer: "own" };
+    const own = { ...idleConnection, peer: "own" };
     const kept: string[][] = [];
     const open = (visit: (connection: TcpConnection) => void) => ({
       read() {
-        for (const one of [idle, own, idle]) visit(one);
+        for (const one of [idleConnection, own, idleConnection]) visit(one);
         return true;
       },
     });

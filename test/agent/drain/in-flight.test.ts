@@ -3,22 +3,9 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { isInFlight, Tally } from "../../../agent/drain/in-flight.ts";
 import type { TcpConnection } from "../../../agent/os/tcp-connections.ts";
+import { idleConnection } from "../../support/tcp-connections.ts";
 
 const QUIET_MS = 1_000;
-
-/** Answered long ago, and everything was acknowledged. */
-const idle: TcpConnection = {
-  peer: "",
-  peerPort: 1,
-  cookie: 1n,
-  queued: false,
-  lastSentMs: 5_000,
-  lastReceivedMs: 5_040,
-  bytesAcked: 300,
-  bytesReceived: 100,
-  unreadBytes: 0,
-  unackedBytes: 0,
-};
 
 const count = fc.nat(2 ** 40);
 const connection: fc.Arbitrary<TcpConnection> = fc.record({
@@ -48,7 +35,7 @@ describe("whether a connection has a request in flight", () => {
   ];
   for (const [what, seen, expected] of cases) {
     it(`is ${expected ? "so" : "not so"} for ${what}`, () => {
-      assert.equal(isInFlight({ ...idle, ...seen }, QUIET_MS), expected);
+      assert.equal(isInFlight({ ...idleConnection, ...seen }, QUIET_MS), expected);
     });
   }
 

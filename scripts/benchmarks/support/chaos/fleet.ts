@@ -8,6 +8,7 @@ import { until } from "../../../../test/support/until.ts";
 import { BusRecord } from "../deploy/bus-record.ts";
 import { Controller } from "../deploy/controller.ts";
 import { SERVICE } from "../deploy/slotd-fleet.ts";
+import { operatorSettings } from "../operator-settings.ts";
 import type { Run } from "../run.ts";
 
 export const proxyKinds = ["haproxy", "varnish", "builtin"] as const;
@@ -39,7 +40,12 @@ export async function startFleet(run: Run, options: { hosts: number; workers: nu
   const hosts: Host[] = [];
   for (let number = 1; number <= options.hosts; number++) {
     const bind = `127.77.${number}.1`;
-    const host = await Host.create({ nats: nats.url, name: `h${number}`, bind, settings: settingsOf(options.workers) });
+    const host = await Host.create({
+      nats: nats.url,
+      name: `h${number}`,
+      bind,
+      settings: operatorSettings(options.workers),
+    });
     run.own(() => host.close());
     hosts.push(host);
     run.signal.throwIfAborted();
@@ -70,18 +76,4 @@ async function startEdge(run: Run, nats: string, kind: ProxyKind): Promise<Pick<
     : Haproxy.start({ address, naming: { ...naming, cookie: null } }));
   run.own(() => proxy.stop());
   return { edge: await begin(await Edge.create({ ...common, url: proxy.url, proxy: proxy.config })), proxy };
-}
-
-/** What an operator gets, but for the number of workers. */
-function settingsOf(workers: number) {
-  return {
-    app: {
-      command: [process.execPath, "server.mjs"],
-      workers,
-      stop_grace_ms: undefined,
-      restart_backoff_min_ms: undefined,
-    },
-    ...{ health: undefined, readiness: undefined, drain: undefined, releases: undefined },
-    logs: { level: "info" },
-  };
 }

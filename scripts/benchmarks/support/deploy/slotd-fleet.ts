@@ -4,6 +4,7 @@ import { startNats } from "../../../../test/support/nats/server.ts";
 import { Haproxy } from "../../../../test/support/proxies/haproxy.ts";
 import { Varnish } from "../../../../test/support/proxies/varnish.ts";
 import { until } from "../../../../test/support/until.ts";
+import { operatorSettings } from "../operator-settings.ts";
 import type { Run } from "../run.ts";
 import { BusRecord } from "./bus-record.ts";
 import { Controller, type VerbResult } from "./controller.ts";
@@ -53,7 +54,7 @@ export class SlotdFleet {
     for (let number = 1; number <= count; number++) {
       const host = await Host.create({
         ...{ nats: nats.url, name: `h${number}`, bind: `127.0.1.${number}` },
-        settings: defaultsOf(workersPerSlot * 2),
+        settings: operatorSettings(workersPerSlot * 2),
       });
       run.own(() => host.close());
       hosts.push(host);
@@ -100,18 +101,4 @@ export class SlotdFleet {
   async route(routes: { default: string; serving: string[] }): Promise<void> {
     await this.record.untilAcknowledged(await this.record.putRoutes(routes), EDGES);
   }
-}
-
-/** Only the number of workers is set: the rest is what an operator gets. */
-function defaultsOf(workers: number) {
-  return {
-    app: {
-      command: [process.execPath, "server.mjs"],
-      workers,
-      stop_grace_ms: undefined,
-      restart_backoff_min_ms: undefined,
-    },
-    ...{ health: undefined, readiness: undefined, drain: undefined, releases: undefined },
-    logs: { level: "info" },
-  };
 }

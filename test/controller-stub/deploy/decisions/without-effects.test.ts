@@ -18,7 +18,6 @@ describe("decisions", () => {
         else if (!statement.startsWith("import type")) packages.add(target);
     const others = [...reached].filter((path) => !path.startsWith(DECISIONS) && !path.startsWith("protocol/")).sort();
     assert.deepEqual(others, [
-      "controller-stub/closest.ts",
       "controller-stub/deploy/deploy-errors.ts",
       "controller-stub/errors.ts",
       "controller-stub/hosts.ts",
