@@ -1,4 +1,5 @@
 import { isAbsolute } from "node:path";
+import { checkOwnDirectory } from "../daemon/own-directory.ts";
 import { ConfigInvalidError, type ConfigMistake, toSlotdError } from "../protocol/errors.ts";
 import type { Config } from "./config/schema.ts";
 import { findAccount } from "./os/account.ts";
@@ -6,18 +7,19 @@ import { findProgram, whyNotRunnable } from "./os/find-program.ts";
 import { readHeaders } from "./releases/fetch/headers.ts";
 import { Secrets } from "./workers/process/secrets.ts";
 
-type Checked = Pick<Config, "app" | "releases">;
+type Checked = Pick<Config, "app" | "releases" | "state_directory">;
 
 /**
- * What a configuration names on this host: the app's program, the workers' user and groups, the files of secrets, and
- * that of headers. Credentials are systemd's to pass, and are not looked for here.
+ * What a configuration names on this host: the state directory, the app's program, the workers' user and groups, the
+ * files of secrets, and that of headers. Credentials are systemd's to pass, and are not looked for here.
  * @param path the PATH, where the configuration sets none
  * @throws ConfigInvalidError naming the keys.
  */
-export async function checkHost({ app, releases }: Checked, path: string): Promise<void> {
+export async function checkHost({ app, releases, state_directory }: Checked, path: string): Promise<void> {
   const { user, group, supplementary_groups: supplementary, secrets } = app;
   const program = programMistake(app, path);
   const found: (ConfigMistake | null)[] = [program];
+  found.push(await mistakeOf("state_directory", async () => checkOwnDirectory(state_directory)));
   if (user !== undefined)
     found.push(await mistakeOf("app.user", async () => void (await findAccount({ user, group, supplementary }))));
   for (const [variable, source] of Object.entries(secrets)) {
@@ -36,6 +38,7 @@ async function mistakeOf(key: string, check: () => Promise<void>): Promise<Confi
     await check();
     return null;
   } catch (error) {
+    if (error instanceof ConfigInvalidError) return error.mistakes[0] ?? null;
     const { field, message } = toSlotdError(error);
     return { key: field ?? key, rule: `can't be used: ${message}` };
   }

@@ -1,4 +1,4 @@
-import { lstatSync, realpathSync, type Stats } from "node:fs";
+import { existsSync, lstatSync, realpathSync, type Stats } from "node:fs";
 import { dirname } from "node:path";
 import { ConfigInvalidError } from "../protocol/errors.ts";
 
@@ -30,6 +30,25 @@ export function requireOwnDirectory(path: string, own: Identity = ownIdentity())
   }
 }
 
+/**
+ * The same before the daemon starts, where the directory may not be there yet. Root checks for the user to whom the
+ * directory belongs, because the daemon may run as that user.
+ * @throws ConfigInvalidError as `requireOwnDirectory` does.
+ */
+export function checkOwnDirectory(path: string): void {
+  const own = ownIdentity();
+  if (existsSync(path)) {
+    const { uid, gid } = lstatSync(realpathSync(path));
+    requireOwnDirectory(path, own.uid === 0 ? { uid, gid } : own);
+    return;
+  }
+  const parent = above(path).find(existsSync) ?? "/";
+  for (const each of new Set([parent, ...above(parent)])) {
+    const fault = faultOf(lstatSync(each), own, true);
+    if (fault) throw refusal(path, each, fault);
+  }
+}
+
 function refusal(path: string, where: string, why: string): ConfigInvalidError {
   const subject = where === path ? "it" : where;
   return new ConfigInvalidError(
@@ -44,7 +63,7 @@ function faultOf(stats: Stats, { uid, gid }: Identity, stickyIsFine: boolean): s
   // A link's own mode says nothing.
   if (stats.isSymbolicLink() || (stickyIsFine && (stats.mode & STICKY) !== 0)) return null;
   if ((stats.mode & OTHERS_WRITE) !== 0) return "can be written to by every user";
-  // A user's own group has nobody else in it, by the custom of most distributions.
+  // The group that the daemon runs in was chosen for it. Who else is in it can't be told reliably.
   const ownGroup = uid !== 0 && stats.gid === gid;
   if ((stats.mode & GROUP_WRITE) !== 0 && stats.gid !== 0 && !ownGroup)
     return `can be written to by group ${stats.gid}`;

@@ -2,6 +2,7 @@
 import { pino } from "pino";
 import { parseDaemonOptions } from "../daemon/command-line.ts";
 import { logDestination } from "../daemon/log-destination.ts";
+import { checkOwnDirectory } from "../daemon/own-directory.ts";
 import { programVersion } from "../daemon/version.ts";
 import { type SlotdError, toSlotdError } from "../protocol/errors.ts";
 import { terminalJson, terminalLine } from "../protocol/terminal-text.ts";
@@ -22,6 +23,7 @@ const options = parseDaemonOptions<EdgeOptions>(edgeCommand(), process.argv, end
 try {
   const config = loadEdgeConfig(options.config);
   if (options.checkConfig) {
+    checkOwnDirectory(config.state_directory);
     const { service, edge, proxy } = config;
     const text = `${options.config}: good (service ${service}, edge ${edge}, proxy ${proxy.kind})`;
     console.log(options.json ? terminalJson({ good: true, service, edge, proxy: proxy.kind }) : terminalLine(text));

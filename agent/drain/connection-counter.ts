@@ -78,12 +78,16 @@ export class ConnectionCounter {
     return Math.max(0, this.freshUntilMs - performance.now());
   }
 
-  /** What is known without waiting: a look of now where that is quick, else the last one; null before the first. */
+  /** What is known without waiting: a look of now where that is quick, else the last one; null where there is none. */
   recent(): ConnectionCount | null {
     if (this.running > 0 || this.restMs > 0) return this.last;
-    const look = this.begin();
-    // Where the kernel refuses, the next one who asks is told.
-    if (!this.proceed(look)) void this.complete(look).catch(() => {});
+    try {
+      const look = this.begin();
+      if (!this.proceed(look)) void this.complete(look).catch(() => {});
+    } catch {
+      // The kernel can't be asked now. `count` says so; a status has more to tell than connections.
+      this.last = null;
+    }
     return this.last;
   }
 

@@ -69,7 +69,10 @@ const slotJournalSchema = z.object({
 });
 export type SlotJournal = z.infer<typeof slotJournalSchema>;
 
-/** Increased when an older agent could not read the journal any more, or would lose part of it. */
+/**
+ * Increased when an older agent could not read the journal any more, or would lose part of it that it needs. An agent
+ * of before `leaving` that is put back brings up again what was being removed, as it always did.
+ */
 export const JOURNAL_FORMAT = 1;
 
 export const journalSchema = z.object({

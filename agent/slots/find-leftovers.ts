@@ -44,7 +44,7 @@ export function versionInUse(token: string): string | null {
 /**
  * Finds what an earlier agent left running of a slot. A process belongs to the slot only if it carries the slot's
  * token. It is a worker only if it leads a process group, runs the version that the slot holds, and has the slot's
- * socket, itself or through a process of its group: without the socket it serves nobody.
+ * socket, itself or through a process that it started: without the socket it serves nobody.
  * @param version null: no worker is taken over
  * @param stored the slot's socket, if the service manager kept it
  */
@@ -65,7 +65,8 @@ export function findLeftovers(
   const nothing = { workers: [], strays: all.map(({ identity }) => identity), socket: null };
   if (version === null || inode === null) return nothing;
 
-  const serving = new Set(all.filter(({ identity }) => holdsSocket(identity.pid, inode)).map(({ group }) => group));
+  const holders = all.filter(({ identity }) => holdsSocket(identity.pid, inode));
+  const serving = new Set(holders.flatMap(({ group, env }) => [group, Number(env.get("LISTEN_PID"))]));
   const workers = new Map<number, Worker>();
   const isKnown = ({ identity }: Found) => journalled.some(({ identity: { pid } }) => pid === identity.pid);
   // Two may have the same index, a worker and its replacement: the journalled one keeps it.

@@ -41,6 +41,11 @@ export class RoutesBook {
     private readonly support: RoutesSupport,
   ) {}
 
+  /** The routes that were read last, in force or waiting for somebody who serves them; null if there are none. */
+  get newest(): Routes | null {
+    return this.candidate?.routes ?? this.routes;
+  }
+
   /** Why the value under the key is not in force, or not completely; null if it is. */
   get problem(): SlotdError | null {
     return this.refusal ?? this.unserved;

@@ -17,6 +17,10 @@ export class RoutesReader implements MemberReader {
   /** Whether the listing in progress has the routes' key. */
   private isListed = false;
 
+  private bucketId = "";
+  /** The bucket and the revision that were told last. */
+  private told = "";
+
   constructor(
     private readonly book: RoutesBook,
     private readonly listener: RoutesListener,
@@ -24,6 +28,7 @@ export class RoutesReader implements MemberReader {
   ) {}
 
   begin(bucketId: string): void {
+    this.bucketId = bucketId;
     this.book.begin(bucketId);
     this.isListed = false;
   }
@@ -31,9 +36,13 @@ export class RoutesReader implements MemberReader {
   take({ revision, text }: MemberWrite): void {
     this.isListed = true;
     if (!this.book.recordRoutes(revision, text)) return;
-    const { problem, routes } = this.book;
-    const { epoch, default: byDefault } = routes ?? {};
-    this.log.info({ revision, epoch, default: byDefault, problem: problem?.message }, "routes were read");
+    const { problem, newest } = this.book;
+    const { epoch, default: byDefault } = newest ?? {};
+    const facts = { revision, epoch, default: byDefault, problem: problem?.message };
+    // A listing tells known routes again.
+    const told = `${this.bucketId} ${revision}`;
+    this.log[told === this.told ? "debug" : "info"](facts, "routes were read");
+    this.told = told;
     this.listener.onRoutesChange();
   }
 

@@ -3,7 +3,7 @@ import { chmodSync, lchownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } fr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import { requireOwnDirectory } from "../../daemon/own-directory.ts";
+import { checkOwnDirectory, requireOwnDirectory } from "../../daemon/own-directory.ts";
 
 /** These tests are run as root, on a host with the users that every Debian has. */
 const DAEMON = 1;
@@ -29,6 +29,16 @@ describe("a state directory", () => {
     requireOwnDirectory(at("above/state"));
     lchownSync(at("above/state"), DAEMON, DAEMON);
     requireOwnDirectory(at("above/state"), { uid: DAEMON, gid: DAEMON });
+  });
+
+  it("is checked before it is there, and by root for the user to whom it belongs", () => {
+    checkOwnDirectory(at("above/state"));
+    checkOwnDirectory(at("above/not/there"));
+    lchownSync(at("above/state"), DAEMON, DAEMON);
+    checkOwnDirectory(at("above/state"));
+    chmodSync(at("above"), 0o777);
+    for (const path of ["above/state", "above/not/there"])
+      assert.throws(() => checkOwnDirectory(at(path)), { message: /above can be written to by every user/ });
   });
 
   const cases: [what: string, change: () => void, why: RegExp][] = [

@@ -17,6 +17,8 @@ export interface KeptSeen {
   restMs: number;
 }
 
+const NOTHING_KEPT: KeptSeen = { open: 0, heeded: false, restMs: 0 };
+
 /** How long connections that workers keep open are waited for. */
 export interface ExtendedGrace {
   /** Monotonic. */
@@ -76,7 +78,8 @@ export async function endAll(
  */
 async function untilClosed(ended: Promise<void>, { look, patience }: Kept): Promise<number> {
   for (;;) {
-    const { open, heeded, restMs } = await look();
+    // Where the kernel can't be asked, nothing is waited for: the end of the processes must not depend on it.
+    const { open, heeded, restMs } = await look().catch(() => NOTHING_KEPT);
     const over = !patience || patience.hurry.aborted || performance.now() >= patience.untilMs;
     if (open === 0 || over || !heeded) return open;
     patience.onWaiting(open);

@@ -9,6 +9,8 @@ import { orphansOf } from "./find-orphans.ts";
 export class OrphanReaper {
   /** Workers that ended, and whose trees may not be gone yet. */
   private readonly departed = new Set<Worker>();
+  /** Of those, the ones whose trees are being ended: they got their signal. */
+  private readonly ending = new Set<Worker>();
   private soon: NodeJS.Immediate | undefined;
   private stopped = false;
 
@@ -34,7 +36,8 @@ export class OrphanReaper {
 
   private async endOrphans(): Promise<void> {
     this.soon = undefined;
-    const gone = [...this.departed];
+    const gone = [...this.departed].filter((worker) => !this.ending.has(worker));
+    for (const worker of gone) this.ending.add(worker);
     const { slot, token, config } = this.spec;
     const only = orphansOf(
       token,
@@ -54,6 +57,8 @@ export class OrphanReaper {
       for (const worker of gone) this.departed.delete(worker);
     } catch (error) {
       this.log.error({ err: error }, "processes that a worker left could not be ended");
+    } finally {
+      for (const worker of gone) this.ending.delete(worker);
     }
   }
 }

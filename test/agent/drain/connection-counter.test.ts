@@ -56,6 +56,15 @@ describe("counting connections", () => {
     assert.equal(scans.length, 1);
   });
 
+  it("tells nothing, and does not throw, where the kernel can't be asked; whoever needs a count is told", async () => {
+    const refusing = () => {
+      throw new Error("ENOBUFS");
+    };
+    const counter = new ConnectionCounter(refusing, nobodys, 0);
+    assert.equal(counter.recent(), null);
+    await assert.rejects(counter.count(), /ENOBUFS/);
+  });
+
   it("looks at once where that is quick", () => {
     let looks = 0;
     const open = (visit: (connection: TcpConnection) => void) => ({
