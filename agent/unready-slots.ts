@@ -4,8 +4,8 @@ import type { Slot } from "./slots/slot.ts";
 type Report = Pick<Event, "slot" | "kind" | "message"> & Partial<Event>;
 
 /**
- * Slots that are to serve but have no ready worker: their processes run, and their version gets no requests on this
- * host.
+ * Slots that are to serve but have no ready worker: their processes run, and they are withdrawn from the serverset.
+ * Edges may still send them requests, where nobody else serves the version.
  */
 export class UnreadySlots {
   private readonly unready = new Set<string>();
@@ -22,7 +22,7 @@ export class UnreadySlots {
       this.emit({
         slot: slot.name,
         kind: "worker",
-        message: `${why}; it gets no requests`,
+        message: `${why}; the slot is withdrawn`,
         code: "NOT_READY",
         ...version,
       });
@@ -37,9 +37,9 @@ export function unreadyWarning(slot: Slot): string | null {
   const why = whyUnready(slot);
   if (why === null) return null;
   const by = slot.routedBy;
-  const routed = by === null ? "" : `, though it is routed to by ${by}`;
+  const routed = by === null ? "" : `, and may still get requests, being routed to by ${by}`;
   return (
-    `slot ${slot.name} gets no requests${routed}: ${why}; ` +
+    `slot ${slot.name} is withdrawn${routed}: ${why}; ` +
     `fix the app or what it depends on (slotctl logs ${slot.name}), or deploy another version`
   );
 }

@@ -4,7 +4,9 @@ import { parse } from "smol-toml";
 import { z } from "zod";
 import { configRule } from "../../daemon/config-rule.ts";
 import { ReleaseConfigError } from "../../protocol/errors.ts";
-import { appSchema, type Config, environmentSchema, healthSchema, positiveMs, readinessSchema } from "./schema.ts";
+import { positiveMs } from "./durations.ts";
+import { healthSchema } from "./probes.ts";
+import { appSchema, type Config, environmentSchema, readinessSchema } from "./schema.ts";
 
 /** A file at the top of a release that says how to run it. */
 export const releaseConfigName = "slotd.toml";

@@ -4,24 +4,16 @@ import { absolutePath, natsConfigSchema } from "../../bus/config.ts";
 import { hostSchema, nameSchema } from "../../protocol/names.ts";
 import { parsePublicKey } from "../../protocol/signature.ts";
 import { wildcards } from "./advertised-address.ts";
+import { durationMs, MAX_TIMER_MS, positiveMs } from "./durations.ts";
+import { healthSchema, livenessSchema } from "./probes.ts";
 
 const port = z.int().min(1).max(65535);
-const durationMs = z
-  .int()
-  .nonnegative()
-  .max(7 * 24 * 3600 * 1000);
-export const positiveMs = z
-  .int()
-  .min(1)
-  .max(7 * 24 * 3600 * 1000);
 const signal = z
   .string()
   .regex(
     /^SIG(TERM|INT|QUIT|HUP|USR1|USR2|WINCH)$/,
     "must be one of SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH",
   );
-/** Longest time that a timer of Node can wait, in ms. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 /** A credential's name is a file's name in systemd's directory. */
 const fileName = z.string().regex(/^(?!\.{1,2}$)[^/\0]{1,255}$/, "must be the name of a file, without a /");
 /** What can be given to a program: no string with a NUL can. */
@@ -88,39 +80,6 @@ export const appSchema = z.strictObject({
   restart_backoff_max_ms: positiveMs.default(30_000),
 });
 
-const urlPath = z
-  .string()
-  .regex(/^\/[\x21-\x7e]*$/, "must begin with / and hold no space or other character that a URL can't");
-
-/** What a probe asks for, and which answer is good. */
-const asking = {
-  /** The Host header; where a probe of https looks for the certificate's name, too. */
-  host: z
-    .string()
-    .regex(/^[A-Za-z0-9.-]+(:\d{1,5})?$|^\[[0-9A-Fa-f:.]+\](:\d{1,5})?$/, "must be a host name, with or without a port")
-    .optional(),
-  headers: z
-    .record(
-      z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, "must be a header's name"),
-      z.string().regex(/^[\t\x20-\x7e]*$/, "must be printable ASCII"),
-    )
-    .default({}),
-  /** Statuses that are good; by default those below 400, but for redirects to another scheme or host. */
-  expect: z.array(z.int().min(200).max(599)).min(1).optional(),
-  /** `verified`: with a certificate that the host trusts; `unverified`: with any. */
-  https: z.enum(["off", "verified", "unverified"]).default("off"),
-};
-
-export const healthSchema = z.strictObject({
-  path: urlPath.default("/healthz"),
-  ...asking,
-  interval_ms: z.int().min(50).max(MAX_TIMER_MS).default(1_000),
-  timeout_ms: positiveMs.default(2_000),
-  /** Good probes in a row that make a slot healthy, and bad ones that make it unhealthy. */
-  rise: z.int().min(1).max(100).default(1),
-  fall: z.int().min(1).max(100).default(3),
-});
-
 export const readinessSchema = z.strictObject({
   /**
    * What a worker's readiness is taken from: that it accepts, and the slot's probe is good; or in addition `READY=1` by
@@ -148,16 +107,6 @@ const limits = z.strictObject({
   nofile: z.int().min(16).optional(),
   /** Size of a core dump; 0: none. */
   core_bytes: z.int().nonnegative().optional(),
-});
-
-/** GET on a socket of each worker's own, which it gets as descriptor 4. Off without a path. */
-const liveness = z.strictObject({
-  path: urlPath.optional(),
-  ...asking,
-  interval_ms: z.int().min(100).max(MAX_TIMER_MS).default(5_000),
-  timeout_ms: positiveMs.default(2_000),
-  rise: z.int().min(1).max(100).default(1),
-  fall: z.int().min(1).max(100).default(3),
 });
 
 /** A worker that has not said `WATCHDOG=1` for so long is replaced: sd_notify(3). Off without a time. */
@@ -291,7 +240,7 @@ export const configSchema = z
     health: healthSchema.prefault({}),
     readiness: readinessSchema.prefault({}),
     limits: limits.prefault({}),
-    liveness: liveness.prefault({}),
+    liveness: livenessSchema.prefault({}),
     watchdog: watchdog.prefault({}),
     recycle: recycle.prefault({}),
     crash_loop: crashLoop.prefault({}),
@@ -323,8 +272,6 @@ export const configSchema = z
         refuse(["readiness", "workers"], `must not be more than the ${workers} workers of slot ${name}`);
   });
 
-/** The parts of `[health]` that one probe needs. */
-export type ProbeConfig = Pick<z.infer<typeof healthSchema>, "path" | "timeout_ms" | keyof typeof asking>;
 type Parsed = z.infer<typeof configSchema>;
 type SlotConfig = z.infer<typeof slot> & { workers: number };
 

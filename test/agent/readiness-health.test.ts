@@ -58,13 +58,13 @@ describe("health while serving", () => {
     const warning = await until("it is told", async () => (await host.status()).warnings[0]);
     assert.match(
       warning,
-      /^slot a gets no requests: 0 of 2 workers are ready, last probe: GET \/healthz answered 500; fix/,
+      /^slot a is withdrawn: 0 of 2 workers are ready, last probe: GET \/healthz answered 500; fix/,
     );
     await until("the controller can read it", async () => (await published(host)).warnings.length > 0);
     const coded = (await host.events()).find(({ code }) => code === "NOT_READY");
     assert.deepEqual([coded?.slot, coded?.kind, coded?.version], ["a", "worker", "1"]);
     const shown = await slotctl("status", "--socket", host.socket);
-    assert.match(shown.stdout, /^! slot a gets no requests: 0 of 2 workers are ready/m);
+    assert.match(shown.stdout, /^! slot a is withdrawn: 0 of 2 workers are ready/m);
     say("good");
     await until("nothing is told any more", async () => (await host.status()).warnings.length === 0);
     await until("the controller reads that", async () => (await published(host)).warnings.length === 0);

@@ -1,6 +1,6 @@
 import { type RequestOptions, request as requestHttp } from "node:http";
 import type { Socket } from "node:net";
-import type { ProbeConfig } from "../../config/schema.ts";
+import type { ProbeConfig } from "../../config/probes.ts";
 
 /** `status`: a response came. */
 export type ProbeResult = { ok: true; status: number } | { ok: false; status?: number; why: string };
