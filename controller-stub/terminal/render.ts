@@ -66,9 +66,11 @@ function paintOutcome(outcome: string, colours: Colours): string {
 }
 
 function formatProgress({ step, done, total, unit }: Progress): string {
-  const share = total > 0 ? ` ${Math.floor((100 * done) / total)}%` : "";
-  const amount = unit === "bytes" ? `${formatBytes(done)} of ${formatBytes(total)}` : `${done} of ${total} ${unit}`;
-  return `${step}${share} (${amount})`;
+  const inUnit = (count: number) => (unit === "bytes" ? formatBytes(count) : `${count} ${unit}`);
+  // Not every step knows from the beginning how much there is to do.
+  if (total === 0) return done === 0 ? step : `${step} (${inUnit(done)})`;
+  const part = unit === "bytes" ? formatBytes(done) : done;
+  return `${step} ${Math.floor((100 * done) / total)}% (${part} of ${inUnit(total)})`;
 }
 
 export function formatBytes(bytes: number): string {
