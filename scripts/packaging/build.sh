@@ -119,6 +119,10 @@ put_documents() {
   for page in README.md ARCHITECTURE.md CHANGELOG.md LICENSE {docs,systemd,examples/web}/*.md examples/web/{server.mjs,build.mjs,public/*} protocol/schemas/*.json; do
     put 644 "$page" "usr/share/doc/slotd/$page"
   done
+  # The recipes, without what was installed or built in them.
+  find examples/apps examples/two-services -type f -not -path '*/node_modules/*' -not -path '*/.next/*' | while read -r page; do
+    put 644 "$page" "usr/share/doc/slotd/$page"
+  done
   local program
   for program in slotd slotctl slotd-controller slotd-edge; do
     put 644 scripts/packaging/completions/$program.bash usr/share/bash-completion/completions/$program

@@ -17,7 +17,7 @@ const APPS = join(repository, "examples/apps");
  * These close idle connections at the stop signal, also one on which a request is on its way. Their restart fails
  * requests on kept connections, as it does without slotd; a drain does not, because clients leave first.
  */
-const CLOSES_IDLE = ["asgi", "flask", "puma"];
+const CLOSES_IDLE = ["asgi", "flask", "next", "puma"];
 
 describe("the recipes for apps", { timeout }, () => {
   const hosts = useHosts();

@@ -4,7 +4,7 @@ _slotd_controller() {
   local verbs="publish deploy prepare promote rollback resume abort status hosts edges revisions watch converge"
   verbs+=" shutdown force-shutdown install uninstall repair setup help"
   local options="--nats --context --creds --nkey --user --password-file --token-file --tlsca --tlscert --tlskey"
-  options+=" --json --timeout --replicas --help"
+  options+=" --json --timeout --replicas --version --help"
   for ((i = 1; i < COMP_CWORD; i++)); do
     case "${COMP_WORDS[i]}" in
       --nats | --context | --creds | --nkey | --user | --password-file | --token-file) ((i++)) ;;

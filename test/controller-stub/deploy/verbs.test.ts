@@ -108,7 +108,6 @@ describe("the verbs around a deploy", () => {
       ["deploy", "web", "A", "--only", "H!"],
       ["deploy", "web", "..", "--dry-run"],
       ["deploy", "web", "A", "--lease", "5"],
-      ["edges", "web", "--forget", "E!"],
     ]) {
       const { code, stderr } = await run("nats://127.0.0.1:1", ...args);
       assert.equal(code, 2, args.join(" "));

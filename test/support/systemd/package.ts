@@ -8,7 +8,7 @@ import { repository } from "../release.ts";
 /** What the package is made from. */
 const SOURCES = [
   "agent,bus,controller-stub,daemon,edge,protocol,systemd,scripts/package,scripts/packaging,scripts/lib",
-  "docs,examples/web,README.md,ARCHITECTURE.md,CHANGELOG.md,LICENSE,package.json,package-lock.json",
+  "docs,examples/web,examples/apps,examples/two-services,README.md,ARCHITECTURE.md,CHANGELOG.md,LICENSE,package.json,package-lock.json",
 ].flatMap((names) => names.split(","));
 
 const cache = join(repository, ".cache/package/debs");
