@@ -76,7 +76,10 @@ describe("the package", () => {
         writeFileSync(file, `service = "web"\nproxy = { ${proxy}, directory = "${directory}/table" }\n`);
         return say("slotd-edge", "--config", file, "--render-base");
       };
-      assert.match(await rendered(`kind = "haproxy", socket = "${directory}/socket"`), /^frontend slotd\.web\.front from slotd\.web$/m);
+      assert.match(
+        await rendered(`kind = "haproxy", socket = "${directory}/socket"`),
+        /^frontend slotd\.web\.front from slotd\.web$/m,
+      );
       assert.match(await rendered('kind = "varnish"'), /^vcl 4\.[01];$/m);
       writeFileSync(file, 'service = "web"\nproxy = { kind = "builtin", port = 8080 }\n');
       assert.match(await say("slotd-edge", "--config", file, "--check-config"), /good .*proxy builtin/);
